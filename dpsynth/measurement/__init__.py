@@ -1,0 +1,39 @@
+"""What may be asked of the private table, and what comes back: domain, level, query, answer, archive."""
+
+from dpsynth.measurement.archive import Answer, Replayer, pack, read_archive, unpack
+from dpsynth.measurement.domain import Domain
+from dpsynth.measurement.level import Level
+from dpsynth.measurement.protocol import Measurer
+from dpsynth.measurement.query import (
+    LATTICE,
+    TOTAL,
+    Basis,
+    Candidate,
+    NoisyMarginal,
+    Query,
+    Rule,
+    Score,
+    Selection,
+    candidates_digest,
+)
+
+__all__ = [
+    "LATTICE",
+    "TOTAL",
+    "Answer",
+    "Basis",
+    "Candidate",
+    "Domain",
+    "Level",
+    "Measurer",
+    "NoisyMarginal",
+    "Query",
+    "Replayer",
+    "Rule",
+    "Score",
+    "Selection",
+    "candidates_digest",
+    "pack",
+    "read_archive",
+    "unpack",
+]

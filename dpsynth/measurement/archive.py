@@ -1,0 +1,148 @@
+"""The archive of noisy answers (``measurements.npz``) and the replayer that reads it instead of the private table.
+
+Format, version 1: an uncompressed ``.npz`` without pickle. ``index`` is a uint8 vector holding UTF-8 JSON
+``{"v": 1, "answers": [...]}`` in the order asked. A marginal is
+``{"kind": "marginal", "entry": seq, "levels": [digest, ...], "basis": "marginal", "sigma": "p/q"}`` with its values in
+``answer_<seq>``; a selection holds score, rule, candidates (columns), picks and scale. ``level_<hex digest>`` are the
+levels' uint16 maps; the column of each stands in ``"level_columns"`` of the index. Equal answers give equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from dpsynth.errors import DigestMismatch
+from dpsynth.measurement.domain import Domain
+from dpsynth.measurement.level import Level
+from dpsynth.measurement.query import Candidate, NoisyMarginal, Query, Rule, Score, Selection
+
+Answer = NoisyMarginal | Selection
+
+
+def pack(answers: Sequence[Answer]) -> bytes:
+    """The bytes of an archive holding these answers, in order."""
+    arrays: dict[str, Any] = {}
+    columns: dict[str, str] = {}
+    index: list[dict[str, Any]] = []
+    for answer in answers:
+        if isinstance(answer, Selection):
+            index.append(
+                {
+                    "kind": "selection",
+                    "entry": answer.entry,
+                    "score": answer.score,
+                    "rule": answer.rule,
+                    "candidates": [list(names) for names in answer.candidates],
+                    "picks": list(answer.picks),
+                    "scale": str(answer.scale),
+                }
+            )
+            continue
+        for level in answer.query.levels:
+            name = level.digest.removeprefix("sha256:")
+            columns[name] = level.column
+            arrays[f"level_{name}"] = level.cells.astype("<u2")
+        arrays[f"answer_{answer.entry}"] = answer.values.astype("<i8")
+        index.append(
+            {
+                "kind": "marginal",
+                "entry": answer.entry,
+                "levels": [level.digest.removeprefix("sha256:") for level in answer.query.levels],
+                "basis": answer.query.basis,
+                "sigma": str(answer.sigma),
+            }
+        )
+    text = json.dumps({"v": 1, "answers": index, "level_columns": columns}, sort_keys=True, separators=(",", ":"))
+    arrays["index"] = np.frombuffer(text.encode(), dtype=np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: arrays[name] for name in sorted(arrays)})
+    return buffer.getvalue()
+
+
+def unpack(data: bytes) -> tuple[Answer, ...]:
+    """The answers of an archive; DigestMismatch if it is not one."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            index = json.loads(arrays["index"].tobytes())
+            if index["v"] != 1:
+                raise DigestMismatch(f"measurement archive of unknown version {index['v']!r}")
+            levels = {name: Level(column, arrays[f"level_{name}"]) for name, column in index["level_columns"].items()}
+            return tuple(_answer(item, levels, arrays) for item in index["answers"])
+    except (KeyError, ValueError, TypeError, OSError, zipfile.BadZipFile, EOFError) as error:
+        raise DigestMismatch("the measurement archive is damaged or is not one") from error
+
+
+def _answer(item: Mapping[str, Any], levels: Mapping[str, Level], arrays: Mapping[str, Any]) -> Answer:
+    if item["kind"] == "selection":
+        return Selection(
+            cast(Score, item["score"]),
+            cast(Rule, item["rule"]),
+            tuple(tuple(names) for names in item["candidates"]),
+            tuple(item["picks"]),
+            Fraction(item["scale"]),
+            item["entry"],
+        )
+    query = Query(tuple(levels[name] for name in item["levels"]), item["basis"])
+    return NoisyMarginal(query, arrays[f"answer_{item['entry']}"], Fraction(item["sigma"]), item["entry"])
+
+
+def read_archive(path: Path) -> tuple[Answer, ...]:
+    """The answers stored in a file; DigestMismatch if it is damaged."""
+    return unpack(path.read_bytes())
+
+
+@dataclass(frozen=True)
+class Replayer:
+    """A Measurer that gives the archived answers back, in order. It holds no private row and spends nothing.
+
+    A mechanism that asks for anything but what was asked before gets DigestMismatch: then it is not a function of the
+    archive.
+    """
+
+    domain: Domain
+    levels: Mapping[str, Level]
+    _answers: Iterator[Answer]
+
+    @classmethod
+    def of(cls, domain: Domain, levels: Mapping[str, Level], answers: Sequence[Answer]) -> Replayer:
+        """Replay ``answers`` from the first."""
+        return cls(domain, levels, iter(answers))
+
+    def total(self, price: Fraction) -> NoisyMarginal:
+        """The archived total."""
+        return self._marginal(Query(()))
+
+    def marginals(
+        self, queries: Sequence[Query], price: Fraction, weights: Sequence[int] | None = None
+    ) -> tuple[NoisyMarginal, ...]:
+        """The archived marginals of these queries."""
+        return tuple(self._marginal(query) for query in queries)
+
+    def select(
+        self, candidates: Sequence[Candidate], score: Score, picks: int, price: Fraction, rule: Rule = "distinct"
+    ) -> Selection:
+        """The archived picks among these candidates."""
+        answer = next(self._answers, None)
+        columns = tuple(candidate.query.columns for candidate in candidates)
+        if (
+            not isinstance(answer, Selection)
+            or (answer.candidates, answer.score, answer.rule) != (columns, score, rule)
+            or len(answer.picks) > picks
+        ):
+            raise DigestMismatch("the mechanism asks for a selection that the archive does not hold")
+        return answer
+
+    def _marginal(self, query: Query) -> NoisyMarginal:
+        answer = next(self._answers, None)
+        if not isinstance(answer, NoisyMarginal) or answer.query != query:
+            raise DigestMismatch(f"the mechanism asks for {query.columns}, which the archive does not hold here")
+        return answer

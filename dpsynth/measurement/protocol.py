@@ -1,0 +1,50 @@
+"""The Measurer: all that a mechanism ever sees of the private table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Protocol
+
+from dpsynth.measurement.domain import Domain
+from dpsynth.measurement.level import Level
+from dpsynth.measurement.query import Candidate, NoisyMarginal, Query, Rule, Score, Selection
+
+
+class Measurer(Protocol):
+    """Noisy answers for a price. The curator is one; a replayer of the archive is another.
+
+    Every ``price`` is exact, in the units of the account's measure (zCDP: rho), and is an upper bound: the charge is
+    recomputed from the noise scale really used. Sensitivity is the measurer's business, never the mechanism's.
+    """
+
+    @property
+    def domain(self) -> Domain:
+        """The finest public grid."""
+        ...
+
+    @property
+    def levels(self) -> Mapping[str, Level]:
+        """The level that the schema declares for each column (public bins; the identity for listed values)."""
+        ...
+
+    def total(self, price: Fraction) -> NoisyMarginal:
+        """The noisy number of rows (free and exact where it is public)."""
+        ...
+
+    def marginals(
+        self, queries: Sequence[Query], price: Fraction, weights: Sequence[int] | None = None
+    ) -> tuple[NoisyMarginal, ...]:
+        """Noisy marginals for one price, split in proportion to the integer weights (equally by default)."""
+        ...
+
+    def select(
+        self, candidates: Sequence[Candidate], score: Score, picks: int, price: Fraction, rule: Rule = "distinct"
+    ) -> Selection:
+        """Draw picks by the exponential mechanism, the price split equally among them.
+
+        ``rule`` says which candidates remain after a pick: ``"distinct"`` all that were not picked;
+        ``"spanning-forest"`` (pairs only) those that join two columns not yet connected. Drawing stops early when
+        none remains.
+        """
+        ...

@@ -1,0 +1,277 @@
+"""Entries of the log: what each kind of line holds, written and read by one closed table.
+
+A line is a JSON object in canonical form (:func:`dpsynth.ledger.canonical.canonical`) without newline. Every number
+that is not a count is exact text (``"1/800"``). A line never holds a true count, the number of rows, a hash of the
+private file, a noise seed, a duration, a path or an error text.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any, Literal, Protocol, get_args
+
+from dpsynth.errors import SignatureInvalid, UnknownEntry
+from dpsynth.ledger.canonical import canonical, fraction_text, read_object
+
+VERSION = 1
+Kind = Literal["open", "reserve", "measure", "select", "stored", "lost", "settle"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class Amount(Protocol):
+    """Anything with exact ``rho`` and ``delta``, such as a Cost."""
+
+    @property
+    def rho(self) -> Fraction: ...  # noqa: D102
+    @property
+    def delta(self) -> Fraction: ...  # noqa: D102
+
+
+class Claim(Protocol):
+    """Anything with exact ``epsilon`` and ``delta``, such as a Budget."""
+
+    @property
+    def epsilon(self) -> Fraction: ...  # noqa: D102
+    @property
+    def delta(self) -> Fraction: ...  # noqa: D102
+
+
+def amount(cost: Amount) -> dict[str, str]:
+    """``{"rho", "delta"}`` of a cost, exact."""
+    return {"rho": fraction_text(cost.rho), "delta": fraction_text(cost.delta)}
+
+
+def claim(budget: Claim) -> dict[str, str]:
+    """``{"epsilon", "delta"}`` of a budget, exact."""
+    return {"epsilon": fraction_text(budget.epsilon), "delta": fraction_text(budget.delta)}
+
+
+def nonce() -> str:
+    """128 fresh random bits as 32 hex digits. They keep the hash of a guessable line from being inverted."""
+    return secrets.token_hex(16)
+
+
+def new_secret() -> bytes:
+    """32 fresh random bytes: the key by which a store ranks the rows of one entity."""
+    return secrets.token_bytes(32)
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a line carries besides its content: the day (UTC, ``YYYY-MM-DD``) and a nonce."""
+
+    day: str
+    nonce: str
+
+    @classmethod
+    def now(cls) -> Stamp:
+        """Today, with a fresh nonce."""
+        return cls(datetime.now(UTC).date().isoformat(), nonce())
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line, read. ``fields`` holds what is particular to the kind; ``line`` is the exact bytes."""
+
+    kind: Kind
+    seq: int
+    account: str
+    stamp: Stamp
+    fields: Mapping[str, Any]
+    line: bytes
+
+
+# --- the closed table -------------------------------------------------------------------------------------------------
+
+Shape = Callable[[Any], bool] | dict[str, "Shape"]
+_FRACTION = re.compile(r"(?:0|[1-9][0-9]*)(?:/[1-9][0-9]*)?")
+_DECIMAL = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+
+
+def _fraction(value: Any) -> bool:
+    return isinstance(value, str) and bool(_FRACTION.fullmatch(value)) and _reduced(value)
+
+
+def _reduced(text: str) -> bool:
+    try:
+        return fraction_text(Fraction(text)) == text
+    except ValueError:  # too long
+        return False
+
+
+def _decimal(value: Any) -> bool:
+    return isinstance(value, str) and bool(_DECIMAL.fullmatch(value))
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _name(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _positive(value: Any) -> bool:
+    return _count(value) and value > 0
+
+
+def _digest(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"sha256:[0-9a-f]{64}", value))
+
+
+def _hex32(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{32}", value))
+
+
+def _day(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value))
+
+
+def _each(one: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list | tuple) and all(one(item) for item in value)
+
+
+def _among(*words: object) -> Callable[[Any], bool]:
+    return lambda value: type(value) in {type(word) for word in words} and value in words
+
+
+_AMOUNT: Shape = {"rho": _fraction, "delta": _fraction}
+_CLAIM: Shape = {"epsilon": _fraction, "delta": _fraction}
+_NEIGHBOURS = _among("add-remove", "replace-one")
+_CHARGE: dict[str, Shape] = {
+    "release": _name,
+    "unit": {"entity": _name, "column": lambda value: value is None or isinstance(value, str), "max_rows": _positive},
+    "neighbours": _NEIGHBOURS,
+    "sensitivity_squared": _fraction,
+    "cost": _AMOUNT,
+    "chosen_by": _each(_count),
+    "running": {"rho": _fraction, "epsilon": _decimal},
+    "state": _among("DRAWING"),
+}
+MECHANISMS: dict[str, dict[str, Shape]] = {
+    "discrete_gaussian": {"type": _text, "sigma": lambda value: _fraction(value) and value != "0"},
+    "public_count": {"type": _text},
+    "exponential": {
+        "type": _text,
+        "scale": lambda value: _fraction(value) and value != "0",
+        "picks": _positive,
+        "rule": _among("distinct", "spanning-forest"),
+    },
+}
+"""The parameters of each mechanism by its ``type``."""
+
+
+def _mechanism(*types: str) -> Callable[[Any], bool]:
+    def known(value: Any) -> bool:
+        return (
+            isinstance(value, Mapping) and value.get("type") in types and not _wrong(value, MECHANISMS[value["type"]])
+        )
+
+    return known
+
+
+FIELDS: dict[Kind, dict[str, Shape]] = {
+    "open": {"entity": _name, "neighbours": _NEIGHBOURS, "measure": _among("zcdp"), "cap": _AMOUNT, "policy": _CLAIM},
+    "reserve": {
+        "release": _name,
+        "plan": _digest,
+        "reserved": _AMOUNT,
+        "quote": _CLAIM,
+        "held": _AMOUNT,
+        "running_epsilon": _decimal,
+    },
+    "measure": {
+        "mechanism": _mechanism("discrete_gaussian", "public_count"),
+        "query": {
+            "columns": _each(_text),
+            "levels": _each(_digest),
+            "shape": _each(_positive),
+            "basis": _among("marginal"),
+        },
+        **_CHARGE,
+    },
+    "select": {
+        "mechanism": _mechanism("exponential"),
+        "query": {"score": _among("l1-to-model"), "lattice": _among(1024), "candidates": _positive, "digest": _digest},
+        **_CHARGE,
+    },
+    "stored": {"release": _name, "of": _each(_count), "answer": _digest},
+    "lost": {"release": _name, "of": _each(_count)},
+    "settle": {"release": _name, "spent": _AMOUNT, "reserved": _AMOUNT},
+}
+"""The fields of each kind of line, besides v, seq, nonce, kind, day and account."""
+
+_COMMON: dict[str, Shape] = {
+    "v": _among(VERSION),
+    "seq": _count,
+    "nonce": _hex32,
+    "kind": _among(*KINDS),
+    "day": _day,
+    "account": _name,
+}
+
+
+def _wrong(value: Any, shape: Shape, path: str = "") -> str:
+    """The first key of ``value`` that does not have its shape, or ``""``."""
+    if callable(shape):
+        return "" if shape(value) else path
+    if not isinstance(value, Mapping):
+        return path
+    odd = sorted(map(str, value.keys() ^ shape.keys()))
+    if odd:
+        return f"{path}.{odd[0]}".lstrip(".")
+    found = (_wrong(value[key], inner, f"{path}.{key}".lstrip(".")) for key, inner in shape.items())
+    return next(filter(None, found), "")
+
+
+# --- writing and reading ----------------------------------------------------------------------------------------------
+
+
+def render(kind: Kind, fields: Mapping[str, Any], *, seq: int, account: str, stamp: Stamp | None = None) -> bytes:
+    """The bytes of one line. ``fields`` are those of :data:`FIELDS` for its kind; a Fraction is written as text.
+
+    ``stamp`` is today's with a fresh nonce unless given. ValueError names the first field that is missing, unknown or
+    of the wrong form, never its value.
+    """
+    if kind not in FIELDS:
+        raise ValueError(f"the ledger has no entries of kind {kind!r}, only {', '.join(KINDS)}")
+    made = stamp or Stamp.now()
+    content: dict[str, Any] = _exact(fields)
+    wrong = _wrong(content, FIELDS[kind])
+    if wrong:
+        raise ValueError(f"an entry of kind {kind!r} with a wrong, missing or unknown field {wrong!r}")
+    common = {"v": VERSION, "seq": seq, "nonce": made.nonce, "kind": kind, "day": made.day, "account": account}
+    wrong = _wrong(common, _COMMON)
+    if wrong:
+        raise ValueError(f"an entry of kind {kind!r} with a wrong {wrong!r}")
+    return canonical({**content, **common})
+
+
+def parse(line: bytes) -> Entry:
+    """The entry of a line. SignatureInvalid: not in canonical form. UnknownEntry: not of a known kind or shape."""
+    value = read_object(line, "a line of the ledger")
+    if canonical(value) != line:
+        raise SignatureInvalid("a line of the ledger is not in canonical form")
+    common = {key: value.pop(key, None) for key in _COMMON}
+    wrong = _wrong(common, _COMMON) or _wrong(value, FIELDS[common["kind"]])  # kind was checked by the first
+    if wrong:
+        raise UnknownEntry(f"a line of the ledger with a wrong, missing or unknown field {wrong!r}")
+    stamp = Stamp(common["day"], common["nonce"])
+    return Entry(common["kind"], common["seq"], common["account"], stamp, value, line)
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return fraction_text(value)
+    if isinstance(value, Mapping):
+        return {key: _exact(item) for key, item in value.items()}
+    return [_exact(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,5 @@
+"""``python -m dpsynth.cli``."""
+
+from dpsynth.cli.app import main
+
+main()

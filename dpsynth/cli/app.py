@@ -1,0 +1,73 @@
+"""The group of commands. Each command's body is imported when it is called, so that ``--help`` stays quick."""
+
+from __future__ import annotations
+
+import signal
+from importlib import import_module
+from types import FrameType
+from typing import Any
+
+import click
+
+from dpsynth import __version__
+
+COMMANDS = {
+    "demo": ("dpsynth.cli.demo", "Make a signed release from embedded artificial people."),
+    "init": ("dpsynth.cli.prepare", "Draft a schema from column names and declared types."),
+    "plan": ("dpsynth.cli.prepare", "Show every query, its cost and expected error; reads no row."),
+    "run": ("dpsynth.cli.run", "Make the releases that one or more release.toml describe."),
+    "sample": ("dpsynth.cli.sample", "Draw more rows from a release: free, signed, bound to it."),
+    "verify": ("dpsynth.cli.verify", "Check a release as a stranger would."),
+    "budget": ("dpsynth.cli.budget", "Open, show and convert privacy budgets."),
+    "keys": ("dpsynth.cli.keys", "Make signing keys."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and loads one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of a first release."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+EPILOG = """\b
+A first release:
+  dpsynth demo --out first/release                the whole road on artificial people
+  dpsynth init people.csv -o people.toml          then fill in what only you may declare
+  dpsynth plan release.toml                       what would be asked, and what it costs
+  dpsynth run release.toml --out out/release      make and sign it
+  dpsynth verify out/release --rebuild            check it as a stranger would
+
+\b
+Exit codes: 0 done, 2 usage or configuration, 3 the data do not fit the schema, 10 budget refused, 20 signature,
+21 digest or rebuild, 22 totals, 23 unknown mechanism, 30 store busy, 31 store damaged, 32 same id with another plan,
+70 internal, 130 interrupted. Every command takes --json and --help."""
+
+
+@click.command(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dpsynth")
+def dpsynth() -> None:
+    """Differentially private synthetic data, with a signed ledger that a stranger can verify."""
+
+
+def _terminated(number: int, frame: FrameType | None) -> Any:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """The entry point of the ``dpsynth`` command."""
+    signal.signal(signal.SIGTERM, _terminated)
+    dpsynth(prog_name="dpsynth")

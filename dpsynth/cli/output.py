@@ -1,0 +1,114 @@
+"""Where things are printed: the result on stdout, all else on stderr; an error is one sentence and an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from dpsynth.errors import DpsynthError, Interrupted
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PATIENCE = 1.0
+"""Seconds of silence before progress is shown."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def say(text: str = "") -> None:
+    """A line of the result, on stdout."""
+    click.echo(text)
+
+
+def hint(text: str) -> None:
+    """A line for people, on stderr."""
+    click.echo(text, err=True)
+
+
+def say_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
+    """One JSON document on one line of stdout."""
+    click.echo(json.dumps(document, sort_keys=True))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned as plain text; numbers (all but the first column) to the right."""
+    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
+    lines = []
+    for line in [header, *rows]:
+        cells = [line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "  ".join("-" * w for w in widths))
+    return "\n".join(lines)
+
+
+def failure(error: BaseException) -> tuple[int, str]:
+    """The exit code and the sentence of an error; an unforeseen one by its type: its text may hold data."""
+    if isinstance(error, DpsynthError):
+        return error.exit_code, str(error)
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return Interrupted.exit_code, "interrupted; what was stored is kept, run the same command again to go on"
+    place = error.__traceback__
+    while place and place.tb_next:
+        place = place.tb_next
+    where = f" at {place.tb_frame.f_globals.get('__name__')}:{place.tb_lineno}" if place else ""
+    return 70, f"internal error ({type(error).__name__}{where}); nothing private is shown here. Please report it"
+
+
+def report(error: BaseException, as_json: bool, about: str = "") -> int:
+    """Print an error, if given what it is about first, and return its exit code."""
+    code, text = failure(error)
+    text = f"{about}: {text}" if about and about not in text else text
+    if as_json:
+        say_json({"ok": False, "exit": code, "error": text})
+    hint(f"error: {text}")
+    return code
+
+
+def command(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn the errors of a command into exit codes."""
+
+    @wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except (click.exceptions.Exit, click.ClickException, SystemExit):
+            raise
+        except BaseException as error:
+            raise SystemExit(report(error, bool(kwargs.get("as_json")))) from None
+
+    return guarded
+
+
+@contextmanager
+def progress(quiet: bool = False) -> Iterator[Callable[[str], None] | None]:
+    """A line that says what is being done, on a terminal's stderr, once the work has lasted a second."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.status import Status
+
+    status = Status("", console=Console(stderr=True))
+    began = time.monotonic()
+    shown = False
+
+    def tell(what: str) -> None:
+        nonlocal shown
+        if not shown and time.monotonic() - began > PATIENCE:
+            status.start()
+            shown = True
+        status.update(what)
+
+    try:
+        yield tell
+    finally:
+        if shown:
+            status.stop()

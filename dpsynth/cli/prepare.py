@@ -1,0 +1,105 @@
+"""``dpsynth init`` and ``dpsynth plan``: what comes before a private row is read."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import click
+
+from dpsynth.cli.output import command, hint, json_option, say, say_json, table
+from dpsynth.errors import ConfigurationError
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The schema to write; stdout without it.")
+@json_option
+@command
+def init(data: Path, out: Path | None, as_json: bool) -> None:
+    """Draft a schema for DATA from its column names and declared types.
+
+    No value is read: what only the owner may declare (types that the file does not declare, categories, bounds) is
+    left as a marked blank with an example. An existing file is never overwritten.
+    """
+    from dpsynth.curator import Curator, Source
+    from dpsynth.schema import draft
+
+    columns = Curator.columns(Source.of(data))
+    text = draft([(column.name, column.declared) for column in columns])
+    if out is not None:
+        try:
+            with out.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            raise ConfigurationError(f"{out} exists and is not overwritten: give another -o, or remove it") from None
+        except OSError as error:
+            raise ConfigurationError(f"{out} cannot be written: {error.strerror}") from None
+    if as_json:
+        names = [column.name for column in columns]
+        say_json({"ok": True, "columns": names, **({"file": str(out)} if out else {"schema": text})})
+    elif out is None:
+        say(text.rstrip("\n"))
+    else:
+        say(str(out))
+        hint(f"{len(columns)} columns drafted; fill in the blanks, then `dpsynth plan release.toml`")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+@command
+def plan(file: Path, as_json: bool) -> None:
+    """Show what the release in FILE would ask, at what price, and the error to expect. Reads no row."""
+    from dpsynth.privacy import decimal_text, epsilon_of_rho
+    from dpsynth.release import load_plan, preview
+
+    found = load_plan(file)
+    lines = preview(found)
+    quoted = epsilon_of_rho(found.cost.rho, found.budget.delta)
+    cells = sum(found.domain.sizes)
+    if as_json:
+        say_json(
+            {
+                "ok": True,
+                "release": found.release,
+                "plan": found.digest,
+                "mechanism": found.mechanism,
+                "epsilon": str(found.budget.epsilon),
+                "delta": str(found.budget.delta),
+                "rho": str(found.cost.rho),
+                "certified_epsilon": decimal_text(quoted),
+                "cells": cells,
+                "queries": [
+                    {
+                        "what": line.what,
+                        "columns": None if line.columns is None else list(line.columns),
+                        "cells": line.cells,
+                        "rho": str(found.cost.rho * line.share),
+                        "noise_scale": line.scale,
+                        "misplaced_people": line.misplaced,
+                    }
+                    for line in lines
+                ],
+            }
+        )
+        return
+    say(f"{found.release}: {found.mechanism} over {len(found.domain.names)} columns ({cells} cells on the finest grid)")
+    say(f"epsilon {found.budget.epsilon} at delta {found.budget.delta}: rho {float(found.cost.rho):.6g} is reserved")
+    say()
+    rows = [
+        [
+            f"{line.what} {', '.join(line.columns)}" if line.columns else line.what,
+            "" if line.cells is None else str(line.cells),
+            _percent(line.share),
+            "" if line.scale is None else f"±{line.scale:.3g}",
+            "" if line.misplaced is None else f"{line.misplaced:.4g}",
+        ]
+        for line in lines
+    ]
+    say(table(["query", "cells", "share", "people a cell", "misplaced people"], rows))
+    hint("the noise is the worst case of each query; no row was read and nothing was spent")
+
+
+def _percent(share: Fraction) -> str:
+    return f"{float(share):.2%}"

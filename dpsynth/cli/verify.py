@@ -1,0 +1,36 @@
+"""``dpsynth verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dpsynth.cli.output import command, hint, json_option, say, say_json
+
+
+@click.command()
+@click.argument("release", type=click.Path(path_type=Path))
+@click.option("--rebuild", is_flag=True, help="Also draw the rows again and fit the model again.")
+@click.option("--parent", type=click.Path(path_type=Path), help="For a sample: its release, to draw the rows again.")
+@json_option
+@command
+def verify(release: Path, rebuild: bool, parent: Path | None, as_json: bool) -> None:
+    """Check RELEASE as a stranger would: no private row is needed.
+
+    The signature, the digest of every file, and the privacy loss: each sensitivity and cost is computed anew from the
+    ledger's entries, summed, compared with what was reserved, and converted to epsilon.
+    """
+    from dpsynth.release import verify as check
+
+    verdict = check(release, rebuild=rebuild, parent=parent)
+    if as_json:
+        say_json(verdict.document())
+    else:
+        for line in verdict.lines():
+            say(line)
+        for line in verdict.notes:
+            hint(line)
+        for line in verdict.failures:
+            hint(f"error: {line}")
+    raise SystemExit(verdict.exit_code)

@@ -1,0 +1,133 @@
+"""``release.toml``: one file that says what to release, from what, at what price."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from dpsynth.errors import ConfigurationError, nearest
+from dpsynth.privacy import Budget
+
+ReleaseId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+MAX_SEED = 2**63 - 1
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
+
+
+class DataSection(_Section):
+    """``[data]``: the private table and its schema, as paths relative to the file.
+
+    ``artificial`` declares that nobody in the table exists; every page of the release then says so.
+    """
+
+    source: str
+    schema_: Annotated[str, Field(alias="schema")]
+    artificial: bool = False
+
+
+class BudgetSection(_Section):
+    """``[budget]``: exact strings; ``account`` and ``store`` may be left out for the store beside the data."""
+
+    epsilon: str
+    delta: str
+    account: str | None = None
+    store: str | None = None
+
+    @field_validator("epsilon", "delta", mode="before")
+    @classmethod
+    def _exact(cls, value: object) -> object:
+        if not isinstance(value, str):
+            raise ValueError('a budget is an exact string in quotes, such as "1" or "1e-9"')
+        return value
+
+
+class MechanismSection(_Section):
+    """``[mechanism]``: which mechanism chooses what to measure."""
+
+    name: str = "mst"
+
+
+class ReleaseSection(_Section):
+    """``[release]``: the identity of the release and what is written."""
+
+    id: ReleaseId
+    rows: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    formats: tuple[Literal["parquet", "csv"], ...] = ("parquet",)
+    sign_with: str | None = None
+    title: str = ""
+
+    @field_validator("formats", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("formats")
+    @classmethod
+    def _parquet_first(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "parquet" not in value or len(set(value)) != len(value):
+            raise ValueError('formats name "parquet" and, if wanted, "csv", each once')
+        return tuple(sorted(value, reverse=True))
+
+
+class ReleaseConfig(_Section):
+    """A whole ``release.toml``."""
+
+    data: DataSection
+    budget: BudgetSection
+    mechanism: MechanismSection = MechanismSection()
+    release: ReleaseSection
+
+    @classmethod
+    def load(cls, path: str | Path) -> ReleaseConfig:
+        """Read a file; ConfigurationError names the file, the key and its nearest right one."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise ConfigurationError(f"{path}: cannot be read as a UTF-8 text file") from None
+        return cls.parse(text, str(path))
+
+    @classmethod
+    def parse(cls, text: str, origin: str) -> ReleaseConfig:
+        """Read TOML text; ``origin`` names it in errors."""
+        try:
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigurationError(f"{origin}: not valid TOML: {error}") from None
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            raise ConfigurationError(f"{origin}: " + "; ".join(_complaints(error, cls))) from None
+
+    @property
+    def total(self) -> Budget:
+        """The budget of the release, exact."""
+        return Budget(epsilon=self.budget.epsilon, delta=self.budget.delta)
+
+
+def _complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    result = []
+    for item in error.errors(include_input=False, include_url=False, include_context=False):
+        path = [str(part) for part in item["loc"]]
+        key = ".".join(path)
+        if item["type"] == "extra_forbidden":
+            result.append(f"unknown key {key!r}{nearest(path[-1], _keys(model, path[:-1]))}")
+        elif item["type"] == "missing":
+            result.append(f"key {key!r} is missing")
+        else:
+            result.append(f"key {key!r}: {item['msg'].removeprefix('Value error, ')}")
+    return result
+
+
+def _keys(model: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        found = next((f.annotation for n, f in model.model_fields.items() if part in (n, f.alias)), None)
+        if not (isinstance(found, type) and issubclass(found, BaseModel)):
+            return []
+        model = found
+    return [field.alias or name for name, field in model.model_fields.items()]

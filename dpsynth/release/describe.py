@@ -1,0 +1,94 @@
+"""What other tools read: ``datapackage.json`` (Data Package) and ``CITATION.cff``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dpsynth import __version__
+from dpsynth.errors import DigestMismatch, DpsynthError
+from dpsynth.release.plan import Plan
+from dpsynth.schema import Boolean, Categorical, Column, Integer, Ordinal, Real, Schema
+
+ARTIFICIAL = "Everybody in the table behind these data is artificial: nobody in it exists."
+
+
+def title(plan: Plan) -> str:
+    """The title of the release."""
+    return plan.title or f"Synthetic data {plan.release}"
+
+
+def summary(plan: Plan) -> str:
+    """One sentence for catalogues."""
+    unit = plan.schema.unit
+    text = (
+        f"Synthetic rows made under ({plan.budget.epsilon}, {plan.budget.delta})-differential privacy for each "
+        f"{unit.entity} (neighbours: {unit.neighbours}); the signed ledger beside the data says what it cost."
+    )
+    return f"{text} {ARTIFICIAL}" if plan.artificial else text
+
+
+def datapackage(plan: Plan, rows: int, day: str) -> bytes:
+    """``datapackage.json``: a Data Package whose property ``dpsynth`` holds the plan and the schema."""
+    fields = [_field(name, column) for name, column in plan.schema.columns.items()]
+    kinds = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv"}
+    document = {
+        "name": plan.release.lower(),
+        "title": title(plan),
+        "description": summary(plan),
+        "created": f"{day}T00:00:00Z",
+        "resources": [
+            {
+                "name": f"data-{kind}",
+                "path": f"data.{kind}",
+                "format": kind,
+                "mediatype": kinds[kind],
+                "schema": {"fields": fields, "missingValues": [""]},
+            }
+            for kind in plan.formats
+        ],
+        "dpsynth": {"plan": plan.document(), "schema": plan.schema.to_toml(), "rows": rows},
+    }
+    return (json.dumps(document, indent=2, ensure_ascii=True) + "\n").encode()
+
+
+def read_plan(data: bytes) -> Plan:
+    """The plan that a ``datapackage.json`` publishes; DigestMismatch if there is none or it contradicts itself."""
+    try:
+        found = json.loads(data)["dpsynth"]
+        schema = Schema.parse(found["schema"], "datapackage.json")
+        plan = Plan.from_document(found["plan"], schema)
+    except (ValueError, KeyError, TypeError, DpsynthError) as error:
+        raise DigestMismatch("datapackage.json does not hold the plan and schema of a release") from error
+    if plan.document() != found["plan"]:
+        raise DigestMismatch("datapackage.json: the plan and the schema do not belong together")
+    return plan
+
+
+def citation(plan: Plan, day: str) -> bytes:
+    """``CITATION.cff``, format 1.2.0; values are quoted as JSON strings, which are YAML."""
+    lines = {
+        "cff-version": "1.2.0",
+        "message": "If you use these synthetic data, please cite them as below.",
+        "type": "dataset",
+        "title": title(plan),
+        "abstract": summary(plan),
+        "version": plan.release,
+        "date-released": day,
+    }
+    text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in lines.items())
+    return (text + f"authors:\n  - name: {json.dumps(f'dpsynth-engine {__version__}')}\n").encode()
+
+
+def _field(name: str, column: Column) -> dict[str, Any]:
+    constraints: dict[str, Any] = {"required": not column.nullable}
+    match column:
+        case Categorical() | Ordinal():
+            kind, constraints["enum"] = "string", list(column.values)
+        case Integer():
+            kind, constraints["minimum"], constraints["maximum"] = "integer", column.min, column.max
+        case Real():
+            kind, constraints["minimum"], constraints["maximum"] = "number", column.min, column.max
+        case Boolean():
+            kind = "boolean"
+    return {"name": name, "type": kind, "constraints": constraints}

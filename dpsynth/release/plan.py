@@ -1,0 +1,157 @@
+"""The plan of a release: everything that is decided before a private row is read, bound by one digest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from hashlib import sha256
+from math import pi, sqrt
+from typing import Any
+
+from dpsynth.encoding import Codec, codecs
+from dpsynth.measurement import Domain, Level
+from dpsynth.mechanisms import Mechanism, by_name
+from dpsynth.privacy import Budget, Cost, sensitivity, sigma_for
+from dpsynth.release.config import ReleaseConfig
+from dpsynth.schema import Schema
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be asked, at what price, and how the rows will be drawn.
+
+    ``rows`` is None for the noisy total. ``seed`` drives the public sampling alone; it is bound here, before anything
+    is measured, so that nobody can choose among draws. Two plans are the same release when their digests are equal.
+    """
+
+    release: str
+    schema: Schema
+    mechanism: str
+    budget: Budget
+    rows: int | None = None
+    seed: int = 0
+    formats: tuple[str, ...] = ("parquet",)
+    title: str = ""
+    artificial: bool = False
+
+    @classmethod
+    def of(cls, config: ReleaseConfig, schema: Schema) -> Plan:
+        """The plan of a ``release.toml``."""
+        chosen = config.release
+        by_name(config.mechanism.name)
+        return cls(
+            chosen.id,
+            schema,
+            config.mechanism.name,
+            config.total,
+            chosen.rows,
+            chosen.seed,
+            chosen.formats,
+            chosen.title,
+            config.data.artificial,
+        )
+
+    def document(self) -> dict[str, Any]:
+        """The plan as JSON values: what the digest is over, and what the release publishes."""
+        return {
+            "v": 1,
+            "release": self.release,
+            "schema": self.schema.digest,
+            "mechanism": {"name": self.mechanism},
+            "budget": {"epsilon": str(self.budget.epsilon), "delta": str(self.budget.delta)},
+            "rows": "noisy total" if self.rows is None else self.rows,
+            "seed": self.seed,
+            "formats": list(self.formats),
+            "title": self.title,
+            "artificial": self.artificial,
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any], schema: Schema) -> Plan:
+        """The plan that a release publishes; KeyError, TypeError or ValueError where it is not one."""
+        rows = document["rows"]
+        return cls(
+            document["release"],
+            schema,
+            document["mechanism"]["name"],
+            Budget(epsilon=document["budget"]["epsilon"], delta=document["budget"]["delta"]),
+            None if rows == "noisy total" else int(rows),
+            document["seed"],
+            tuple(document["formats"]),
+            document["title"],
+            document["artificial"],
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """``sha256:...`` over the canonical JSON of :meth:`document`."""
+        text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return "sha256:" + sha256(b"dpsynth-plan-v1\n" + text.encode()).hexdigest()
+
+    @cached_property
+    def codecs(self) -> tuple[Codec, ...]:
+        """One codec a column, in the schema's order."""
+        return codecs(self.schema)
+
+    @cached_property
+    def domain(self) -> Domain:
+        """The finest public grid."""
+        return Domain(tuple(codec.name for codec in self.codecs), tuple(codec.size for codec in self.codecs))
+
+    @cached_property
+    def levels(self) -> dict[str, Level]:
+        """The declared level of each column."""
+        return {codec.name: Level(codec.name, codec.level()) for codec in self.codecs}
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What is reserved: the largest exact cost whose epsilon at delta is at most the budget's."""
+        return self.budget.cost()
+
+    def algorithm(self) -> Mechanism:
+        """The mechanism, ready to fit."""
+        return by_name(self.mechanism)
+
+
+@dataclass(frozen=True)
+class PlannedQuery:
+    """One line of ``dpsynth plan``.
+
+    ``scale`` is the noise scale in people (None where nothing is drawn); ``misplaced`` the expected number of people
+    that the noise puts into a wrong cell: half the expected L1 norm of the noise, cells x scale x sqrt(2/pi) / 2.
+    """
+
+    what: str
+    columns: tuple[str, ...] | None
+    cells: int | None
+    share: Fraction
+    scale: float | None
+    misplaced: float | None
+
+
+def preview(plan: Plan) -> tuple[PlannedQuery, ...]:
+    """Every query that the plan will ask with its worst-case price and expected error. Reads no row."""
+    unit = plan.schema.unit
+    squared = sensitivity.marginal_squared(unit.max_rows, unit.neighbours)
+    lines = []
+    for step in plan.algorithm().plan(plan.domain, plan.levels):
+        each = step.share / step.count
+        if step.verb == "select":
+            lines.append(PlannedQuery(f"choose {step.count} privately", step.columns, None, step.share, None, None))
+            continue
+        scale = float(sigma_for(squared, plan.cost.rho * each))
+        cells = step.cells
+        lines.append(
+            PlannedQuery(
+                "total" if step.verb == "total" else "marginal" if step.count == 1 else f"{step.count} marginals",
+                step.columns,
+                cells,
+                step.share,
+                scale,
+                None if cells is None else cells * scale * sqrt(2 / pi) / 2,
+            )
+        )
+    return tuple(lines)

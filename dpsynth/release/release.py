@@ -1,0 +1,89 @@
+"""Release: the synthetic table with its ledger, in memory. Everything in it is public."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dpsynth.ledger import SigningKey
+from dpsynth.measurement import Answer
+from dpsynth.privacy import Budget, Cost
+from dpsynth.release.plan import Plan
+from dpsynth.sampling import IntegerTables, records
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+
+@dataclass(frozen=True, eq=False)
+class Release:
+    """What :func:`dpsynth.synthesize` returns: a function of the noisy answers, the plan and its public seed.
+
+    ``lines`` are the exact ledger lines: the account's opening, then this release's. ``held_before`` and
+    ``held_after`` are the account's reserved sums around this release.
+    """
+
+    plan: Plan
+    account: str
+    cap: Cost
+    policy: Budget
+    held_before: Cost
+    held_after: Cost
+    day: str
+    lines: tuple[bytes, ...]
+    answers: tuple[Answer, ...]
+    tables: IntegerTables
+    rows: int
+
+    @property
+    def epsilon(self) -> str:
+        """The epsilon that is promised, exact."""
+        return str(self.plan.budget.epsilon)
+
+    @property
+    def delta(self) -> str:
+        """The delta that is promised, exact."""
+        return str(self.plan.budget.delta)
+
+    def batches(self) -> Iterator[pyarrow.RecordBatch]:
+        """The synthetic rows, a chunk of at most 2^20 at a time, columns typed as in the schema."""
+        return records(self.tables, self.plan.codecs, self.rows, self.plan.seed)
+
+    def to_arrow(self) -> pyarrow.Table:
+        """The synthetic rows as an Arrow table."""
+        import pyarrow
+
+        return pyarrow.Table.from_batches(self.batches())
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The synthetic rows as a pandas data frame."""
+        frame: pandas.DataFrame = self.to_arrow().to_pandas()
+        return frame
+
+    def save(self, folder: str | Path, key: SigningKey | str | Path | None = None) -> Path:
+        """Write and sign the release folder; returns its path.
+
+        ``key`` is a signing key or its file; without one the key of the user's configuration folder is used, and made
+        if there is none. A folder that already holds this release is checked and left as it is; anything else at that
+        path raises ConfigurationError.
+        """
+        from dpsynth.release.folder import save
+
+        return save(self, Path(folder), key)
+
+    def __repr__(self) -> str:
+        return (
+            f"Release({self.plan.release!r}, rows={self.rows}, epsilon={self.epsilon}, delta={self.delta}, "
+            f"mechanism={self.plan.mechanism!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<code>{escape(repr(self))}</code>" + str(self._head().to_html(index=False))
+
+    def _head(self) -> Any:
+        return next(iter(self.batches())).slice(0, 5).to_pandas()

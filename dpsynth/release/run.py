@@ -1,0 +1,159 @@
+"""Running a plan: the one place that ties the curator to a mechanism."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from dpsynth.accountant import Accountant, Reservation
+from dpsynth.curator import Curator, Source
+from dpsynth.errors import ConfigurationError
+from dpsynth.measurement import Measurer, Replayer, unpack
+from dpsynth.model import FittedModel
+from dpsynth.privacy import Budget
+from dpsynth.release.config import ReleaseConfig
+from dpsynth.release.plan import Plan
+from dpsynth.release.release import Release
+from dpsynth.sampling import IntegerTables
+from dpsynth.schema import Schema
+
+Progress = Callable[[str], None]
+"""Told what is being done. It is never given a number that depends on a private row."""
+
+OWN_ACCOUNT = "default"
+MAX_ROWS = 1_000_000_000
+
+
+def synthesize(
+    source: Any,
+    *,
+    schema: Schema | str | Path,
+    epsilon: str | int | Fraction | Decimal,
+    delta: str | int | Fraction | Decimal,
+    account: str | None = None,
+    store: str | Path | None = None,
+    mechanism: str = "mst",
+    rows: int | None = None,
+    seed: int = 0,
+    release: str | None = None,
+    formats: tuple[str, ...] = ("parquet",),
+    title: str = "",
+    progress: Progress | None = None,
+) -> Release:
+    """Make a differentially private synthetic table; nothing is written but the store of accounts.
+
+    ``source`` is a CSV or Parquet path, a pandas data frame or an Arrow table; ``schema`` a Schema or the path of a
+    ``schema.toml``. ``epsilon`` and ``delta`` are exact: strings, integers, Fractions or Decimals, never floats.
+
+    Without ``account`` the first call opens one in ``store`` (``<source>.dpsynth.db`` beside the data, if not given)
+    whose cap is its epsilon and delta, so that a second, different request on the same data is refused. The same
+    request gives the same release back and spends nothing. Data frames must name an account and its store.
+
+    Raises ConfigurationError (2), SourceError (3), BudgetRefused (10) or StoreError (30-32), all before anything is
+    spent. ``Release.save`` writes and signs the folder.
+    """
+    chosen = schema if isinstance(schema, Schema) else Schema.load(schema)
+    plan = Plan(release or "", chosen, mechanism, Budget(epsilon=epsilon, delta=delta), rows, seed, formats, title)
+    if release is None:
+        plan = replace(plan, release="r-" + plan.digest.removeprefix("sha256:")[:16])
+    return execute(plan, Source.of(source), account=account, store=store, progress=progress)
+
+
+def run_file(path: str | Path, progress: Progress | None = None) -> Release:
+    """Run a ``release.toml``; the paths in it are relative to its folder."""
+    config = ReleaseConfig.load(path)
+    here = Path(path).parent
+    plan = Plan.of(config, Schema.load(here / config.data.schema_))
+    store = None if config.budget.store is None else here / config.budget.store
+    source = Source.of(here / config.data.source)
+    return execute(plan, source, account=config.budget.account, store=store, progress=progress)
+
+
+def execute(
+    plan: Plan, source: Source, *, account: str | None, store: str | Path | None, progress: Progress | None = None
+) -> Release:
+    """Check, reserve, measure, fit. A release that was settled before is rebuilt from its stored answers."""
+    plan.algorithm()
+    with _open_store(plan, source, account, store) as accountant:
+        name = account or OWN_ACCOUNT
+        _check_unit(plan, accountant, name)
+        accountant.check(name, plan.cost, release=plan.release, plan=plan.digest)
+        reservation = accountant.reserve(
+            name, release=plan.release, plan=plan.digest, cost=plan.cost, quote=plan.budget
+        )
+        if reservation.settled:
+            answers = tuple(
+                answer for stored in reservation.answers() if stored.answer for answer in unpack(stored.answer)
+            )
+            fitted = _fit(plan, Replayer.of(plan.domain, plan.levels, answers), progress)
+        else:
+            with Curator.open(source, plan.schema, reservation, progress=progress) as curator:
+                fitted = _fit(plan, curator, progress)
+                answers = curator.answers
+            reservation.settle()
+        return _released(plan, reservation, answers, fitted)
+
+
+def _released(plan: Plan, reservation: Reservation, answers: Any, fitted: FittedModel) -> Release:
+    return Release(
+        plan=plan,
+        account=reservation.account.name,
+        cap=reservation.account.cap,
+        held_before=reservation.held_before,
+        held_after=reservation.held_after,
+        policy=reservation.account.policy,
+        day=reservation.day,
+        lines=reservation.lines(),
+        answers=answers,
+        tables=IntegerTables.from_model(fitted),
+        rows=number_of_rows(plan, fitted),
+    )
+
+
+def number_of_rows(plan: Plan, fitted: FittedModel) -> int:
+    """The rows to write: the user's number, or the noisy total clamped to 1 .. 10^9, a public rule."""
+    return plan.rows if plan.rows is not None else max(1, min(fitted.total, MAX_ROWS))
+
+
+def _fit(plan: Plan, measurer: Measurer, progress: Progress | None) -> FittedModel:
+    fitted = plan.algorithm().fit(measurer, plan.cost.rho)
+    if progress:
+        progress("model fitted")
+    return fitted
+
+
+def _open_store(plan: Plan, source: Source, account: str | None, store: str | Path | None) -> Accountant:
+    if account is not None:
+        if store is None:
+            raise ConfigurationError(
+                f"account {account!r} needs its store: give [budget] store (or store=...), the file that "
+                "`dpsynth budget open` made"
+            )
+        return Accountant.open(store)
+    if source.path is None:
+        raise ConfigurationError(
+            "a data frame or table in memory must name an account and its store: `dpsynth budget open NAME --store "
+            "FILE ...` makes one"
+        )
+    own = Path(store or f"{source.path}.dpsynth.db")
+    if not own.exists():
+        Curator.require(source, plan.schema)
+    accountant = Accountant.open(own, create=not own.exists())
+    if OWN_ACCOUNT not in {found.name for found in accountant.accounts()}:
+        unit = plan.schema.unit
+        accountant.open_account(OWN_ACCOUNT, entity=unit.entity, neighbours=unit.neighbours, budget=plan.budget)
+    return accountant
+
+
+def _check_unit(plan: Plan, accountant: Accountant, name: str) -> None:
+    """An account protects one kind of entity under one neighbour relation, for ever."""
+    account, unit = accountant.account(name), plan.schema.unit
+    if (account.entity, account.neighbours) != (unit.entity, unit.neighbours):
+        raise ConfigurationError(
+            f"account {name!r} protects {account.entity!r} under {account.neighbours}; the schema's [unit] says "
+            f"{unit.entity!r} under {unit.neighbours}: use an account of that unit, or mend the schema"
+        )

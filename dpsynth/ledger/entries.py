@@ -1,6 +1,6 @@
 """Entries of the log: what each kind of line holds, written and read by one closed table.
 
-A line is a JSON object in canonical form (:func:`dpsynth.ledger.canonical.canonical`) without newline. Every number
+A line is a JSON object in canonical form (:func:`dpsynth.ledger.strict_json.canonical`) without newline. Every number
 that is not a count is exact text (``"1/800"``). A line never holds a true count, the number of rows, a hash of the
 private file, a noise seed, a duration, a path or an error text.
 """
@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Any, Literal, Protocol, get_args
 
 from dpsynth.errors import SignatureInvalid, UnknownEntry
-from dpsynth.ledger.canonical import canonical, fraction_text, read_object
+from dpsynth.ledger.strict_json import canonical, fraction_text, read_object
 
 VERSION = 1
 Kind = Literal["open", "reserve", "measure", "select", "stored", "lost", "settle"]

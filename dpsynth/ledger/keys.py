@@ -1,0 +1,176 @@
+"""Ed25519 signing keys and the files that hold them (PKCS #8 PEM, mode 0600, never overwritten)."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from dpsynth.errors import ConfigurationError, SignatureInvalid
+
+ALGORITHM = "ed25519"
+_MAX_FILE = 64 * 1024
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """The 32 raw bytes of an Ed25519 public key."""
+
+    raw: bytes
+
+    @property
+    def keyid(self) -> str:
+        """SHA-256 of the raw bytes, 64 hex digits: the name under which a signer is known."""
+        return sha256(self.raw).hexdigest()
+
+    @property
+    def base64(self) -> str:
+        """The raw bytes in standard base64, as a ledger states them."""
+        return base64.b64encode(self.raw).decode("ascii")
+
+    @classmethod
+    def parse(cls, text: str) -> PublicKey:
+        """The key in standard base64; SignatureInvalid if it is not 32 bytes in canonical form."""
+        try:
+            key = cls(base64.b64decode(text, validate=True))
+        except ValueError:
+            raise SignatureInvalid("a public key is not standard base64") from None
+        if len(key.raw) != 32 or key.base64 != text:
+            raise SignatureInvalid("an Ed25519 public key is 32 bytes in standard base64")
+        return key
+
+    def check(self, signature: bytes, message: bytes) -> None:
+        """SignatureInvalid unless this key made the signature over exactly these bytes."""
+        try:
+            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
+        except (InvalidSignature, ValueError):
+            raise SignatureInvalid(f"the signature was not made by key {self.keyid}") from None
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A private Ed25519 key. Its repr, like every message about it, shows the public part only."""
+
+    _private: Ed25519PrivateKey = field(repr=False)
+    public: PublicKey
+
+    @classmethod
+    def generate(cls) -> SigningKey:
+        """A fresh key from the operating system's randomness."""
+        return cls._of(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def load(cls, path: str | Path) -> SigningKey:
+        """The key in a PKCS #8 PEM file. ConfigurationError names the file: unreadable, encrypted, or no such key."""
+        try:
+            with Path(path).open("rb") as file:
+                data = file.read(_MAX_FILE)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the signing key {str(path)!r} cannot be read ({error.strerror}); make one with 'dpsynth keys new'"
+            ) from None
+        try:
+            private = load_pem_private_key(data, password=None)
+        except TypeError:
+            raise ConfigurationError(
+                f"the signing key {str(path)!r} is encrypted, which is not supported yet: give an unencrypted PKCS #8 "
+                "PEM file with mode 0600"
+            ) from None
+        except (ValueError, UnsupportedAlgorithm):
+            raise ConfigurationError(
+                f"{str(path)!r} does not hold a private key in PEM form; make one with 'dpsynth keys new'"
+            ) from None
+        if not isinstance(private, Ed25519PrivateKey):
+            raise ConfigurationError(
+                f"the key in {str(path)!r} is not an Ed25519 key; make one with 'dpsynth keys new'"
+            )
+        return cls._of(private)
+
+    def save(self, path: str | Path) -> None:
+        """Write the key durably, readable by its owner alone; ConfigurationError if the file is there or cannot be."""
+        target = Path(path)
+        pem = self._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+        try:
+            # Written whole under another name, then linked: a second process sees all of the key or nothing, and a
+            # link never replaces what is there.
+            _write_new(draft, pem)
+            try:
+                os.link(draft, target)
+            except FileExistsError:
+                raise
+            except OSError:  # a file system without links
+                _write_new(target, pem)
+            finally:
+                draft.unlink(missing_ok=True)
+            _sync(target.parent)
+        except FileExistsError:
+            raise ConfigurationError(f"{str(path)!r} is there already: a key file is never overwritten") from None
+        except OSError as error:
+            raise ConfigurationError(f"the signing key {str(path)!r} cannot be written ({error.strerror})") from None
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64 bytes of the signature (deterministic)."""
+        return self._private.sign(message)
+
+    @classmethod
+    def _of(cls, private: Ed25519PrivateKey) -> SigningKey:
+        return cls(private, PublicKey(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)))
+
+
+def default_key_path() -> Path:
+    """Where the user's own signing key lives: ``$XDG_CONFIG_HOME/dpsynth/signing.pem`` (``~/.config`` by default)."""
+    home = os.environ.get("XDG_CONFIG_HOME", "")
+    return (Path(home) if Path(home).is_absolute() else Path.home() / ".config") / "dpsynth" / "signing.pem"
+
+
+def default_key(path: str | Path | None = None) -> SigningKey:
+    """The key in ``path``; without one, the user's own, made once.
+
+    Two processes that start together agree on one key. ConfigurationError names the file.
+    """
+    if path is not None:
+        return SigningKey.load(path)
+    own = default_key_path()
+    if not own.exists():
+        try:
+            own.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the folder {str(own.parent)!r} for the signing key cannot be made ({error.strerror}); "
+                "name a key file instead"
+            ) from None
+        try:
+            SigningKey.generate().save(own)
+        except ConfigurationError:
+            if not own.exists():  # otherwise another process was faster: its key is the key
+                raise
+    return SigningKey.load(own)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

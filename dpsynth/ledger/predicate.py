@@ -1,0 +1,189 @@
+"""What a release says about itself, as typed values: the ledger, and the derivation of a further sample.
+
+``to_json`` gives the exact JSON object that is signed; the verifier refuses a key too many or too few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dpsynth.ledger.entries import Amount, Claim, amount, claim
+from dpsynth.ledger.keys import ALGORITHM, PublicKey
+from dpsynth.ledger.log import merkle_root
+
+PREDICATE_VERSION = 1
+RowsRule = Literal["noisy total", "given"]
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Software:
+    """What wrote the release."""
+
+    name: str
+    version: str
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"name", "version"}``."""
+        return {"name": self.name, "version": self.version}
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """The claim: ``quote`` (epsilon at delta) follows from what was ``reserved`` before anything was measured."""
+
+    quote: Claim
+    reserved: Amount
+    entity: str
+    unit_column: str | None
+    max_rows: int
+    neighbours: str
+    measure: str = "zcdp"
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"epsilon", "delta", "measure", "reserved", "entity", "unit_column", "max_rows", "neighbours"}``."""
+        return {
+            **claim(self.quote),
+            "measure": self.measure,
+            "reserved": amount(self.reserved),
+            "entity": self.entity,
+            "unit_column": self.unit_column,
+            "max_rows": self.max_rows,
+            "neighbours": self.neighbours,
+        }
+
+
+@dataclass(frozen=True)
+class AccountState:
+    """The account that paid: its cap, and what all its releases together held before and after this one."""
+
+    name: str
+    cap: Amount
+    held_before: Amount
+    held_after: Amount
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"name", "cap", "held_before", "held_after"}``."""
+        return {
+            "name": self.name,
+            "cap": amount(self.cap),
+            "held_before": amount(self.held_before),
+            "held_after": amount(self.held_after),
+        }
+
+
+@dataclass(frozen=True)
+class ReleaseFacts:
+    """What was released. ``plan`` and ``rows_digest`` are ``sha256:…``; ``seed`` is public, 0 to 2**63 - 1."""
+
+    id: str
+    plan: str
+    mechanism: str
+    rows: int
+    rows_rule: RowsRule
+    seed: int
+    rows_digest: str
+    day: str
+
+    def to_json(self) -> dict[str, Any]:
+        """One key for each field."""
+        return {
+            "id": self.id,
+            "plan": self.plan,
+            "mechanism": self.mechanism,
+            "rows": self.rows,
+            "rows_rule": self.rows_rule,
+            "seed": self.seed,
+            "rows_digest": self.rows_digest,
+            "day": self.day,
+        }
+
+
+@dataclass(frozen=True)
+class LedgerPredicate:
+    """The whole ledger of a release (predicate type ``LEDGER_TYPE``).
+
+    ``entries`` are the exact lines of the log: the line that opened the account, then every line of this release in
+    the order of seq. ``public`` says what is declared public, ``outside`` what lies outside the guarantee.
+    """
+
+    guarantee: Guarantee
+    account: AccountState
+    release: ReleaseFacts
+    public: tuple[str, ...]
+    outside: tuple[str, ...]
+    entries: tuple[bytes, ...]
+    software: Software
+
+    def to_json(self, signer: PublicKey) -> dict[str, Any]:
+        """The exact object to be signed by ``signer``."""
+        return {
+            "version": PREDICATE_VERSION,
+            "guarantee": self.guarantee.to_json(),
+            "account": self.account.to_json(),
+            "release": self.release.to_json(),
+            "public": list(self.public),
+            "outside": list(self.outside),
+            "entries": [line.decode("ascii") for line in self.entries],
+            "log": log_head(self.entries),
+            "signer": _signer(signer),
+            "software": self.software.to_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The release that a derivation comes from.
+
+    ``envelope`` is ``sha256:…`` of its ``ledger.dsse.json``, a copy of which lies in the derived folder as
+    ``parent.dsse.json``; ``model`` is ``sha256:…`` of its ``model.npz``.
+    """
+
+    release: str
+    envelope: str
+    model: str
+
+
+@dataclass(frozen=True)
+class DerivationPredicate:
+    """A further sample of a published model (predicate type ``DERIVATION_TYPE``): post-processing, it costs nothing.
+
+    ``where`` is the condition on the rows, or None.
+    """
+
+    parent: Parent
+    rows: int
+    seed: int
+    where: str | None
+    rows_digest: str
+    day: str
+    software: Software
+
+    def to_json(self, signer: PublicKey) -> dict[str, Any]:
+        """The exact object to be signed by ``signer``."""
+        parent = {"release": self.parent.release, "envelope": self.parent.envelope, "model": self.parent.model}
+        sample = {
+            "rows": self.rows,
+            "seed": self.seed,
+            "where": self.where,
+            "rows_digest": self.rows_digest,
+            "day": self.day,
+        }
+        return {
+            "version": PREDICATE_VERSION,
+            "parent": parent,
+            "sample": sample,
+            "signer": _signer(signer),
+            "software": self.software.to_json(),
+        }
+
+
+def log_head(lines: Sequence[bytes]) -> dict[str, Any]:
+    """``{"root", "size"}`` of exactly these lines."""
+    return {"root": merkle_root(lines).hex(), "size": len(lines)}
+
+
+def _signer(key: PublicKey) -> dict[str, Any]:
+    return {"algorithm": ALGORITHM, "keyid": key.keyid, "public_key": key.base64}

@@ -1,0 +1,134 @@
+"""What is wrong with a schema, in words: the key, what was expected and the nearest right key. Never a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from dpsynth.errors import nearest
+from dpsynth.schema import toml
+from dpsynth.schema.columns import COLUMN_TYPES, Declared, Unit
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+SECTIONS = ("unit", "columns")
+TYPES = ", ".join(f'"{name}"' for name in COLUMN_TYPES)
+COLUMN_KEYS = sorted({word for model in COLUMN_TYPES.values() for word in model.model_fields})
+
+NO_COLUMN = "needs at least one column: [columns.NAME] with its type under it"
+
+EXPECTED = {
+    "bool_type": "must be true or false, without quotes",
+    "dict_type": "must be a table, as in [columns.age]",
+    "mapping_type": "must be a table, as in [columns.age]",
+    "finite_number": "must be finite",
+    "float_type": "must be a number, without quotes",
+    "int_type": "must be a whole number, without quotes or decimals",
+    "model_attributes_type": 'must be a table, as in [columns.age] with type = "integer" under it',
+    "model_type": "must be a table, as in [unit]",
+    "string_type": "must be text in double quotes",
+    "tuple_type": 'must be a list, as in ["low", "high"]',
+}
+
+
+def explain(errors: Sequence[ErrorDetails], data: object) -> str:
+    """One line for one problem; several are counted and listed. ``data`` is what was read, for its keys alone."""
+    lines: list[str] = []
+    blanks: dict[str, list[str]] = {}
+    # Where a key is unknown, a missing one is most likely the same mistake.
+    misspelt = [_path(error["loc"])[:-1] for error in errors if error["type"] == "extra_forbidden"]
+    for error in errors:
+        path = _path(error["loc"])
+        if error["type"] == "missing":
+            if path == ["columns"] and [] not in misspelt:
+                lines.append(NO_COLUMN)
+            elif path[:-1] not in misspelt:
+                blanks.setdefault(toml.key(*path[:-1]), []).append(path[-1])
+        elif error["type"] == "union_tag_not_found":
+            unknown = list(_untyped(path, data))
+            lines += unknown
+            if not unknown:
+                blanks[toml.key(*path)] = ["type"]
+        else:
+            lines.append(_line(error, path, data))
+    if blanks:
+        named = "; ".join(f"{where} has no {' and no '.join(words)}" for where, words in blanks.items())
+        lines.append(
+            f"still blank: {named}. Only the owner can declare these: fill them in, "
+            "or delete the section of a column to leave the column out"
+        )
+    lines = list(dict.fromkeys(lines))
+    return lines[0] if len(lines) == 1 else f"{len(lines)} problems:" + "".join(f"\n  {line}" for line in lines)
+
+
+def _path(place: tuple[int | str, ...]) -> list[str]:
+    """The keys as the file has them: pydantic puts the column's type after its name."""
+    parts = [str(part) for part in place]
+    if parts[:1] == ["columns"] and len(parts) > 2 and parts[2] in COLUMN_TYPES:
+        del parts[2]
+    return parts
+
+
+def _line(error: ErrorDetails, path: Sequence[str], data: object) -> str:
+    kind, where = error["type"], toml.key(*path)
+    limits = error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"{where}: unknown key{_instead(error['loc'])}"
+    if kind == "union_tag_invalid":
+        return f"{toml.key(*path, 'type')}: must be one of {TYPES}{_near_value(data, [*path, 'type'], COLUMN_TYPES)}"
+    if kind == "literal_error":
+        words = [word.strip("' ") for word in str(limits.get("expected", "")).split(" or ")]
+        allowed = " or ".join(f'"{word}"' for word in words)
+        return f"{where}: must be {allowed}{_near_value(data, path, words)}"
+    if kind == "value_error":
+        return f"{where}: {limits['error']}" if where else str(limits["error"])
+    if "values" in path[:-1]:
+        return f"{toml.key(*path[:-1])}: each value must be text in double quotes"
+    if kind in {"too_short", "string_too_short"}:
+        return f"{where}: must not be empty"
+    if kind == "greater_than_equal":
+        return f"{where}: must be at least {limits['ge']}"
+    if kind == "less_than_equal":
+        return f"{where}: must be at most {limits['le']}"
+    return f"{where or 'the schema'}: {EXPECTED.get(kind, 'is not what a schema can hold here')}"
+
+
+def _instead(place: tuple[int | str, ...]) -> str:
+    """The nearest right key, or all of them."""
+    word = str(place[-1])
+    if len(place) == 1:
+        known: Sequence[str] = SECTIONS
+    elif place[0] == "columns" and len(place) > 3:
+        known = _keys(COLUMN_TYPES[str(place[2])])
+    else:
+        known = _keys(Unit)
+    return nearest(word, known) or f"; known here: {', '.join(known)}"
+
+
+def _keys(model: type[Declared]) -> list[str]:
+    return sorted(model.model_fields)
+
+
+def _untyped(path: Sequence[str], data: object) -> Iterator[str]:
+    """What else may be wrong with a column that has no type: a misspelt key, or an unquoted dot in its name."""
+    column = _look_up(data, path)
+    for word, item in column.items() if isinstance(column, Mapping) else ():
+        if isinstance(item, Mapping):
+            name = toml.quote(f"{path[-1]}.{word}")
+            yield f"{toml.key(*path, str(word))}: a column name with a dot in it must be quoted: [columns.{name}]"
+        elif word not in COLUMN_KEYS:
+            near = nearest(str(word), COLUMN_KEYS) or f"; known here: {', '.join(COLUMN_KEYS)}"
+            yield f"{toml.key(*path, str(word))}: unknown key{near}"
+
+
+def _near_value(data: object, path: Sequence[str], known: Mapping[str, object] | Sequence[str]) -> str:
+    """The known word nearest to what was written; what was written is not repeated."""
+    written = _look_up(data, path)
+    return nearest(written.lower(), known) if isinstance(written, str) else ""
+
+
+def _look_up(data: object, path: Sequence[str]) -> object:
+    for part in path:
+        data = data.get(part) if isinstance(data, Mapping) else None
+    return data

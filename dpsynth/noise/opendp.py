@@ -1,0 +1,119 @@
+"""OpenDPNoise: the reference samplers of OpenDP, exact on rationals, fed by the operating system's randomness.
+
+Discrete Gaussian: Canonne, Kamath, Steinke 2020 (arXiv 2004.00010), Algorithm 3. Exponential mechanism: under zCDP
+OpenDP's ``make_noisy_max`` proposes an index uniformly and accepts it with probability exp((score - highest) / scale),
+again and again. Both work on unbounded integers, so any int64 is exact. OpenDP is imported at the first draw.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from importlib.metadata import version
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.errors import ConfigurationError, DpsynthError
+from dpsynth.privacy import COARSEST, FINEST, exponential_rho, gaussian_rho
+
+_SOUND = (0, 14, 2)
+"""The first OpenDP whose samplers follow their law: earlier ones divide rationals wrongly (opendp issue 2638)."""
+
+_AGREES = Fraction(1, 2**50)
+
+
+class _Measurement(Protocol):
+    """An OpenDP measurement on integer vectors under zCDP."""
+
+    def __call__(self, arg: list[int]) -> int | list[int]: ...
+
+    def map(self, d_in: int) -> float: ...
+
+
+class OpenDPNoise:
+    """The Noise of every release. Stateless: each call builds its own measurement, so threads share nothing.
+
+    OpenDP reads OpenSSL's generator for private values: one per thread, under one per process that the operating
+    system seeds, and seeds again after a fork.
+    """
+
+    law = "discrete_gaussian"
+
+    def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
+        """Draw from the discrete Gaussian centred on each count; what would leave int64 stays at its limit."""
+        _vector(counts)
+        drawn = _draw(_gaussian(_binary64(sigma, "sigma")), counts)
+        return np.array(drawn, dtype=np.int64)
+
+    def exponential(self, scores: NDArray[np.int64], scale: Fraction) -> int:
+        """Draw an index by the exponential mechanism; higher scores are likelier."""
+        _vector(scores)
+        if scores.size == 0:
+            raise ConfigurationError("a private choice needs at least one candidate")
+        return cast(int, _draw(_noisy_max(_binary64(scale, "scale")), scores))
+
+
+def _binary64(value: Fraction, name: str) -> float:
+    """The float that a scale exactly is. OpenDP takes floats, and the ledger states what was really used."""
+    if isinstance(value, bool) or not isinstance(value, int | Fraction) or not FINEST <= value <= COARSEST:
+        raise ConfigurationError(f"{name}: {value!r} is not an exact number between 2^-100 and 2^60")
+    if Fraction(float(value)) != value:
+        raise ConfigurationError(f"{name}: {value} is not a binary64 number; take one from privacy.sigma_for")
+    return float(value)
+
+
+def _vector(values: NDArray[np.int64]) -> None:
+    """Refuse anything but a vector of int64: the type and the number of axes are public, the values are not read."""
+    if not isinstance(values, np.ndarray) or values.dtype != np.int64 or values.ndim != 1:
+        raise ConfigurationError("noise is drawn on a vector of int64")
+
+
+def _gaussian(sigma: float) -> _Measurement:
+    """OpenDP's discrete Gaussian on integer vectors under the L2 distance."""
+    from opendp.domains import atom_domain, vector_domain
+    from opendp.measurements import make_gaussian
+    from opendp.metrics import l2_distance
+    from opendp.mod import enable_features
+
+    enable_features("contrib")
+    made = make_gaussian(vector_domain(atom_domain(T="i64")), l2_distance(T="i64"), scale=sigma)
+    return _agreed(cast(_Measurement, made), gaussian_rho(1, Fraction(sigma)))
+
+
+def _noisy_max(scale: float) -> _Measurement:
+    """OpenDP's exponential mechanism: noisy max under zCDP, for scores that may move in opposite directions."""
+    from opendp.domains import atom_domain, vector_domain
+    from opendp.measurements import make_noisy_max
+    from opendp.measures import zero_concentrated_divergence
+    from opendp.metrics import linf_distance
+    from opendp.mod import enable_features
+
+    enable_features("contrib")
+    metric = linf_distance(T="i64", monotonic=False)
+    made = make_noisy_max(vector_domain(atom_domain(T="i64")), metric, zero_concentrated_divergence(), scale=scale)
+    return _agreed(cast(_Measurement, made), exponential_rho(1, Fraction(scale), 1))
+
+
+def _agreed(made: _Measurement, stated: Fraction) -> _Measurement:
+    """The measurement, if this OpenDP is sound and promises for distance 1 the rho that the ledger states.
+
+    OpenDP rounds its promise up to a float. A difference beyond that would mean that the library now draws from
+    another law than the proofs are about: then nothing is drawn.
+    """
+    installed = version("opendp")
+    if tuple(int(part) for part in re.findall("[0-9]+", installed)[:3]) < _SOUND:
+        raise DpsynthError(f"OpenDP {installed} has biased samplers: install 0.16 (pip install 'opendp>=0.16')")
+    promised = Fraction(made.map(1))
+    if not stated <= promised <= stated * (1 + _AGREES):
+        raise DpsynthError(f"OpenDP {installed} states another cost than the ledger: install 0.16")
+    return made
+
+
+def _draw(made: _Measurement, values: NDArray[np.int64]) -> int | list[int]:
+    """Invoke a measurement; whatever goes wrong in it is told without its message, which could quote a value."""
+    try:
+        return made(values.tolist())
+    except Exception:
+        raise DpsynthError("the noise could not be drawn; nothing was answered, and what was charged stays") from None

@@ -1,0 +1,30 @@
+"""Noise: what the curator needs from a source of secret randomness."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Noise(Protocol):
+    """Draws on exact integers. Every call is independent of every other one.
+
+    ``sigma`` and ``scale`` are exact values of binary64 numbers between privacy.FINEST and privacy.COARSEST, anything
+    else is a ConfigurationError; both are public. Nothing that is raised depends on counts or scores.
+    """
+
+    @property
+    def law(self) -> str:
+        """The ledger's name of the law that ``gaussian`` draws from."""
+        ...
+
+    def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
+        """``counts`` (a vector) with independent noise of parameter ``sigma`` on each, as int64 of the same shape."""
+        ...
+
+    def exponential(self, scores: NDArray[np.int64], scale: Fraction) -> int:
+        """An index into ``scores`` (a vector, not empty), drawn with P proportional to exp(score / scale)."""
+        ...

@@ -1,0 +1,96 @@
+"""Exact numbers: parsing what a user wrote, the grid of 2^-60, and finite decimals. No float ever enters a budget."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from fractions import Fraction
+
+from dpsynth.errors import BudgetFormatError
+
+GRID = 2**60
+"""Caps and reservations are multiples of 1/GRID: what is stated rounds up to it, what is allowed rounds down."""
+
+_LONGEST = 1000
+"""Most characters, and most decimal digits of magnitude, that a number may have (no caller needs a tenth of it)."""
+
+_TEXT = re.compile(r"(?P<digits>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE](?P<exponent>[+-]?[0-9]{1,6}))?|[0-9]+/[0-9]+")
+_EXAMPLES = 'write exact text such as "1", "0.5", "1e-9" or "1/3"'
+
+
+def parse_fraction(value: str | int | Fraction | Decimal, key: str) -> Fraction:
+    """The exact positive number that ``value`` says; ``key`` names it in the error.
+
+    Text is a decimal ("0.5", "1e-9") or a ratio of integers ("1/3"), white space around it ignored. Raises
+    BudgetFormatError for a float (it is not the number that was meant), a bool, NaN, infinity, anything that is not
+    above zero, and anything with more than 1,000 digits.
+    """
+    if isinstance(value, float):
+        shown = repr(value)
+        raise BudgetFormatError(f'{key}: {shown} is a float, which is not exact; write it as text, "{shown}"')
+    if isinstance(value, bool) or not isinstance(value, str | int | Fraction | Decimal):
+        raise BudgetFormatError(f"{key}: a {type(value).__name__} is not a number; {_EXAMPLES}")
+    if isinstance(value, str):
+        number = _from_text(value, key)
+    elif isinstance(value, Decimal):
+        if not value.is_finite():
+            raise BudgetFormatError(f"{key}: {value} is not a finite number; {_EXAMPLES}")
+        if value and abs(value.adjusted()) > _LONGEST:
+            raise _too_long(key)
+        number = Fraction(value)
+    else:
+        number = Fraction(value)
+    if max(abs(number.numerator), number.denominator).bit_length() > _LONGEST * 10 // 3:
+        raise _too_long(key)
+    if number <= 0:
+        raise BudgetFormatError(f"{key}: must be above zero; {_EXAMPLES}")
+    return number
+
+
+def _from_text(text: str, key: str) -> Fraction:
+    """The Fraction that a text says, zero included; BudgetFormatError if it says none."""
+    stripped = text.strip()
+    if len(stripped) > _LONGEST:
+        raise _too_long(key)
+    if stripped[:1] == "-":
+        raise BudgetFormatError(f"{key}: must be above zero; {_EXAMPLES}")
+    found = _TEXT.fullmatch(stripped)
+    if found is None:
+        shown = stripped if len(stripped) <= 40 else stripped[:40] + "…"
+        raise BudgetFormatError(f"{key}: {shown!r} is not an exact number; {_EXAMPLES}")
+    if abs(int(found["exponent"] or 0)) > _LONGEST:
+        raise _too_long(key)
+    try:
+        return Fraction(stripped)
+    except ZeroDivisionError:
+        raise BudgetFormatError(f"{key}: {stripped!r} divides by zero; {_EXAMPLES}") from None
+
+
+def _too_long(key: str) -> BudgetFormatError:
+    return BudgetFormatError(f"{key}: more than {_LONGEST:,} digits; {_EXAMPLES}")
+
+
+def floor_to_grid(value: Fraction) -> Fraction:
+    """The largest multiple of 1/GRID that is not above ``value``: for caps, which may only shrink."""
+    return Fraction(value * GRID // 1, GRID)
+
+
+def ceil_to_grid(value: Fraction) -> Fraction:
+    """The smallest multiple of 1/GRID that is not below ``value``: for charges, which may only grow."""
+    return Fraction(-(-value * GRID // 1), GRID)
+
+
+def decimal_text(value: Fraction) -> str:
+    """``value`` as an exact finite decimal without exponent ("17.1435507436"); ValueError if it has none ("1/3")."""
+    value = Fraction(value)
+    rest, twos, fives = value.denominator, 0, 0
+    while rest % 2 == 0:
+        rest, twos = rest // 2, twos + 1
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    if rest != 1:
+        raise ValueError(f"{value} has no finite decimal")
+    places = max(twos, fives)
+    digits = str(abs(value.numerator) * 10**places // value.denominator).rjust(places + 1, "0")
+    sign = "-" if value < 0 else ""
+    return sign + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)

@@ -1,0 +1,51 @@
+"""How far one entity can move an answer: the closed table of sensitivities (proofs/privacy/).
+
+An entity (by default a person) has at most ``max_rows`` rows, which the table room enforces before anything is
+counted. Neighbours differ by one entity: under ``"add-remove"`` it is there or not; under ``"replace-one"`` its rows
+are replaced by others, possibly by none, except that in a row unit (each row its own entity) one row stays one row.
+"""
+
+from __future__ import annotations
+
+from dpsynth.errors import ConfigurationError
+
+NEIGHBOURS = ("add-remove", "replace-one")
+"""The neighbour relations that the engine knows."""
+
+
+def marginal_squared(max_rows: int, neighbours: str) -> int:
+    """Squared L2 sensitivity of a marginal's counts, at any levels: s^2 add/remove, 2 s^2 replace-one.
+
+    All s rows may fall in one cell; replaced, they may all leave it for another one.
+    """
+    _check(max_rows, neighbours)
+    return max_rows**2 if neighbours == "add-remove" else 2 * max_rows**2
+
+
+def total(max_rows: int, neighbours: str, row_unit: bool) -> int:
+    """Sensitivity (not squared) of the number of rows: s, or 0 where that number is public.
+
+    It is public only under replace-one when each row is its own entity. A replaced entity of several rows, or one
+    named by a column, may have had any number of rows from 0 to s, so the total moves by up to s.
+    """
+    _check(max_rows, neighbours)
+    if row_unit and max_rows != 1:
+        raise ConfigurationError(f"max_rows: {max_rows} needs a unit column; without one each row is its own entity")
+    return 0 if row_unit and neighbours == "replace-one" else max_rows
+
+
+def l1_to_model(max_rows: int, neighbours: str) -> int:
+    """Sensitivity, in rows, of the L1 distance of a marginal to a model fixed beforehand: s (replace-one: 2 s).
+
+    A caller that scores in lattice units multiplies by measurement.LATTICE.
+    """
+    _check(max_rows, neighbours)
+    return max_rows if neighbours == "add-remove" else 2 * max_rows
+
+
+def _check(max_rows: int, neighbours: str) -> None:
+    """Refuse what the table does not know: a wrong bound here would be a wrong guarantee."""
+    if isinstance(max_rows, bool) or not isinstance(max_rows, int) or max_rows < 1:
+        raise ConfigurationError(f"max_rows: {max_rows!r} is not an integer of at least 1")
+    if neighbours not in NEIGHBOURS:
+        raise ConfigurationError(f"neighbours: {neighbours!r} is neither 'add-remove' nor 'replace-one'")

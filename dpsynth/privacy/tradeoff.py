@@ -1,0 +1,127 @@
+"""The worst case in words: how well could anyone tell whether one entity is in the table?
+
+zCDP bounds the Rényi divergence of every order alpha > 1, in both directions, by alpha rho. A test that says "present"
+with probability x when the entity is absent and y when it is present is a function of the release, so the two-point
+distributions (x, 1 - x) and (y, 1 - y) obey the same bounds (data processing). For each alpha and direction that caps
+y; every alpha gives a valid cap and the best one is kept. Proof: proofs/privacy/highest_tpr.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from math import exp, inf, log, log1p, nextafter, sqrt
+
+from dpsynth.errors import ConfigurationError
+from dpsynth.privacy.interval import Interval
+
+_DIGITS = 60
+_ORDERS = 48
+_GOLDEN = (sqrt(5) - 1) / 2
+
+
+def highest_tpr(rho: Fraction, fpr: Fraction | float, delta0: Fraction | int = 0) -> float:
+    """The highest true-positive rate that any test of one entity's presence can have at false-positive rate ``fpr``.
+
+    An upper bound, rounded up, over the whole curve of ``rho``-zCDP (not one epsilon of it). With ``delta0`` > 0 the
+    guarantee is delta0-approximate and the bound is delta0 + (1 - delta0) TPR(fpr / (1 - delta0)). ``rho`` >= 0,
+    0 <= ``fpr`` <= 1, 0 <= ``delta0`` <= 1, read exactly; ConfigurationError otherwise.
+    """
+    x, slack = Fraction(fpr), Fraction(delta0)
+    if rho < 0 or not 0 <= x <= 1 or not 0 <= slack <= 1:
+        raise ConfigurationError("a trade-off needs rho >= 0 and rates between 0 and 1")
+    if slack + x >= 1:
+        return 1.0
+    inner = _cap(Fraction(rho), x / (1 - slack))
+    return _rounded_up(slack + (1 - slack) * Fraction(inner))
+
+
+def _cap(rho: Fraction, x: Fraction) -> float:
+    """The cap on y at 0 <= x < 1, certified, without delta0."""
+    if x == 0:
+        return 0.0
+    if rho == 0:
+        return _rounded_up(x)
+    rate, price = float(x), float(min(rho, Fraction(10**6)))
+    if rate == 0.0 or rate == 1.0:
+        return 1.0
+    y, order, forward = min(_best(rate, price, True), _best(rate, price, False))
+    slack = 1e-13
+    while y < 1.0:
+        if _excluded(Fraction(y), x, rho, order, forward):
+            return y
+        y, slack = y + slack * y, slack * 4
+    return 1.0
+
+
+def _best(rate: float, price: float, forward: bool) -> tuple[float, float, bool]:
+    """The order that caps y most, found in floats: (y, alpha, direction)."""
+    top = log(100 + 10 * sqrt(-log(rate) / price))
+    low, high = log(1e-4), top
+
+    def at(position: float) -> float:
+        return _largest(rate, price, 1 + exp(position), forward)
+
+    width = (high - low) / _ORDERS
+    positions = [low + i * width for i in range(_ORDERS + 1)]
+    middle = min(positions, key=at)
+    position = _minimise(at, middle - width, middle + width)
+    return at(position), 1 + exp(position), forward
+
+
+def _minimise(curve: Callable[[float], float], low: float, high: float) -> float:
+    """Golden-section search."""
+    a, b = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_a, at_b = curve(a), curve(b)
+    for _ in range(30):
+        if at_a <= at_b:
+            high, b, at_b = b, a, at_a
+            a = high - _GOLDEN * (high - low)
+            at_a = curve(a)
+        else:
+            low, a, at_a = a, b, at_b
+            b = low + _GOLDEN * (high - low)
+            at_b = curve(b)
+    return (low + high) / 2
+
+
+def _largest(rate: float, price: float, alpha: float, forward: bool) -> float:
+    """Nearly the largest y >= rate that one order allows (bisection; nothing needs to be certified here)."""
+    budget = alpha * (alpha - 1) * price
+    low, high = rate, 1.0
+    for _ in range(60):
+        y = (low + high) / 2
+        if y in (low, high):
+            break
+        p, q = (y, rate) if forward else (rate, y)
+        inside = alpha * log(p) + (1 - alpha) * log(q)
+        outside = alpha * log1p(-p) + (1 - alpha) * log1p(-q)
+        larger = max(inside, outside)
+        if larger + log1p(exp(min(inside, outside) - larger)) > budget:
+            high = y
+        else:
+            low = y
+    return high
+
+
+def _excluded(y: Fraction, x: Fraction, rho: Fraction, order: float, forward: bool) -> bool:
+    """Whether y > x certainly breaks the bound of this order: then so does every larger y."""
+    if not x < y < 1:
+        return False
+    p, q = (y, x) if forward else (x, y)
+    alpha = Interval.of(Decimal(order), _DIGITS)
+    one = Interval.of(1, _DIGITS)
+
+    def power(a: Fraction, b: Fraction) -> Interval:
+        """a^alpha b^(1 - alpha)."""
+        return (alpha * Interval.of(a, _DIGITS).ln() + (one - alpha) * Interval.of(b, _DIGITS).ln()).exp()
+
+    divergence = (power(p, q) + power(1 - p, 1 - q)).ln()
+    return divergence.lo > (alpha * (alpha - one) * Interval.of(rho, _DIGITS)).hi
+
+
+def _rounded_up(value: Fraction) -> float:
+    """The smallest float that is not below ``value`` <= 1."""
+    near = float(value)
+    return near if Fraction(near) >= value else nextafter(near, inf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -25,12 +26,14 @@ def verify(release: Path, rebuild: bool, parent: Path | None, as_json: bool) -> 
 
     verdict = check(release, rebuild=rebuild, parent=parent)
     if as_json:
-        say_json(verdict.document())
+        say_json(asdict(verdict))
     else:
-        for line in verdict.lines():
-            say(line)
+        if verdict.ok:
+            say(f"verified: release {verdict.release}, signed by {verdict.keyid}")
+            if verdict.epsilon:
+                say(f"epsilon {verdict.epsilon} at delta {verdict.delta} (rho {verdict.rho})")
         for line in verdict.notes:
-            hint(line)
+            say(f"  {line}")
         for line in verdict.failures:
             hint(f"error: {line}")
     raise SystemExit(verdict.exit_code)

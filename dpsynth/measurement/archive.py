@@ -141,6 +141,10 @@ class Replayer:
             raise DigestMismatch("the mechanism asks for a selection that the archive does not hold")
         return answer
 
+    def left(self) -> int:
+        """How many archived answers were not asked for."""
+        return sum(1 for _ in self._answers)
+
     def _marginal(self, query: Query) -> NoisyMarginal:
         answer = next(self._answers, None)
         if not isinstance(answer, NoisyMarginal) or answer.query != query:

@@ -11,7 +11,7 @@ from dpsynth.ledger import SigningKey
 from dpsynth.measurement import Answer
 from dpsynth.privacy import Budget, Cost
 from dpsynth.release.plan import Plan
-from dpsynth.sampling import IntegerTables, records
+from dpsynth.sampling import IntegerTables, RowsDigest, records
 
 if TYPE_CHECKING:
     import pandas
@@ -48,9 +48,12 @@ class Release:
         """The delta that is promised, exact."""
         return str(self.plan.budget.delta)
 
-    def batches(self) -> Iterator[pyarrow.RecordBatch]:
-        """The synthetic rows, a chunk of at most 2^20 at a time, columns typed as in the schema."""
-        return records(self.tables, self.plan.codecs, self.rows, self.plan.seed)
+    def batches(self, digest: RowsDigest | None = None) -> Iterator[pyarrow.RecordBatch]:
+        """The synthetic rows, a chunk of at most 2^20 at a time, columns typed as in the schema.
+
+        ``digest``, if given, takes every chunk on its way.
+        """
+        return records(self.tables, self.plan.codecs, self.rows, self.plan.seed, digest)
 
     def to_arrow(self) -> pyarrow.Table:
         """The synthetic rows as an Arrow table."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from dpsynth.accountant import Accountant, Reservation
 from dpsynth.curator import Curator, Source
 from dpsynth.errors import ConfigurationError
+from dpsynth.ledger import SigningKey
 from dpsynth.measurement import Measurer, Replayer, unpack
 from dpsynth.model import FittedModel
 from dpsynth.privacy import Budget
@@ -63,14 +64,37 @@ def synthesize(
     return execute(plan, Source.of(source), account=account, store=store, progress=progress)
 
 
-def run_file(path: str | Path, progress: Progress | None = None) -> Release:
-    """Run a ``release.toml``; the paths in it are relative to its folder."""
+@dataclass(frozen=True)
+class Published:
+    """A release and the folder that holds it."""
+
+    release: Release
+    folder: Path
+
+
+def load_plan(path: str | Path) -> Plan:
+    """The plan of a ``release.toml``. Reads no row."""
     config = ReleaseConfig.load(path)
-    here = Path(path).parent
+    return Plan.of(config, Schema.load(Path(path).parent / config.data.schema_))
+
+
+def run_file(
+    path: str | Path, out: str | Path | None = None, *, among_several: bool = False, progress: Progress | None = None
+) -> Published:
+    """Run a ``release.toml`` and write its folder; the paths in the file are relative to it.
+
+    ``out`` is the release folder (the release id in the working folder, if not given), or, ``among_several``, the
+    folder that holds one such folder a release id.
+    """
+    config, here = ReleaseConfig.load(path), Path(path).parent
     plan = Plan.of(config, Schema.load(here / config.data.schema_))
+    key = None if config.release.sign_with is None else SigningKey.load(here / config.release.sign_with)
     store = None if config.budget.store is None else here / config.budget.store
     source = Source.of(here / config.data.source)
-    return execute(plan, source, account=config.budget.account, store=store, progress=progress)
+    release = execute(plan, source, account=config.budget.account, store=store, progress=progress)
+    base = Path(out) if out is not None else Path()
+    folder = base / plan.release if among_several or out is None else base
+    return Published(release, release.save(folder, key))
 
 
 def execute(

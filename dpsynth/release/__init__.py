@@ -1,0 +1,29 @@
+"""A release from plan to signed folder, and back: run, write, verify, rebuild, sample.
+
+The one room that ties a curator to a mechanism. It never holds a private row: it names the source, and gets noisy
+answers.
+"""
+
+from dpsynth.release.check import verify
+from dpsynth.release.config import ReleaseConfig
+from dpsynth.release.derive import derive
+from dpsynth.release.plan import Plan, PlannedQuery, preview
+from dpsynth.release.release import Release
+from dpsynth.release.run import Progress, Published, load_plan, run_file, synthesize
+from dpsynth.verifier import Verdict
+
+__all__ = [
+    "Plan",
+    "PlannedQuery",
+    "Progress",
+    "Published",
+    "Release",
+    "ReleaseConfig",
+    "Verdict",
+    "derive",
+    "load_plan",
+    "preview",
+    "run_file",
+    "synthesize",
+    "verify",
+]

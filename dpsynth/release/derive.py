@@ -1,0 +1,83 @@
+"""Further samples of a published model: free, signed, bound to their parent."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from dpsynth.errors import ConfigurationError, DigestMismatch
+from dpsynth.ledger import (
+    DERIVATION_TYPE,
+    LEDGER_TYPE,
+    DerivationPredicate,
+    Parent,
+    SigningKey,
+    default_key,
+    envelope,
+)
+from dpsynth.ledger import statement as make_statement
+from dpsynth.release.check import DERIVATION, LEDGER, read_statement, require
+from dpsynth.release.describe import datapackage, read_plan
+from dpsynth.release.folder import SOFTWARE, new_folder, subjects, write_rows
+from dpsynth.release.plan import Plan
+from dpsynth.sampling import IntegerTables, RowsDigest, records
+
+PARENT = "parent.dsse.json"
+
+
+@dataclass(frozen=True)
+class OpenedRelease:
+    """What a release folder says, once its signature and digests were checked."""
+
+    folder: Path
+    plan: Plan
+    predicate: dict[str, Any]
+    tables: IntegerTables
+
+
+def read_release(folder: Path) -> OpenedRelease:
+    """Verify a release folder and read its plan and model; the verifier's failure is raised otherwise."""
+    require(folder)
+    statement = read_statement(folder)
+    if statement.predicate_type != LEDGER_TYPE:
+        raise ConfigurationError(f"{folder} is a sample of a release; give the release itself")
+    predicate = dict(statement.predicate)
+    plan = read_plan((folder / "datapackage.json").read_bytes())
+    if plan.digest != predicate["release"]["plan"]:
+        raise DigestMismatch("datapackage.json: the plan is not the one that the ledger names")
+    return OpenedRelease(folder, plan, predicate, IntegerTables.load(folder / "model.npz"))
+
+
+def derive(
+    release: str | Path, *, rows: int, seed: int, out: str | Path, key: SigningKey | str | Path | None = None
+) -> Path:
+    """Draw ``rows`` rows with public ``seed`` from the model of ``release``; write and sign the folder ``out``.
+
+    Post-processing: it costs nothing. Raises the verifier's error if the release does not verify.
+    """
+    parent = read_release(Path(release))
+    signer = key if isinstance(key, SigningKey) else SigningKey.load(key) if key else default_key()
+    ledger = (parent.folder / LEDGER).read_bytes()
+    day = datetime.now(UTC).date().isoformat()
+    with new_folder(Path(out)) as made:
+        digest = RowsDigest(parent.tables, rows)
+        write_rows(records(parent.tables, parent.plan.codecs, rows, seed, digest), made, ("parquet",))
+        (made / "datapackage.json").write_bytes(datapackage(parent.plan, rows, day))
+        model = sha256((parent.folder / "model.npz").read_bytes()).hexdigest()
+        predicate = DerivationPredicate(
+            Parent(parent.plan.release, "sha256:" + sha256(ledger).hexdigest(), f"sha256:{model}"),
+            rows,
+            seed,
+            None,
+            digest.text,
+            day,
+            SOFTWARE,
+        )
+        payload = make_statement(subjects(made), DERIVATION_TYPE, predicate.to_json(signer.public))
+        (made / DERIVATION).write_bytes(envelope(payload, signer))
+        shutil.copyfile(parent.folder / LEDGER, made / PARENT)
+    return Path(out)

@@ -1,0 +1,51 @@
+"""What is said about a release in words: what was declared public, what the guarantee leaves out."""
+
+from __future__ import annotations
+
+from dpsynth.ledger import parse
+from dpsynth.release.plan import Plan
+from dpsynth.release.release import Release
+from dpsynth.schema import Boolean, Categorical, Column, Integer, Ordinal, Real
+
+
+def public_things(plan: Plan) -> tuple[str, ...]:
+    """Everything that the owner declared public: true only if it was decided without looking at the rows."""
+    unit = plan.schema.unit
+    who = "each row stands for one" if unit.column is None else f"column {unit.column!r} names the"
+    things = [
+        f"the schema {plan.schema.digest}",
+        f"the unit: {who} {unit.entity}, of whose rows at most {unit.max_rows} are kept",
+        *(f"column {name!r}: {_declared(column)}" for name, column in plan.schema.columns.items()),
+        f"the plan {plan.digest}: mechanism {plan.mechanism!r}, budget, sampling seed {plan.seed}",
+    ]
+    if plan.rows is not None:
+        things.append(f"the number of rows to write, {plan.rows}")
+    if unit.neighbours == "replace-one" and unit.column is None:
+        things.append("the number of rows of the private table")
+    if plan.artificial:
+        things.append("that everybody in the table is artificial")
+    return tuple(things)
+
+
+def outside(release: Release) -> tuple[str, ...]:
+    """What may depend on the data and is not bounded by epsilon and delta."""
+    lost = sum(len(entry.fields["of"]) for line in release.lines if (entry := parse(line)).kind == "lost")
+    things = [
+        "whether this release was made at all, and whether earlier ones were given up",
+        "anything else that was computed from the same rows, by this or any other program",
+        "facts about a person that hold whether or not that person is in the table",
+    ]
+    if lost:
+        things.append(f"that {lost} answers were lost to a crash; they stay charged")
+    return tuple(things)
+
+
+def _declared(column: Column) -> str:
+    match column:
+        case Categorical() | Ordinal():
+            text = f"{column.type}, {len(column.values)} listed values"
+        case Integer() | Real():
+            text = f"{column.type} from {column.min} to {column.max} in {column.bins} bins"
+        case Boolean():
+            text = "boolean"
+    return f"{text}, nulls possible" if column.nullable else text

@@ -1,0 +1,159 @@
+"""Writing a release: every file into a folder beside its place, signed last, then moved there whole."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dpsynth import __version__
+from dpsynth.errors import ConfigurationError, DigestMismatch
+from dpsynth.ledger import (
+    LEDGER_TYPE,
+    AccountState,
+    Guarantee,
+    LedgerPredicate,
+    ReleaseFacts,
+    SigningKey,
+    Software,
+    default_key,
+    envelope,
+    statement,
+)
+from dpsynth.measurement import pack
+from dpsynth.release.check import LEDGER, read_statement
+from dpsynth.release.describe import citation, datapackage
+from dpsynth.release.facts import facts, outside, public_things
+from dpsynth.release.release import Release
+from dpsynth.sampling import RowsDigest
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SOFTWARE = Software("dpsynth-engine", __version__)
+
+
+def save(release: Release, folder: Path, key: SigningKey | str | Path | None) -> Path:
+    """Write and sign ``release`` as ``folder``; a folder that already is this release is checked and left alone."""
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        _require_same(release, folder)
+        return folder
+    signer = key if isinstance(key, SigningKey) else SigningKey.load(key) if key else default_key()
+    with new_folder(folder) as made:
+        digest = _write(release, made)
+        sign_ledger(release, made, signer, digest)
+    return folder
+
+
+def _write(release: Release, folder: Path) -> str:
+    from dpsynth.report import render
+
+    plan = release.plan
+    digest = RowsDigest(release.tables, release.rows)
+    write_rows(release.batches(digest), folder, plan.formats)
+    (folder / "measurements.npz").write_bytes(pack(release.answers))
+    release.tables.save(folder / "model.npz")
+    (folder / "datapackage.json").write_bytes(datapackage(plan, release.rows, release.day))
+    (folder / "CITATION.cff").write_bytes(citation(plan, release.day))
+    (folder / "report.html").write_text(render(facts(release)), encoding="utf-8")
+    return digest.text
+
+
+def sign_ledger(release: Release, folder: Path, signer: SigningKey, digest: str) -> None:
+    """Write ``ledger.dsse.json`` over everything in the folder. ``digest`` is that of the synthetic rows."""
+    plan, unit = release.plan, release.plan.schema.unit
+    predicate = LedgerPredicate(
+        Guarantee(plan.budget, plan.cost, unit.entity, unit.column, unit.max_rows, unit.neighbours),
+        AccountState(release.account, release.cap, release.held_before, release.held_after),
+        ReleaseFacts(
+            plan.release,
+            plan.digest,
+            plan.mechanism,
+            release.rows,
+            "noisy total" if plan.rows is None else "given",
+            plan.seed,
+            digest,
+            release.day,
+        ),
+        public_things(plan),
+        outside(release),
+        release.lines,
+        SOFTWARE,
+    )
+    payload = statement(subjects(folder), LEDGER_TYPE, predicate.to_json(signer.public))
+    (folder / LEDGER).write_bytes(envelope(payload, signer))
+
+
+def subjects(folder: Path) -> list[tuple[str, str]]:
+    """Name and SHA-256 of every file in a folder."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            state = sha256()
+            while block := file.read(2**20):
+                state.update(block)
+        found.append((path.name, state.hexdigest()))
+    return found
+
+
+def write_rows(batches: Iterator[pyarrow.RecordBatch], folder: Path, formats: Sequence[str]) -> None:
+    """Write the rows as ``data.parquet`` and, if asked, ``data.csv``, a chunk at a time."""
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    first = next(batches)
+    with pyarrow.parquet.ParquetWriter(folder / "data.parquet", first.schema, compression="zstd") as parquet:
+        csv = pyarrow.csv.CSVWriter(folder / "data.csv", first.schema) if "csv" in formats else None
+        try:
+            batch: pyarrow.RecordBatch | None = first
+            while batch is not None:
+                parquet.write_batch(batch)
+                if csv is not None:
+                    csv.write_batch(batch)
+                batch = next(batches, None)
+        finally:
+            if csv is not None:
+                csv.close()
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill beside ``folder``, moved there when the block ends well and removed when it does not.
+
+    ``folder`` may exist only if it is empty; a cut-off attempt leaves at most ``.NAME.partial``, which the next one
+    replaces.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigurationError(f"{folder} exists and is not empty: give another --out, or remove it")
+    partial = folder.parent / f".{folder.name}.partial"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be made: {error.strerror}") from None
+    try:
+        yield partial
+        partial.replace(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _require_same(release: Release, folder: Path) -> None:
+    from dpsynth.verifier import verify
+
+    if not (folder / LEDGER).is_file():
+        raise ConfigurationError(f"{folder} exists and is no release: give another --out, or remove it")
+    verdict = verify(folder)
+    if not verdict.ok:
+        raise DigestMismatch(
+            f"{folder} holds a release that does not verify ({verdict.failures[0]}): remove it and run again, which "
+            "writes it anew and costs nothing"
+        )
+    signed = read_statement(folder).predicate["release"]
+    if (signed["id"], signed["plan"]) != (release.plan.release, release.plan.digest):
+        raise ConfigurationError(f"{folder} holds another release than {release.plan.release!r}: give another --out")

@@ -1,0 +1,175 @@
+"""``verify --rebuild``: draw the rows again from the model, and fit the model again from the noisy answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.errors import DigestMismatch
+from dpsynth.ledger import Entry, parse
+from dpsynth.measurement import Answer, NoisyMarginal, Replayer, Selection, pack, read_archive
+from dpsynth.release.check import LEDGER, read_statement
+from dpsynth.release.derive import OpenedRelease, read_release
+from dpsynth.release.run import number_of_rows
+from dpsynth.sampling import ONE, IntegerTables, RowsDigest, records
+
+if TYPE_CHECKING:
+    import pyarrow
+
+TOLERANCE = 1e-6
+"""Largest total variation distance between a published table and the same table fitted again.
+
+Floating-point sums differ in their last bits between processors; the fit is converged far below this.
+"""
+
+
+def rebuild_release(folder: Path) -> list[str]:
+    """Rebuild a release from its own files; returns what was found, raises DigestMismatch where it differs.
+
+    1. The noisy answers are those that the ledger's entries name, by digest, query and noise scale.
+    2. The mechanism, fed with those answers and nothing else, gives the published model within TOLERANCE.
+    3. The published model, sampled in integers with the published seed, gives the published rows exactly.
+    """
+    release = read_release(folder)
+    answers = read_archive(folder / "measurements.npz")
+    _match_entries(release, answers)
+    furthest = _refit(release, answers)
+    facts = release.predicate["release"]
+    _same_rows(release, folder, facts["rows"], facts["seed"], facts["rows_digest"])
+    return [
+        f"rebuilt: {len(answers)} noisy answers are those of the ledger",
+        f"rebuilt: the model fitted again differs by at most {furthest:.1e} (allowed: {TOLERANCE:.0e})",
+        f"rebuilt: all {facts['rows']} rows drawn again are the published ones",
+    ]
+
+
+def redraw_sample(folder: Path, parent: Path) -> list[str]:
+    """Check that a derived sample is what its parent's model gives; raises DigestMismatch otherwise."""
+    release, said = read_release(parent), read_statement(folder).predicate
+    digests = {
+        name: "sha256:" + sha256((parent / file).read_bytes()).hexdigest()
+        for name, file in (("envelope", LEDGER), ("model", "model.npz"))
+    }
+    if {name: said["parent"][name] for name in digests} != digests:
+        raise DigestMismatch(f"{folder} was not drawn from {parent}")
+    sample = said["sample"]
+    _same_rows(release, folder, sample["rows"], sample["seed"], sample["rows_digest"])
+    return [f"all {sample['rows']} rows drawn again from {release.plan.release} are the published ones"]
+
+
+def _match_entries(release: OpenedRelease, answers: Sequence[Answer]) -> None:
+    entries = [parse(line.encode()) for line in release.predicate["entries"]]
+    asked = {entry.seq: entry for entry in entries if entry.kind in ("measure", "select")}
+    stored = [entry for entry in entries if entry.kind == "stored"]
+    if [seq for entry in stored for seq in entry.fields["of"]] != [answer.entry for answer in answers]:
+        raise DigestMismatch("measurements.npz: the answers are not those that the ledger says were stored")
+    for answer in answers:
+        if not _is_answer_to(answer, asked[answer.entry]):
+            raise DigestMismatch(f"measurements.npz: answer {answer.entry} does not answer its ledger entry")
+    for entry in stored:
+        group = [answer for answer in answers if answer.entry in entry.fields["of"]]
+        if "sha256:" + sha256(pack(group)).hexdigest() != entry.fields["answer"]:
+            raise DigestMismatch(f"measurements.npz: the answers of entries {entry.fields['of']} were changed")
+
+
+def _is_answer_to(answer: Answer, entry: Entry) -> bool:
+    mechanism, query = entry.fields["mechanism"], entry.fields["query"]
+    if isinstance(answer, Selection):
+        return (
+            entry.kind == "select"
+            and str(answer.scale) == mechanism["scale"]
+            and (answer.score, answer.rule) == (query["score"], mechanism["rule"])
+            and len(answer.candidates) == query["candidates"]
+            and len(answer.picks) <= mechanism["picks"]
+        )
+    sigma = Fraction(mechanism["sigma"]) if mechanism["type"] == "discrete_gaussian" else Fraction(0)
+    return (
+        entry.kind == "measure"
+        and answer.sigma == sigma
+        and list(answer.query.columns) == query["columns"]
+        and [level.digest for level in answer.query.levels] == query["levels"]
+        and list(answer.query.shape) == query["shape"]
+        and answer.query.basis == query["basis"]
+    )
+
+
+def _refit(release: OpenedRelease, answers: Sequence[NoisyMarginal | Selection]) -> float:
+    plan = release.plan
+    replayer = Replayer.of(plan.domain, plan.levels, answers)
+    fitted = plan.algorithm().fit(replayer, plan.cost.rho)
+    if replayer.left():
+        raise DigestMismatch("measurements.npz: the mechanism does not use all of the answers")
+    if number_of_rows(plan, fitted) != release.predicate["release"]["rows"]:
+        raise DigestMismatch("the number of rows is not what the noisy answers and the plan give")
+    again = IntegerTables.from_model(fitted)
+    furthest = max(distances(release.tables, again))
+    if furthest > TOLERANCE:
+        raise DigestMismatch(
+            f"model.npz: fitted again from measurements.npz it differs by {furthest:.1e}, more than {TOLERANCE:.0e}"
+        )
+    return furthest
+
+
+def distances(one: IntegerTables, two: IntegerTables) -> Iterator[float]:
+    """Total variation distance of each node's joint table and of each column's spread over its fine cells.
+
+    A node's joint is weighted by the first model's distribution of the given columns. Raises DigestMismatch where the
+    two do not have the same structure.
+    """
+    if (one.levels, one.total, len(one.nodes)) != (two.levels, two.total, len(two.nodes)):
+        raise DigestMismatch("model.npz: the model fitted again has another structure")
+    joints: list[tuple[tuple[str, ...], NDArray[np.float64]]] = []
+    for left, right in zip(one.nodes, two.nodes, strict=True):
+        if (left.given, left.new) != (right.given, right.new):
+            raise DigestMismatch("model.npz: the model fitted again has another structure")
+        given = _given(left.given, joints)
+        yield float(given @ _apart(left.table, right.table).sum(axis=1)) / 2
+        columns = (*left.given, *left.new)
+        joint = given[:, None] * (left.table.astype(np.float64) / ONE)
+        joints.append((columns, joint.reshape(one.model_domain.shape(columns))))
+    for spread, again in zip(one.weights, two.weights, strict=True):
+        yield float(_apart(spread, again).max())
+
+
+def _apart(one: NDArray[np.uint64], two: NDArray[np.uint64]) -> NDArray[np.float64]:
+    return np.abs(one.astype(np.float64) - two.astype(np.float64)) / ONE
+
+
+def _given(names: tuple[str, ...], joints: list[tuple[tuple[str, ...], NDArray[np.float64]]]) -> NDArray[np.float64]:
+    if not names:
+        return np.ones(1)
+    for columns, joint in joints:
+        if set(names) <= set(columns):
+            summed = joint.sum(axis=tuple(i for i, name in enumerate(columns) if name not in names))
+            left = [name for name in columns if name in names]
+            return np.transpose(summed, [left.index(name) for name in names]).ravel()
+    raise DigestMismatch("model.npz: a node is given columns that no earlier node holds together")
+
+
+def _same_rows(release: OpenedRelease, folder: Path, rows: int, seed: int, digest: str) -> None:
+    import pyarrow.parquet
+
+    published = pyarrow.parquet.read_table(folder / "data.parquet")
+    if published.num_rows != rows:
+        raise DigestMismatch("data.parquet does not hold the number of rows that was signed")
+    start, drawn = 0, RowsDigest(release.tables, rows)
+    for batch in records(release.tables, release.plan.codecs, rows, seed, drawn):
+        if not _same(batch, published.slice(start, batch.num_rows)):
+            raise DigestMismatch("data.parquet: the rows are not those that model.npz gives")
+        start += batch.num_rows
+    if drawn.text != digest:
+        raise DigestMismatch("the rows drawn again from model.npz do not have the digest that was signed")
+
+
+def _same(batch: pyarrow.RecordBatch, published: pyarrow.Table) -> bool:
+    import pyarrow
+
+    return published.schema.names == batch.schema.names and bool(
+        pyarrow.Table.from_batches([batch]).equals(published.cast(batch.schema))
+    )

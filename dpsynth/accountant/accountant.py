@@ -1,0 +1,242 @@
+"""The accountant: accounts that refuse what does not fit, and releases that reserve before they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from dpsynth.accountant import filter as rule
+from dpsynth.accountant import log
+from dpsynth.accountant.grid import round_up, split
+from dpsynth.accountant.reservation import OPEN_STATES, Reservation
+from dpsynth.accountant.sqlite import SqliteStore
+from dpsynth.accountant.store import AccountRow, Reading, ReleaseRow, Store, Writing
+from dpsynth.accountant.values import Account
+from dpsynth.errors import BudgetRefused, ConfigurationError, ReleaseConflict, StoreDamaged, nearest
+from dpsynth.ledger import amount, claim
+from dpsynth.privacy import NEIGHBOURS, Budget, Cost, decimal_text
+
+MEASURE = "zcdp"
+_LONGEST_NAME = 200
+
+
+class Accountant:
+    """The accounts of one store. Each method is one transaction; what it wrote is on the disk when it returns.
+
+    Use it in a ``with`` statement. Every method may raise StoreBusy, StoreDamaged or StoreError.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        try:
+            store.read(_audit)
+        except BaseException:
+            store.close()
+            raise
+
+    @classmethod
+    def open(cls, path: str | Path, create: bool = False) -> Accountant:
+        """Open the SQLite store at ``path``, made first if it is missing and ``create`` is true.
+
+        A file that is there is never made anew. ConfigurationError: missing and not ``create``, or not writable here.
+        StoreDamaged: not a store of accounts, or damaged. StoreBusy: locked by another process for too long.
+        """
+        return cls(SqliteStore.open(path, create))
+
+    @property
+    def secret(self) -> bytes:
+        """The store's 32 secret bytes: the key of the hash that ranks the rows of one entity."""
+        return self._store.secret
+
+    def open_account(
+        self, name: str, *, entity: str, neighbours: str, budget: Budget, measure: str = MEASURE
+    ) -> Account:
+        """Open an account whose cap, for its whole life, is ``budget``.
+
+        Opening it again on the same terms gives it as it stands; on other terms it is a ConfigurationError.
+        """
+        _require_name("account", name)
+        _require_name("entity", entity)
+        if measure != MEASURE:
+            raise ConfigurationError(f"measure {measure!r}: accounts are kept in {MEASURE!r} only; leave it out")
+        if neighbours not in NEIGHBOURS:
+            known = " or ".join(map(repr, NEIGHBOURS))
+            raise ConfigurationError(f"neighbours {neighbours!r}: must be {known}{nearest(neighbours, NEIGHBOURS)}")
+        cap = budget.cost()
+        split(cap)
+        wanted = Account(name, entity, neighbours, measure, budget, cap, Cost.nothing())
+
+        def act(tx: Writing) -> Account:
+            if tx.account(name) is not None:
+                return _same_terms(_load(tx, name), wanted)
+            tx.add_account(AccountRow(name, None, cap, Cost.nothing()))
+            terms = {"entity": entity, "neighbours": neighbours, "measure": measure}
+            log.append(tx, "open", {**terms, "cap": amount(cap), "policy": claim(budget)}, account=name)
+            return wanted
+
+        return self._store.write(act)
+
+    def account(self, name: str) -> Account:
+        """The account of this name as it stands; BudgetRefused if there is none."""
+        return self._store.read(lambda tx: _load(tx, name))
+
+    def accounts(self) -> tuple[Account, ...]:
+        """All accounts, in the order opened."""
+        return self._store.read(lambda tx: tuple(_load(tx, row.name) for row in tx.accounts()))
+
+    def history(self, account: str) -> tuple[bytes, ...]:
+        """The exact log lines of an account, in order; BudgetRefused if there is none of this name."""
+
+        def act(tx: Reading) -> tuple[bytes, ...]:
+            _load(tx, account)
+            return tuple(entry.line for entry in log.read(tx.log_of_account(account)))
+
+        return self._store.read(act)
+
+    def check(self, account: str, cost: Cost, *, release: str, plan: str) -> None:
+        """Return if ``reserve`` would be granted at this moment; nothing is written.
+
+        Raises BudgetRefused (no such account, or it cannot pay) or ReleaseConflict (the id is taken by another plan).
+        """
+        cost = round_up(cost)
+
+        def act(tx: Reading) -> None:
+            found = tx.release(release)
+            if found is None:
+                rule.require(_path(tx, account), cost)
+            else:
+                _require_same(tx, found, account, plan, {"reserved": amount(cost)})
+
+        self._store.read(act)
+
+    def reserve(self, account: str, *, release: str, plan: str, cost: Cost, quote: Budget) -> Reservation:
+        """Reserve the worst case of a whole release, for ever, and give its handle.
+
+        ``cost`` is rounded up to the grid of 2^-60; ``quote`` is what the release will claim and must cover it. The
+        account, and every account above it, pays or nobody does.
+
+        The same id with the same plan, account, cost and quote gives the same reservation and pays nothing: that is
+        how a run resumes. It takes the release over: an older handle can no longer draw, and a verb that was drawn
+        and never stored is marked lost and stays charged.
+
+        Raises BudgetRefused, ReleaseConflict, or ConfigurationError for a quote that does not cover the cost.
+        """
+        _require_name("release id", release)
+        cost = round_up(cost)
+        rule.require_quote(quote, cost)
+        terms = {"reserved": amount(cost), "quote": claim(quote)}
+
+        def act(tx: Writing) -> Reservation:
+            found = tx.release(release)
+            if found is None:
+                payers = _path(tx, account)
+                rule.require(payers, cost)
+                held, policy = payers[0].held + cost, payers[0].policy
+                tx.add_release(ReleaseRow(release, account, plan, "RESERVED", 0))
+                running = decimal_text(rule.epsilon_at(held, policy.delta))
+                fields = {"release": release, "plan": plan, **terms, "held": amount(held), "running_epsilon": running}
+                log.append(tx, "reserve", fields, account=account, release=release)
+                for payer in payers:
+                    tx.hold(release, payer.name, cost)
+            else:
+                _require_same(tx, found, account, plan, terms)
+                _take_over(tx, found)
+            return Reservation.of(self._store, tx, _load(tx, account), release)
+
+        return self._store.write(act)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()
+
+    def __enter__(self) -> Accountant:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _load(tx: Reading, name: str) -> Account:
+    """An account from its row and its first log line, which must agree."""
+    row = tx.account(name)
+    if row is None:
+        known = [found.name for found in tx.accounts()]
+        raise BudgetRefused(
+            f"there is no account {name!r} in this store{nearest(name, known)}; nothing was read or spent. "
+            f"`dpsynth budget open {name} --epsilon ... --delta ...` opens one",
+            account=name,
+        )
+    opening = tx.opening(name)
+    entries = log.read([opening] if opening else [])
+    if not entries or entries[0].kind != "open" or entries[0].fields["cap"] != amount(row.cap):
+        raise StoreDamaged(f"account {name!r} is not what its log line says: bring back a whole copy of the store")
+    terms = entries[0].fields
+    policy = Budget(terms["policy"]["epsilon"], terms["policy"]["delta"])
+    return Account(name, terms["entity"], terms["neighbours"], terms["measure"], policy, row.cap, row.held)
+
+
+def _path(tx: Reading, name: str) -> tuple[Account, ...]:
+    """All who pay for a release of this account: itself first, then every account above it."""
+    found = [_load(tx, name)]
+    row = tx.account(name)
+    while row is not None and row.parent is not None:
+        found.append(_load(tx, row.parent))
+        row = tx.account(row.parent)
+    return tuple(found)
+
+
+def _audit(tx: Reading) -> None:
+    """StoreDamaged unless each account holds the sum of its reservations and is what its log says."""
+    for row in tx.accounts():
+        _load(tx, row.name)
+        if tx.held(row.name) != row.held:
+            raise StoreDamaged(
+                f"account {row.name!r} does not hold the sum of its releases: bring back a whole copy of the store"
+            )
+
+
+def _same_terms(found: Account, wanted: Account) -> Account:
+    for key in ("entity", "neighbours", "measure", "policy"):
+        if getattr(found, key) != getattr(wanted, key):
+            raise ConfigurationError(
+                f"account {found.name!r} is open already with another {key if key != 'policy' else 'budget'}, and its "
+                "terms never change: use it as it is (`dpsynth budget show`), or another name for other people"
+            )
+    return found
+
+
+def _require_same(tx: Reading, found: ReleaseRow, account: str, plan: str, terms: Mapping[str, Any]) -> None:
+    """ReleaseConflict unless the release was reserved by this account for this plan on these terms."""
+    if (found.account, found.plan) == (account, plan):
+        reserved = log.read(tx.log_of_release(found.id))[0].fields
+        if all(reserved[key] == value for key, value in terms.items()):
+            return
+    differs = "from another account" if found.account != account else "with another plan"
+    raise ReleaseConflict(
+        f"release {found.id!r} was already reserved {differs}: give this one another id, or run the plan that it had; "
+        "nothing was spent"
+    )
+
+
+def _take_over(tx: Writing, found: ReleaseRow) -> None:
+    """Make older handles of an open release stale; what they drew and did not store is lost."""
+    if found.state not in OPEN_STATES:
+        return
+    last, state = tx.last_verb(found.id), found.state
+    if last is not None and not last.closed:
+        seqs = list(range(last.first, last.last + 1))
+        log.append(tx, "lost", {"release": found.id, "of": seqs}, account=found.account, release=found.id)
+        tx.close_verb(last.first, None)
+        state = "MEASURED"
+    tx.advance(found.id, state, found.lease + 1)
+
+
+def _require_name(what: str, name: str) -> None:
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable() or name != name.strip():
+        raise ConfigurationError(
+            f"{what} {name[:40]!r}: a name is 1 to {_LONGEST_NAME} printable characters without white space around it"
+        )

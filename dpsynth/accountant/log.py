@@ -1,0 +1,49 @@
+"""The store's log: rendering the next line, and reading lines back with their links checked.
+
+Each line is chained to all lines before it: link = SHA-256(0x02 || link before || leaf hash of the line). A line that
+was changed in the file no longer has its link. (Against an owner who rewrites the whole file only an anchor outside
+helps.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from dpsynth.accountant.store import EntryRow, Writing
+from dpsynth.errors import SignatureInvalid, StoreDamaged, UnknownEntry
+from dpsynth.ledger import Entry, Kind, leaf_hash, parse, render
+
+
+def append(tx: Writing, kind: Kind, fields: Mapping[str, Any], *, account: str, release: str | None = None) -> int:
+    """Write the next line of the log and give its sequence number."""
+    seq, before = tx.head()
+    line = render(kind, fields, seq=seq, account=account)
+    tx.append(EntryRow(seq, account, release, line, _link(before, line), before))
+    return seq
+
+
+def read(rows: Iterable[EntryRow]) -> tuple[Entry, ...]:
+    """The entries of stored lines; StoreDamaged if one is not what was written."""
+    return tuple(_entry(row) for row in rows)
+
+
+def _entry(row: EntryRow) -> Entry:
+    damaged = StoreDamaged(
+        f"line {row.seq} of the store's log is not what was written: bring back a copy of the store that is not older "
+        "than the last release"
+    )
+    if row.chain != _link(row.before, row.line):
+        raise damaged
+    try:
+        entry = parse(row.line)
+    except (SignatureInvalid, UnknownEntry):
+        raise damaged from None
+    if (entry.seq, entry.account, entry.fields.get("release")) != (row.seq, row.account, row.release):
+        raise damaged
+    return entry
+
+
+def _link(before: bytes, line: bytes) -> bytes:
+    return sha256(b"\x02" + before + leaf_hash(line)).digest()

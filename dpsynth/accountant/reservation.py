@@ -1,0 +1,230 @@
+"""The handle on one reserved release: pay, then draw; store, then show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from hashlib import sha256
+from typing import Any, cast
+
+from dpsynth.accountant import filter as rule
+from dpsynth.accountant import log
+from dpsynth.accountant.store import Reading, ReleaseRow, Store, VerbRow, Writing
+from dpsynth.accountant.values import Account, Charge, ChargeKind, StoredAnswer
+from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged
+from dpsynth.ledger import Entry, amount
+from dpsynth.ledger.strict_json import MAX_BITS
+from dpsynth.privacy import Budget, Cost, ceil_to_grid, decimal_text
+
+OPEN_STATES = ("RESERVED", "DRAWING", "MEASURED")
+"""The states of a release that may still draw."""
+
+_CHARGES = ("measure", "select")
+
+
+class Reservation:
+    """A release that has reserved its worst case. Made by ``Accountant.reserve``; a newer handle makes it stale.
+
+    A verb is one ``draw`` and one ``store``. Between them the private table is read and noise is drawn; whatever
+    fails there, the charge stands.
+
+    Attributes: ``release`` (its id), ``account`` (as of the reservation's handle), ``reserved``, ``quote`` (what the
+    release claims), ``day`` (UTC, of the reservation), ``held_before`` and ``held_after`` (the account's sums around
+    its own reservation).
+    """
+
+    def __init__(
+        self, store: Store, account: Account, row: ReleaseRow, entries: Sequence[Entry], verbs: Sequence[VerbRow]
+    ) -> None:
+        terms = entries[0].fields
+        self.release = row.id
+        self.account = account
+        self.reserved = _cost(terms["reserved"])
+        self.quote = Budget(terms["quote"]["epsilon"], terms["quote"]["delta"])
+        self.day = entries[0].stamp.day
+        self.held_after = _cost(terms["held"])
+        self.held_before = self.held_after - self.reserved
+        self._store = store
+        self._lease = row.lease
+        self._settled = row.state not in OPEN_STATES
+        self._last = verbs[-1].first if verbs else None
+        self._lost = sum(1 for verb in verbs if verb.closed and verb.answer is None)
+        self._spent = sum((_cost(e.fields["cost"]) for e in entries if e.kind in _CHARGES), Cost.nothing())
+
+    @classmethod
+    def of(cls, store: Store, tx: Reading, account: Account, release: str) -> Reservation:
+        """The handle on a release as it stands in this transaction."""
+        row, entries = tx.release(release), log.read(tx.log_of_release(release))
+        if row is None or not entries or entries[0].kind != "reserve":
+            raise StoreDamaged(f"release {release!r} has no reservation in the log: bring back a copy of the store")
+        return cls(store, account, row, entries, tx.verbs(release))
+
+    def __repr__(self) -> str:
+        return f"Reservation({self.release!r}, account={self.account.name!r})"
+
+    @property
+    def settled(self) -> bool:
+        """Whether the release is done: nothing more can be drawn."""
+        return self._settled
+
+    @property
+    def left(self) -> Cost:
+        """What is left of the reserve."""
+        return self.reserved - self._spent
+
+    def draw(self, charges: Sequence[Charge]) -> tuple[int, ...]:
+        """Pay for one verb: when this returns, its log lines (state DRAWING) are on the disk and noise may be drawn.
+
+        Gives the sequence numbers of the lines, one a charge, in order. If it raises, no noise may be drawn; a
+        StoreError can leave the charge standing.
+
+        Raises BudgetRefused if the sum of all costs of the release would exceed its reserve (nothing is written),
+        StoreBusy if another run took the release over, ConfigurationError for an entry about another entity or
+        neighbour relation than the account's, DpsynthError if an earlier verb is still open.
+        """
+        if len({charge.kind for charge in charges}) != 1:
+            raise DpsynthError("a verb draws one or more charges, all of one kind")
+        kind: ChargeKind = charges[0].kind
+        cost, lines = Cost.nothing(), []
+        for charge in charges:
+            self._require_unit(charge)
+            cost += charge.cost
+            lines.append(self._line(charge, self._spent + cost))
+        spent = self._spent + cost
+        if not spent.fits(self.reserved):
+            raise rule.overdrawn(self.release, self.account.name, cost, self.left, self._lost)
+
+        def act(tx: Writing) -> tuple[int, ...]:
+            last = self._require_mine(tx)
+            if last is not None and not last.closed:
+                raise DpsynthError(f"release {self.release!r} has drawn and not stored: store that answer first")
+            seqs = tuple(self._append(tx, kind, fields) for fields in lines)
+            tx.add_verb(VerbRow(self.release, seqs[0], seqs[-1]))
+            tx.advance(self.release, "DRAWING", self._lease)
+            return seqs
+
+        seqs = self._store.write(act)
+        self._spent, self._last = spent, seqs[0]
+        return seqs
+
+    def store(self, seqs: Sequence[int], answer: bytes) -> None:
+        """Keep the noisy answer of the verb that ``draw`` gave these numbers for: on the disk when this returns.
+
+        Only then may it be shown. If it raises, the answer must not be used. One charge has one answer: StoreBusy if
+        another run took the release over (it then counts as lost), DpsynthError if these are not the open verb.
+        """
+
+        def act(tx: Writing) -> None:
+            last = self._require_mine(tx)
+            if last is None or last.closed or tuple(seqs) != _seqs(last):
+                raise DpsynthError(f"release {self.release!r} has no open verb of these entries to store an answer for")
+            digest = "sha256:" + sha256(answer).hexdigest()
+            self._append(tx, "stored", {"release": self.release, "of": list(seqs), "answer": digest})
+            tx.close_verb(last.first, answer)
+            tx.advance(self.release, "MEASURED", self._lease)
+
+        self._store.write(act)
+
+    def settle(self) -> None:
+        """End the release: nothing more can be drawn. What it reserved stays reserved. Settling again does nothing."""
+
+        def act(tx: Writing) -> None:
+            row = tx.release(self.release)
+            if row is not None and row.state not in OPEN_STATES:
+                return
+            last = self._require_mine(tx)
+            if last is not None and not last.closed:
+                raise DpsynthError(f"release {self.release!r} has drawn and not stored: it cannot be settled yet")
+            spent = amount(_stated(self._spent))
+            self._append(tx, "settle", {"release": self.release, "spent": spent, "reserved": amount(self.reserved)})
+            tx.advance(self.release, "SETTLED", self._lease)
+
+        self._store.write(act)
+        self._settled = True
+
+    def answers(self) -> tuple[StoredAnswer, ...]:
+        """Every verb of the release that has its outcome, in order; StoredAnswer.answer is None where it was lost."""
+
+        def act(tx: Reading) -> tuple[StoredAnswer, ...]:
+            entries = {entry.seq: entry for entry in log.read(tx.log_of_release(self.release))}
+            digests = {tuple(e.fields["of"]): e.fields["answer"] for e in entries.values() if e.kind == "stored"}
+            return tuple(_answer(verb, entries, digests) for verb in tx.verbs(self.release) if verb.closed)
+
+        return self._store.read(act)
+
+    def lines(self) -> tuple[bytes, ...]:
+        """The exact log lines to publish: the account's opening, then every line of this release, in order."""
+
+        def act(tx: Reading) -> tuple[bytes, ...]:
+            opening = tx.opening(self.account.name)
+            rows = ([opening] if opening else []) + list(tx.log_of_release(self.release))
+            return tuple(entry.line for entry in log.read(rows))
+
+        return self._store.read(act)
+
+    def _append(self, tx: Writing, kind: Any, fields: Mapping[str, Any]) -> int:
+        return log.append(tx, kind, fields, account=self.account.name, release=self.release)
+
+    def _line(self, charge: Charge, spent: Cost) -> Mapping[str, Any]:
+        """The fields of a charge's log line, which has the release at ``spent`` with it."""
+        stated = _stated(spent)
+        ours = {
+            "release": self.release,
+            "cost": amount(charge.cost),
+            "running": {"rho": stated.rho, "epsilon": decimal_text(rule.epsilon_at(stated, self.quote.delta))},
+            "state": "DRAWING",
+        }
+        return {**charge.fields, **ours}
+
+    def _require_unit(self, charge: Charge) -> None:
+        found = (charge.fields["unit"]["entity"], charge.fields["neighbours"])
+        if found != (self.account.entity, self.account.neighbours):
+            raise ConfigurationError(
+                f"account {self.account.name!r} protects {self.account.entity!r} under {self.account.neighbours}, not "
+                f"{found[0]!r} under {found[1]}: use an account of that unit, or mend the schema's [unit]"
+            )
+
+    def _require_mine(self, tx: Reading) -> VerbRow | None:
+        """The newest verb of the release, if this handle still is the one that may write."""
+        row, last = tx.release(self.release), tx.last_verb(self.release)
+        if row is None:
+            raise StoreDamaged(f"release {self.release!r} is gone from its store: bring back a copy of the store")
+        if row.state not in OPEN_STATES:
+            raise DpsynthError(f"release {self.release!r} is settled: nothing more can be drawn for it")
+        if row.lease != self._lease or (last.first if last else None) != self._last:
+            raise StoreBusy(
+                f"another run took release {self.release!r} over; this one stops here. Nothing more was spent; let "
+                "that run end, then run again"
+            )
+        return last
+
+
+def _answer(verb: VerbRow, entries: Mapping[int, Entry], digests: Mapping[tuple[int, ...], str]) -> StoredAnswer:
+    seqs = _seqs(verb)
+    charged = [entries.get(seq) for seq in seqs]
+    digest = None if verb.answer is None else "sha256:" + sha256(verb.answer).hexdigest()
+    kinds = {entry.kind for entry in charged if entry is not None}
+    if None in charged or len(kinds) != 1 or digests.get(seqs) != digest:
+        raise StoreDamaged(f"the answer to entry {verb.first} is not what the log says: bring back a copy of the store")
+    fields = tuple(entry.fields for entry in charged if entry is not None)
+    return StoredAnswer(seqs, cast(ChargeKind, kinds.pop()), fields, verb.answer)
+
+
+def _seqs(verb: VerbRow) -> tuple[int, ...]:
+    return tuple(range(verb.first, verb.last + 1))
+
+
+def _cost(fields: Mapping[str, str]) -> Cost:
+    return Cost(Fraction(fields["rho"]), Fraction(fields["delta"]))
+
+
+def _stated(spent: Cost) -> Cost:
+    """A sum as the log states it: exact, or rounded up to the grid of 2^-60 where it is too long to write.
+
+    A sum of costs with many noise scales has the product of their denominators below the line.
+    """
+
+    def short(value: Fraction) -> Fraction:
+        return value if max(value.as_integer_ratio()).bit_length() <= MAX_BITS else ceil_to_grid(value)
+
+    return Cost(short(spent.rho), short(spent.delta))

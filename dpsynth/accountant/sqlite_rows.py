@@ -1,0 +1,139 @@
+"""The rows of a store in SQLite: each method is one statement inside a transaction that the store has begun."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from dpsynth.accountant.grid import Amount, cost_of, split
+from dpsynth.accountant.store import AccountRow, EntryRow, ReleaseRow, VerbRow
+from dpsynth.privacy import Cost
+
+_ACCOUNT = "SELECT name, parent, cap_whole, cap_units, cap_delta, held_whole, held_units, held_delta FROM account "
+_ENTRY = (
+    "SELECT entry.seq, entry.account, entry.release, CAST(entry.line AS BLOB), entry.chain, "
+    "coalesce(previous.chain, zeroblob(32)) FROM entry LEFT JOIN entry AS previous ON previous.seq = entry.seq - 1 "
+)
+_VERBS = (
+    "SELECT verb.release, verb.first, verb.last, outcome.verb IS NOT NULL, outcome.answer "
+    "FROM verb LEFT JOIN outcome ON outcome.verb = verb.first WHERE verb.release = ? ORDER BY verb.first"
+)
+_LAST_VERB = (
+    "SELECT verb.release, verb.first, verb.last, outcome.verb IS NOT NULL, NULL "
+    "FROM verb LEFT JOIN outcome ON outcome.verb = verb.first WHERE verb.release = ? ORDER BY verb.first DESC LIMIT 1"
+)
+
+
+class SqliteTransaction:
+    """A :class:`~dpsynth.accountant.store.Writing` over a connection with an open transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def account(self, name: str) -> AccountRow | None:
+        """The account of this name."""
+        row = self._connection.execute(_ACCOUNT + "WHERE name = ?", (name,)).fetchone()
+        return None if row is None else _account(row)
+
+    def accounts(self) -> tuple[AccountRow, ...]:
+        """All accounts, in the order opened."""
+        order = "ORDER BY (SELECT min(seq) FROM entry WHERE entry.account = account.name)"
+        return tuple(_account(row) for row in self._connection.execute(_ACCOUNT + order))
+
+    def held(self, name: str) -> Cost:
+        """The sum of what this account holds for each release, added up anew."""
+        rows = self._connection.execute("SELECT whole, units, delta FROM hold WHERE account = ?", (name,))
+        return sum((cost_of(Amount(*row)) for row in rows), Cost.nothing())
+
+    def release(self, name: str) -> ReleaseRow | None:
+        """The release of this id."""
+        query = "SELECT id, account, plan, state, lease FROM release WHERE id = ?"
+        row = self._connection.execute(query, (name,)).fetchone()
+        return None if row is None else ReleaseRow(*row)
+
+    def verbs(self, release: str) -> tuple[VerbRow, ...]:
+        """All verbs of a release with their outcomes, in order."""
+        return tuple(_verb(row) for row in self._connection.execute(_VERBS, (release,)))
+
+    def last_verb(self, release: str) -> VerbRow | None:
+        """The newest verb of a release, without its answer's bytes."""
+        row = self._connection.execute(_LAST_VERB, (release,)).fetchone()
+        return None if row is None else _verb(row)
+
+    def opening(self, account: str) -> EntryRow | None:
+        """The first log line of an account."""
+        query = _ENTRY + "WHERE entry.account = ? ORDER BY entry.seq LIMIT 1"
+        row = self._connection.execute(query, (account,)).fetchone()
+        return None if row is None else _entry(row)
+
+    def log_of_account(self, account: str) -> tuple[EntryRow, ...]:
+        """All log lines of an account, in order."""
+        rows = self._connection.execute(_ENTRY + "WHERE entry.account = ? ORDER BY entry.seq", (account,))
+        return tuple(_entry(row) for row in rows)
+
+    def log_of_release(self, release: str) -> tuple[EntryRow, ...]:
+        """All log lines of a release, in order."""
+        rows = self._connection.execute(_ENTRY + "WHERE entry.release = ? ORDER BY entry.seq", (release,))
+        return tuple(_entry(row) for row in rows)
+
+    def head(self) -> tuple[int, bytes]:
+        """The length of the whole log and the link of its last line (zeros if it is empty)."""
+        row = self._connection.execute("SELECT seq + 1, chain FROM entry ORDER BY seq DESC LIMIT 1").fetchone()
+        return (0, bytes(32)) if row is None else (row[0], row[1])
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def add_account(self, row: AccountRow) -> None:
+        """Open an account."""
+        cap, held = split(row.cap), split(row.held)
+        self._connection.execute(
+            "INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (row.name, row.parent, cap.whole, cap.units, cap.delta, held.whole, held.units, held.delta),
+        )
+
+    def add_release(self, row: ReleaseRow) -> None:
+        """Add a reserved release."""
+        self._connection.execute(
+            "INSERT INTO release VALUES (?, ?, ?, ?, ?)", (row.id, row.account, row.plan, row.state, row.lease)
+        )
+
+    def hold(self, release: str, account: str, cost: Cost) -> None:
+        """Add to what an account holds; a trigger adds it up, a CHECK compares it with the cap."""
+        amount = split(cost)
+        self._connection.execute(
+            "INSERT INTO hold VALUES (?, ?, ?, ?, ?)", (release, account, amount.whole, amount.units, amount.delta)
+        )
+
+    def advance(self, release: str, state: str, lease: int) -> None:
+        """Set the state and the lease of a release."""
+        self._connection.execute("UPDATE release SET state = ?, lease = ? WHERE id = ?", (state, lease, release))
+
+    def append(self, row: EntryRow) -> None:
+        """Add the next line of the log."""
+        self._connection.execute(
+            "INSERT INTO entry VALUES (?, ?, ?, ?, ?)",
+            (row.seq, row.account, row.release, row.line.decode("ascii"), row.chain),
+        )
+
+    def add_verb(self, row: VerbRow) -> None:
+        """Add a verb without outcome."""
+        self._connection.execute("INSERT INTO verb VALUES (?, ?, ?)", (row.first, row.last, row.release))
+
+    def close_verb(self, first: int, answer: bytes | None) -> None:
+        """Give a verb its one outcome."""
+        self._connection.execute("INSERT INTO outcome VALUES (?, ?)", (first, answer))
+
+
+def _account(row: tuple[str, str | None, int, int, int, int, int, int]) -> AccountRow:
+    name, parent, *numbers = row
+    return AccountRow(name, parent, cost_of(Amount(*numbers[:3])), cost_of(Amount(*numbers[3:])))
+
+
+def _verb(row: tuple[str, int, int, int, bytes | None]) -> VerbRow:
+    release, first, last, closed, answer = row
+    return VerbRow(release, first, last, bool(closed), answer)
+
+
+def _entry(row: tuple[int, str, str | None, bytes, bytes, bytes]) -> EntryRow:
+    return EntryRow(*row)

@@ -1,0 +1,168 @@
+"""The seam between the rules of accounts and the database that keeps them.
+
+A store keeps rows and makes transactions; it decides nothing. What may be spent, what a log line says and when a
+release is lost is decided above it, once for every database (``tests/accountant/store_contract.py`` holds what each
+must do).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from dpsynth.privacy import Cost
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class AccountRow:
+    """What the database enforces of an account: ``held`` never exceeds ``cap``."""
+
+    name: str
+    parent: str | None
+    cap: Cost
+    held: Cost
+
+
+@dataclass(frozen=True)
+class ReleaseRow:
+    """A release: to whom it is charged, for which plan, how far it went, and how often its handle was taken."""
+
+    id: str
+    account: str
+    plan: str
+    state: str
+    lease: int
+
+
+@dataclass(frozen=True)
+class VerbRow:
+    """One group of charges, entries ``first`` to ``last``.
+
+    ``closed``: it has its one outcome. ``answer`` is then the packed noisy answer, or None if it was lost.
+    """
+
+    release: str
+    first: int
+    last: int
+    closed: bool = False
+    answer: bytes | None = None
+
+
+@dataclass(frozen=True)
+class EntryRow:
+    """A log line as stored: ``chain`` is its link, ``before`` the link of the line before it in the whole log."""
+
+    seq: int
+    account: str
+    release: str | None
+    line: bytes
+    chain: bytes
+    before: bytes
+
+
+class Reading(Protocol):
+    """What can be asked inside a transaction. Everything seen is of one moment."""
+
+    def account(self, name: str) -> AccountRow | None:
+        """The account of this name."""
+        ...
+
+    def accounts(self) -> tuple[AccountRow, ...]:
+        """All accounts, in the order opened."""
+        ...
+
+    def held(self, name: str) -> Cost:
+        """The sum of what this account holds for each release, added up anew."""
+        ...
+
+    def release(self, name: str) -> ReleaseRow | None:
+        """The release of this id."""
+        ...
+
+    def verbs(self, release: str) -> tuple[VerbRow, ...]:
+        """All verbs of a release with their outcomes, in order."""
+        ...
+
+    def last_verb(self, release: str) -> VerbRow | None:
+        """The newest verb of a release, without its answer's bytes."""
+        ...
+
+    def opening(self, account: str) -> EntryRow | None:
+        """The first log line of an account."""
+        ...
+
+    def log_of_account(self, account: str) -> tuple[EntryRow, ...]:
+        """All log lines of an account, in order."""
+        ...
+
+    def log_of_release(self, release: str) -> tuple[EntryRow, ...]:
+        """All log lines of a release, in order."""
+        ...
+
+    def head(self) -> tuple[int, bytes]:
+        """The length of the whole log and the link of its last line (zeros if it is empty)."""
+        ...
+
+
+class Writing(Reading, Protocol):
+    """What can be written inside a transaction: rows are added, and a release goes on. Nothing is ever taken away."""
+
+    def add_account(self, row: AccountRow) -> None:
+        """Open an account; ``held`` must be nothing."""
+        ...
+
+    def add_release(self, row: ReleaseRow) -> None:
+        """Add a reserved release."""
+        ...
+
+    def hold(self, release: str, account: str, cost: Cost) -> None:
+        """Add to what an account holds. The database itself refuses what does not fit the cap."""
+        ...
+
+    def advance(self, release: str, state: str, lease: int) -> None:
+        """Set the state and the lease of a release."""
+        ...
+
+    def append(self, row: EntryRow) -> None:
+        """Add the next line of the log."""
+        ...
+
+    def add_verb(self, row: VerbRow) -> None:
+        """Add a verb without outcome. The database itself refuses a second open one of a release."""
+        ...
+
+    def close_verb(self, first: int, answer: bytes | None) -> None:
+        """Give a verb its one outcome. The database itself refuses a second one."""
+        ...
+
+
+class Store(Protocol):
+    """A database of accounts.
+
+    Every method raises StoreBusy when another process holds the database too long, StoreDamaged when what it holds
+    cannot be trusted, ConfigurationError when it cannot be written, StoreError when writing failed.
+    """
+
+    @property
+    def secret(self) -> bytes:
+        """32 bytes, drawn when the store was made, that never leave the curator's side."""
+        ...
+
+    def read(self, act: Callable[[Reading], T]) -> T:
+        """Give the result of ``act`` on one consistent moment; nothing is written."""
+        ...
+
+    def write(self, act: Callable[[Writing], T]) -> T:
+        """Do ``act`` in one serialisable transaction that is durable on disk before this returns.
+
+        If ``act`` raises, nothing is written. It may be called again from its start, so it does nothing but read and
+        write through what it is given.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the database."""
+        ...

@@ -1,0 +1,72 @@
+"""What the accountant gives and takes: frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from dpsynth.accountant.filter import epsilon_at
+from dpsynth.privacy import Budget, Cost
+
+ChargeKind = Literal["measure", "select"]
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account as it stood at one moment.
+
+    It protects one kind of ``entity`` under one ``neighbours`` relation and adds costs in one ``measure``, for ever.
+    ``cap`` is the most it may ever hold and ``policy`` the (epsilon, delta) that the cap comes from; ``held`` is the
+    sum of everything reserved so far, spent or not.
+    """
+
+    name: str
+    entity: str
+    neighbours: str
+    measure: str
+    policy: Budget
+    cap: Cost
+    held: Cost
+
+    @property
+    def left(self) -> Cost:
+        """What may still be reserved."""
+        return self.cap - self.held
+
+    @property
+    def epsilon(self) -> Fraction:
+        """The epsilon, at the policy's delta, of everything reserved so far, rounded up; a multiple of 10^-18."""
+        return epsilon_at(self.held, self.policy.delta)
+
+
+@dataclass(frozen=True)
+class Charge:
+    """One entry to be paid: its exact ``cost`` and what its log line says besides.
+
+    ``fields`` are those of ``ledger.FIELDS[kind]`` but ``release``, ``cost``, ``running`` and ``state``, which the
+    accountant writes.
+    """
+
+    kind: ChargeKind
+    cost: Cost
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """What one verb of a release came to: its entries ``seqs``, the ``fields`` of each line, and the answer.
+
+    ``answer`` holds the bytes given to ``Reservation.store``. None: the answer was lost in a crash between drawing
+    and storing; the charge stands.
+    """
+
+    seqs: tuple[int, ...]
+    kind: ChargeKind
+    fields: tuple[Mapping[str, Any], ...]
+    answer: bytes | None
+
+    def __repr__(self) -> str:
+        held = "lost" if self.answer is None else f"{len(self.answer)} bytes"
+        return f"StoredAnswer(seqs={self.seqs}, kind={self.kind!r}, {held})"

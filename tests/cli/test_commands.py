@@ -1,0 +1,225 @@
+"""The commands: exit codes, one JSON document, nothing but the result on stdout, help that teaches."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dpsynth.cli.app import COMMANDS, dpsynth
+from tests.desk import Desk
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(dpsynth, [str(word) for word in words], prog_name="dpsynth")
+
+
+def document(result: Result) -> dict[str, Any]:
+    (line,) = result.stdout.splitlines()
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def test_help_teaches() -> None:
+    result = call("--help")
+    assert result.exit_code == 0
+    for word in [*COMMANDS, "Exit codes", "A first release"]:
+        assert word in result.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_and_json(name: str) -> None:
+    result = call(name, "--help")
+    assert result.exit_code == 0
+    if name not in {"budget", "keys"}:
+        assert "--json" in result.stdout
+
+
+def test_the_commands_are_described_alike() -> None:
+    for name, (_, text) in COMMANDS.items():
+        assert text.rstrip(".").split(";")[0].split(":")[0][:12] in call(name, "--help").stdout.replace("\n  ", " ")
+
+
+@pytest.mark.parametrize("words", [["nothing"], ["run"], ["run", "x.toml", "--wrong"], ["sample", "x", "--rows", "0"]])
+def test_usage_errors(words: list[str]) -> None:
+    result = call(*words)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+class TestRun:
+    def test_one_file(self, desk: Desk) -> None:
+        result = call("run", desk.release(), "--out", desk.folder / "out")
+        assert result.exit_code == 0
+        assert len(result.stdout.splitlines()) == 1
+        assert "smokes" not in result.stdout
+        assert "note" in result.stderr  # the column that the schema lacks is listed, never read
+        again = call("run", desk.release(), "--out", desk.folder / "out", "--json")
+        assert again.exit_code == 0
+        assert document(again)["epsilon"] == "1"
+        assert document(again)["ignored"] == ["note"]
+
+    def test_several_files_go_on_after_a_failure(self, desk: Desk) -> None:
+        good = desk.release("good", budget='store = "good.db"')
+        bad = desk.release("bad", budget='store = "bad.db"', epsilon="0")
+        fine = desk.release("fine", budget='store = "fine.db"')
+        result = call("run", good, bad, fine, "--out", desk.folder / "all", "--json")
+        assert result.exit_code == 2
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [line["ok"] for line in lines] == [True, False, True]
+        assert str(bad) in lines[1]["error"]
+        assert sorted(path.name for path in (desk.folder / "all").iterdir()) == ["fine", "good"]
+
+    @pytest.mark.parametrize(
+        ("changes", "code"),
+        [
+            ({"source": "nothing.csv"}, 3),
+            ({"schema": "nothing.toml"}, 2),
+            ({"epsilon": "-1"}, 2),
+            ({"mechanism": "magic"}, 2),
+            ({"budget": 'account = "a"\nstore = "nothing.db"'}, 2),
+            ({"budget": 'account = "a"'}, 2),
+        ],
+    )
+    def test_exit_codes(self, desk: Desk, changes: dict[str, str], code: int) -> None:
+        result = call("run", desk.release(**changes), "--out", desk.folder / "out", "--json")
+        assert result.exit_code == code, result.output
+        assert document(result)["exit"] == code
+        assert not (desk.folder / "out").exists()
+
+    def test_the_codes_of_a_store(self, desk: Desk) -> None:
+        out = desk.folder / "out"
+        assert call("run", desk.release(), "--out", out).exit_code == 0
+        assert call("run", desk.release(more="seed = 3"), "--out", desk.folder / "b").exit_code == 32
+        assert call("run", desk.release("other"), "--out", desk.folder / "b").exit_code == 10
+        Path(f"{desk.table}.dpsynth.db").write_bytes(b"garbage" * 100)
+        assert call("run", desk.release(), "--out", desk.folder / "b").exit_code == 31
+
+
+class TestVerify:
+    def test_codes(self, desk: Desk) -> None:
+        out = desk.folder / "out"
+        call("run", desk.release(), "--out", out)
+        good = call("verify", out, "--rebuild", "--json")
+        assert good.exit_code == 0, good.output
+        assert document(good)["ok"] is True
+        with (out / "data.parquet").open("ab") as file:
+            file.write(b"x")
+        bad = call("verify", out)
+        assert bad.exit_code == 21
+        assert "data.parquet" in bad.stderr
+        (out / "ledger.dsse.json").write_bytes(b"{}")
+        assert call("verify", out).exit_code == 20
+        assert call("verify", desk.folder / "nothing").exit_code in (2, 20)
+
+    def test_a_signer_without_root_is_said(self, desk: Desk) -> None:
+        call("run", desk.release(), "--out", desk.folder / "out")
+        assert "signer not tied to any root" in call("verify", desk.folder / "out").stdout
+
+
+class TestInitAndPlan:
+    def test_init_never_reads_a_value(self, desk: Desk) -> None:
+        desk.table.write_text("age,city\n31,CANARY\n")
+        result = call("init", desk.table, "-o", desk.folder / "new.toml")
+        assert result.exit_code == 0
+        text = (desk.folder / "new.toml").read_text()
+        assert "age" in text
+        assert "CANARY" not in text
+        assert "31" not in text
+        assert call("init", desk.table, "-o", desk.folder / "new.toml").exit_code == 2
+
+    def test_plan_reads_no_row(self, desk: Desk) -> None:
+        desk.table.unlink()
+        result = call("plan", desk.release(), "--json")
+        assert result.exit_code == 0, result.output
+        found = document(result)
+        assert sum(eval(query["rho"]) for query in found["queries"]) == pytest.approx(eval(found["rho"]))
+        assert "sex" in call("plan", desk.release()).stdout
+        assert not list(desk.folder.glob("*.db"))
+
+
+class TestBudget:
+    def test_open_and_show(self, tmp_path: Path) -> None:
+        store = tmp_path / "accounts.db"
+        opened = call("budget", "open", "census", "--store", store, "--epsilon", "2", "--delta", "1e-9", "--json")
+        assert opened.exit_code == 0, opened.output
+        assert document(opened)["reserved"] == "0"
+        shown = call("budget", "show", "--store", store)
+        assert "census" in shown.stdout
+        assert call("budget", "show", "nobody", "--store", store).exit_code == 10
+        again = call("budget", "open", "census", "--store", store, "--epsilon", "9", "--delta", "1e-9")
+        assert again.exit_code == 2
+        assert call("budget", "show", "--store", tmp_path / "nothing.db").exit_code == 2
+
+    @pytest.mark.parametrize(
+        ("rho", "delta", "epsilon"),
+        [("293764/114921", "1e-10", 17.1435507436), ("11417641/152349649", "1e-10", 2.47467107)],
+    )
+    def test_convert(self, rho: str, delta: str, epsilon: float) -> None:
+        result = call("budget", "convert", "--rho", rho, "--delta", delta, "--json")
+        assert result.exit_code == 0
+        assert float(document(result)["epsilon"]) == pytest.approx(epsilon, abs=1e-8)
+        people = call("budget", "convert", "--rho", rho, "--delta", delta)
+        assert "true positives" in people.stdout
+
+    def test_convert_back(self) -> None:
+        result = document(call("budget", "convert", "--epsilon", "1", "--delta", "1e-9", "--json"))
+        assert 1 - 1e-12 < float(result["epsilon"]) <= 1
+        assert call("budget", "convert", "--delta", "1e-9").exit_code == 2
+        assert call("budget", "convert", "--epsilon", "0", "--delta", "1e-9").exit_code == 2
+
+
+def test_keys(tmp_path: Path) -> None:
+    made = call("keys", "new", "-o", tmp_path / "key.pem")
+    assert made.exit_code == 0
+    assert len(made.stdout.strip()) == 64
+    assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
+    assert call("keys", "new", "-o", tmp_path / "key.pem").exit_code == 2
+
+
+def test_demo_and_its_repetition(tmp_path: Path) -> None:
+    out = tmp_path / "demo" / "release"
+    first = call("demo", "--out", out)
+    assert first.exit_code == 0, first.output
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    again = call("demo", "--out", out, "--json")
+    assert again.exit_code == 0, again.output
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert call("verify", out, "--rebuild").exit_code == 0
+    assert "artificial" in (out / "report.html").read_text().lower()
+
+
+def test_sample(desk: Desk) -> None:
+    out = desk.folder / "out"
+    call("run", desk.release(), "--out", out)
+    result = call("sample", out, "--rows", 50, "--seed", 3, "--sign-with", desk.folder / "key.pem", "--json")
+    assert result.exit_code == 0, result.output
+    assert document(result)["folder"] == f"{out}-sample"
+    assert call("verify", f"{out}-sample", "--parent", out).exit_code == 0
+
+
+def test_an_unforeseen_error_shows_no_text(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def burst(*_: object, **__: object) -> None:
+        raise ValueError("CANARY")
+
+    monkeypatch.setattr("dpsynth.release.run_file", burst)
+    result = call("run", desk.release(), "--json")
+    assert result.exit_code == 70
+    assert "CANARY" not in result.output
+    assert "ValueError" in result.output
+
+
+def test_quiet_and_silent_when_no_terminal(desk: Desk) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "dpsynth", "run", str(desk.release()), "--out", str(desk.folder / "out"), "--json"],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert len(run.stdout.splitlines()) == 1
+    assert "\x1b" not in run.stderr

@@ -1,0 +1,60 @@
+"""A private value never leaves: planted canaries are searched for in every file, message and log that a run makes."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dpsynth.cli.app import dpsynth
+from tests.desk import Desk
+
+CANARY = "canary7f3a"
+PLACES = {
+    "category": f"{CANARY},3,1,yes,x",
+    "number": f"f,{CANARY},1,yes,x",
+    "late non-number": f"f,3,12{CANARY},yes,x",
+    "boolean": f"f,3,1,{CANARY},x",
+    "column that is never read": f"f,3,1,yes,{CANARY}",
+    "ragged row": f"{CANARY}",
+    "too many fields": f"f,3,1,yes,x,{CANARY},{CANARY}",
+    "bad quote": f'"{CANARY},3,1,yes,x',
+    "quote in the middle": f'f"{CANARY}"z,3,1,yes,x',
+    "bad UTF-8": f"f,3,1,yes,{CANARY}\udcff\udcfe",
+    "null byte": f"f,3\0{CANARY},1,yes,x",
+    "long line": f"f,3,1,yes,{CANARY * 300_000}",
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_canary_in_any_output(desk: Desk, place: str, caplog: pytest.LogCaptureFixture) -> None:
+    lines = desk.table.read_text().splitlines()
+    lines.insert(200, PLACES[place])
+    desk.table.write_bytes(("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
+    private = {desk.table, desk.folder / "schema.toml"}
+    caplog.set_level(logging.DEBUG)
+    result = CliRunner().invoke(dpsynth, ["run", str(desk.release()), "--out", str(desk.folder / "out")])
+    assert result.exit_code == 0, result.output
+    said = result.output + caplog.text
+    assert CANARY not in said
+    for path in every_file(desk.folder) - private:
+        assert CANARY.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("place", ["category", "bad quote", "long line"])
+def test_no_canary_when_the_run_fails(desk: Desk, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.table.write_text(f"{desk.table.read_text()}{PLACES[place]}\n")
+
+    def burst(*_: object) -> None:
+        raise RuntimeError(CANARY)
+
+    monkeypatch.setattr("dpsynth.table.private.PrivateTable.count", burst)
+    result = CliRunner().invoke(dpsynth, ["run", str(desk.release()), "--out", str(desk.folder / "out"), "--json"])
+    assert result.exit_code == 70
+    assert CANARY not in result.output
+
+
+def every_file(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}

@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import pytest
+
+from dpsynth.errors import ConfigurationError
+from dpsynth.release import Plan, ReleaseConfig
+from dpsynth.schema import Schema
+
+GOOD = """
+[data]
+source = "people.csv"
+schema = "people.toml"
+[budget]
+epsilon = "1"
+delta = "1e-9"
+[release]
+id = "first"
+"""
+SCHEMA = Schema.parse('[columns.sex]\ntype = "categorical"\nvalues = ["f", "m"]\n')
+
+
+def test_defaults() -> None:
+    config = ReleaseConfig.parse(GOOD, "release.toml")
+    assert config.mechanism.name == "mst"
+    assert config.release.formats == ("parquet",)
+    assert (config.release.rows, config.release.seed) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (('id = "first"', 'id = "first"\nrow = 5'), ["release.row", "'rows'"]),
+        (("epsilon =", "epsilo ="), ["budget.epsilo", "'epsilon'"]),
+        (('epsilon = "1"', "epsilon = 1.0"), ["budget.epsilon", '"1"', "quotes"]),
+        (('epsilon = "1"', "epsilon = 1"), ["budget.epsilon", "quotes"]),
+        (("[data]", "[dta]"), ["'dta'", "'data'"]),
+        (('id = "first"', 'id = "../evil"'), ["release.id"]),
+        (('id = "first"', 'id = "first"\nrows = 0'), ["release.rows"]),
+        (('id = "first"', 'id = "first"\nseed = -1'), ["release.seed"]),
+        (('id = "first"', 'id = "first"\nformats = ["csv"]'), ["release.formats", "parquet"]),
+        (('id = "first"', 'id = "first"\nformats = ["xls"]'), ["release.formats"]),
+        (('id = "first"', ""), ["release.id", "missing"]),
+        (('source = "people.csv"', "source = "), ["not valid TOML"]),
+    ],
+)
+def test_a_wrong_key_is_named(change: tuple[str, str], words: list[str]) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        ReleaseConfig.parse(GOOD.replace(*change), "release.toml")
+    for word in ["release.toml", *words]:
+        assert word in str(raised.value)
+
+
+@pytest.mark.parametrize("epsilon", ["0", "-1", "nan", "inf", "1e", "", "one"])
+def test_a_budget_that_is_none(epsilon: str) -> None:
+    config = ReleaseConfig.parse(GOOD.replace('epsilon = "1"', f'epsilon = "{epsilon}"'), "release.toml")
+    with pytest.raises(ConfigurationError, match="epsilon"):
+        Plan.of(config, SCHEMA)
+
+
+def test_an_unknown_mechanism_names_the_nearest() -> None:
+    config = ReleaseConfig.parse(GOOD + '[mechanism]\nname = "mts"\n', "release.toml")
+    with pytest.raises(ConfigurationError, match="mst"):
+        Plan.of(config, SCHEMA)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nothing\.toml"):
+        ReleaseConfig.load(tmp_path / "nothing.toml")
+
+
+def test_the_plan_binds_everything_that_decides_the_bytes() -> None:
+    base = Plan.of(ReleaseConfig.parse(GOOD, "x"), SCHEMA)
+    digests = {base.digest}
+    for old, new in [
+        ('id = "first"', 'id = "second"'),
+        ('epsilon = "1"', 'epsilon = "2"'),
+        ('delta = "1e-9"', 'delta = "1e-8"'),
+        ('id = "first"', 'id = "first"\nrows = 5'),
+        ('id = "first"', 'id = "first"\nseed = 5'),
+        ('id = "first"', 'id = "first"\nformats = ["parquet", "csv"]'),
+        ('id = "first"', 'id = "first"\ntitle = "t"'),
+        ('schema = "people.toml"', 'schema = "people.toml"\nartificial = true'),
+        ("[release]", '[mechanism]\nname = "independent"\n[release]'),
+    ]:
+        digests.add(Plan.of(ReleaseConfig.parse(GOOD.replace(old, new), "x"), SCHEMA).digest)
+    other = Schema.parse('[columns.sex]\ntype = "categorical"\nvalues = ["m", "f"]\n')
+    digests.add(Plan.of(ReleaseConfig.parse(GOOD, "x"), other).digest)
+    assert len(digests) == 11
+    equal = Plan.of(ReleaseConfig.parse(GOOD.replace('"1"', '"1.0"'), "x"), SCHEMA)
+    assert equal.digest == base.digest
+
+
+def test_the_plan_reads_back() -> None:
+    plan = Plan.of(ReleaseConfig.parse(GOOD, "x"), SCHEMA)
+    again = Plan.from_document(plan.document(), SCHEMA)
+    assert again == plan
+    assert again.digest == plan.digest

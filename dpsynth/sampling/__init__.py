@@ -1,0 +1,26 @@
+"""Rows from a model, in integers: the fixed-point tables, their file, and the sampler that every processor repeats.
+
+The room knows the model, the public encoding and one public seed. It never meets a private row, and its randomness is
+public: counter-based words from a seed that was bound in the plan before anything was measured.
+"""
+
+from dpsynth.sampling.archive import from_bytes, to_bytes
+from dpsynth.sampling.draw import sample_chunk, sample_chunks
+from dpsynth.sampling.fixed import ONE
+from dpsynth.sampling.records import RowsDigest, decode, records, rows_digest
+from dpsynth.sampling.tables import CHUNK, IntegerTables, Node
+
+__all__ = [
+    "CHUNK",
+    "ONE",
+    "IntegerTables",
+    "Node",
+    "RowsDigest",
+    "decode",
+    "from_bytes",
+    "records",
+    "rows_digest",
+    "sample_chunk",
+    "sample_chunks",
+    "to_bytes",
+]

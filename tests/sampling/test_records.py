@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sampling_oracle import forest, stream
+
+from dpsynth.sampling import CHUNK, IntegerTables, RowsDigest, decode, records, rows_digest, sample_chunk, sample_chunks
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A codec that shows what it was given: the code and the high bits of its word."""
+
+    name: str
+
+    def decode(self, codes: np.ndarray, words: np.ndarray) -> pa.Array:
+        assert codes.shape == words.shape
+        assert words.dtype == np.uint64
+        return pa.array(codes.astype(np.int64) * 1_000_000 + (words >> np.uint64(48)).astype(np.int64))
+
+
+CODECS = tuple(Plain(name) for name in "abcdef")
+
+
+def test_records_are_the_codes_with_words_of_their_own():
+    codes = sample_chunk(forest(), 50, 3, 0)
+    (batch,) = records(forest(), CODECS, 50, 3)
+    assert batch.schema.names == list("abcdef")
+    for index, name in enumerate("abcdef"):
+        words = stream(3, 0, 2, index, 50)
+        assert batch[name].to_pylist() == [
+            int(c) * 1_000_000 + (w >> 48) for c, w in zip(codes[name], words, strict=True)
+        ]
+
+
+def test_one_pass_gives_rows_and_digest():
+    digest = RowsDigest(forest(), 70)
+    rows = sum(batch.num_rows for batch in records(forest(), CODECS, 70, 3, digest))
+    assert rows == 70
+    assert digest.text == rows_digest(forest(), 70, 3)
+
+
+def test_no_rows_give_one_typed_batch_and_a_digest():
+    (batch,) = records(forest(), CODECS, 0, 3)
+    assert batch.num_rows == 0
+    assert batch.schema.names == list("abcdef")
+    head = b'dpsynth-rows-v1\n{"columns":["a","b","c","d","e","f"],"fine":[3,4,3,5,11,4],"rows":0}\n'
+    assert rows_digest(forest(), 0, 3) == "sha256:" + sha256(head).hexdigest()
+
+
+def test_the_digest_is_the_documented_one():
+    head = b'dpsynth-rows-v1\n{"columns":["a","b","c","d","e","f"],"fine":[3,4,3,5,11,4],"rows":9}\n'
+    codes = sample_chunk(forest(), 9, 3, 0)
+    body = b"".join(int(code).to_bytes(2, "little") for name in "abcdef" for code in codes[name])
+    assert rows_digest(forest(), 9, 3) == "sha256:" + sha256(head + body).hexdigest()
+
+
+@pytest.mark.parametrize("changed", ["rows", "seed", "total rows"])
+def test_the_digest_notices(changed):
+    other = {"rows": (10, 3), "seed": (9, 4), "total rows": (9, 2**40 + 3)}[changed]
+    assert rows_digest(forest(), 9, 3) != rows_digest(forest(), *other)
+
+
+def test_chunks_decode_alone():
+    rows, tables = CHUNK + 7, small()
+    codes = sample_chunk(tables, rows, 1, 1)
+    whole = list(records(tables, (Plain("x"),), rows, 1))
+    assert decode((Plain("x"),), codes, 1, 1).equals(whole[1])
+    digest = RowsDigest(tables, rows)
+    for part in sample_chunks(tables, rows, 1):
+        digest.add(part)
+    assert digest.text == rows_digest(tables, rows, 1, workers=3)
+
+
+def small() -> IntegerTables:
+    from dpsynth.measurement import Level
+
+    return IntegerTables.build([((), ("x",), np.array([[1.0, 2.0]]))], [Level.identity("x", 2)], {}, 0)

@@ -126,7 +126,7 @@ class _Rounding:
         before = np.arange(widths.size, dtype=np.uint64) * np.uint64(ONE)
         return cls(widths, running - np.repeat(before, widths), first, cells.astype(np.uint32))
 
-    def place(self, states: NDArray[np.uint64], random: NDArray[np.uint64]) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    def place(self, states: NDArray[np.uint64], random: NDArray[np.uint64]) -> NDArray[np.uint32]:
         """A cell for each row: ``states`` (n,) uint64, ``random`` one word a state, then one a row."""
         offsets, order = random[: self.widths.size] >> _HALF, random[self.widths.size :]
         counts = np.bincount(states.view(np.int64), minlength=self.widths.size).astype(np.uint64)

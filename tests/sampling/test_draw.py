@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sampling_oracle import forest, oracle, tvd
 
 from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import Level
 from dpsynth.sampling import CHUNK, ONE, IntegerTables, rows_digest, sample_chunk, sample_chunks
+from tests.sampling.oracle import forest, oracle, tvd
 
 GOLDEN = "sha256:1803fb76534677bd0e449c5956fb2a8c5f1ec20df006d589fbd61c5de088ef19"
 """Digest of 100,000 rows of ``forest()`` with seed 7. It may never change: releases hold such digests."""
@@ -224,11 +224,15 @@ def test_rows_do_not_depend_on_the_processor():
     names = [name for name in kernels.__cpu_dispatch__ if kernels.__cpu_features__.get(name)]
     code = (
         "import json; from numpy._core import _multiarray_umath as k;"
-        "from sampling_oracle import forest; from dpsynth.sampling import rows_digest;"
+        "from tests.sampling.oracle import forest; from dpsynth.sampling import rows_digest;"
         "print(json.dumps([[n for n in k.__cpu_dispatch__ if k.__cpu_features__.get(n)],"
         "rows_digest(forest(), 100_000, 7)]))"
     )
-    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(names), "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {
+        **os.environ,
+        "NPY_DISABLE_CPU_FEATURES": " ".join(names),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     left, digest = json.loads(result.stdout)
     assert left == []

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sampling_oracle import exact
 
 from dpsynth.sampling.fixed import ONE, fixed_groups, fixed_rows
+from tests.sampling.oracle import exact
 
 masses = hnp.arrays(
     np.float64,

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sampling_oracle import forest
 
 from dpsynth.errors import DigestMismatch
 from dpsynth.measurement import Level
 from dpsynth.sampling import ONE, IntegerTables, Node, from_bytes, to_bytes
+from tests.sampling.oracle import forest
 
 
 def same(left: IntegerTables, right: IntegerTables) -> bool:

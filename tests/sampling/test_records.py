@@ -6,9 +6,9 @@ from hashlib import sha256
 import numpy as np
 import pyarrow as pa
 import pytest
-from sampling_oracle import forest, stream
 
 from dpsynth.sampling import CHUNK, IntegerTables, RowsDigest, decode, records, rows_digest, sample_chunk, sample_chunks
+from tests.sampling.oracle import forest, stream
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,599 @@
+#!/usr/bin/env python3
+"""Check a release of differentially private synthetic data without trusting, or having, the program that made it.
+
+    python verifier.py RELEASE [--json]                     check a release folder (or the folder of a further sample)
+    python verifier.py convert --rho P/Q --delta D [--json] epsilon of rho-zCDP at a delta, rounded up
+
+This one file needs Python >= 3.11, its standard library and the package `cryptography`. It reads no private data, opens
+no connection, imports nothing that a ledger names, and refuses everything that it does not know. Read it from top to
+bottom: 1 exact arithmetic, 2 what each mechanism costs, 3 the form of everything signed, 4 the envelope, 5 the ledger,
+6 the files, 7 the command line.
+
+WHAT A PASS PROVES. The files are those that the holder of the key signed. By the signed ledger, every question asked of
+the private table was paid before the answer was known, at the price that its noise and its sensitivity call for; the
+prices sum to at most what was reserved; what was reserved gives at most the epsilon claimed, at the delta claimed, for
+the unit and the neighbour relation named; and the account's cap holds.
+
+WHAT IT DOES NOT PROVE. That the noise was really drawn so, and well; that what is declared public is public; that the
+table was not queried elsewhere; who holds the key: compare the key id with one got from the publisher another way.
+
+Exit codes: 0 verified; 2 usage; 20 signature or form; 21 a file is missing, unlisted or changed; 22 a cost, sum or
+claim is wrong; 23 something unknown, so that epsilon must be taken as infinite; 70 the verifier failed. Of several
+failures the first of 20, 23, 21, 22, 70 gives the code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import math
+import os
+import re
+import stat
+import sys
+from dataclasses import asdict, dataclass, field
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from fractions import Fraction
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+OK, SIGNATURE, FILES, TOTALS, UNKNOWN, INTERNAL = 0, 20, 21, 22, 23, 70
+MAX_BYTES = 64 * 2**20  # an envelope longer than this is refused unread
+MAX_NUMBER = 5000  # so is an exact number written with more characters
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome. Unless ``ok``, epsilon is "infinity": nothing is shown. All text is safe to print."""
+
+    ok: bool
+    exit_code: int
+    epsilon: str
+    delta: str
+    rho: str
+    release: str
+    keyid: str
+    notes: tuple[str, ...]
+    failures: tuple[str, ...]
+
+
+class Refused(Exception):
+    """What follows cannot be checked at all: a message and the exit code."""
+
+
+@dataclass
+class Report:
+    """What was found so far."""
+
+    claim: dict[str, str] = field(default_factory=dict)  # epsilon, delta, rho, release, keyid
+    notes: list[str] = field(default_factory=list)
+    failures: list[tuple[int, str]] = field(default_factory=list)
+
+    def require(self, holds: bool, message: str, code: int = TOTALS) -> None:
+        """Record a failure unless ``holds``, and go on."""
+        if not holds:
+            self.failures.append((code, message))
+
+    def verdict(self) -> Verdict:
+        """The outcome of it all."""
+        order, failed = (SIGNATURE, UNKNOWN, FILES, TOTALS, INTERNAL), {code for code, _ in self.failures}
+        code = next((code for code in order if code in failed), OK)
+        delta, rho, release, keyid = (plain(self.claim.get(key, "")) for key in ("delta", "rho", "release", "keyid"))
+        epsilon = "infinity" if failed else plain(self.claim["epsilon"])
+        failures = tuple(plain(f"[{code}] {message}") for code, message in self.failures)
+        return Verdict(not failed, code, epsilon, delta, rho, release, keyid, tuple(map(plain, self.notes)), failures)
+
+
+def plain(text: str, limit: int = 500) -> str:
+    """Text from a ledger, made safe to print: no control characters, no hidden or reordering marks, not too long."""
+    safe = (char if char.isprintable() and char != "\\" else f"\\u{{{ord(char):x}}}" for char in text[:limit])
+    return "".join(safe) + ("…" if len(text) > limit else "")
+
+
+# === 1. Exact arithmetic ==============================================================================================
+# Costs are exact fractions. Only a logarithm is not; it is bounded below and above.
+
+TOLERANCE = Fraction(1, 2**50)  # a stated bound may exceed the exact value by this much, and never fall below it
+FLOOR = Context(prec=60, rounding=ROUND_FLOOR, Emax=MAX_EMAX, Emin=MIN_EMIN)
+CEILING = Context(prec=60, rounding=ROUND_CEILING, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
+
+def log_bounds(x: Fraction) -> tuple[Fraction, Fraction]:
+    """Numbers below and above ln(x). Decimal's ln is correctly rounded, so one step outward is past the true value."""
+    above, below = (context.divide(Decimal(x.numerator), Decimal(x.denominator)) for context in (CEILING, FLOOR))
+    return Fraction(FLOOR.next_minus(FLOOR.ln(below))), Fraction(CEILING.next_plus(CEILING.ln(above)))
+
+
+def epsilon_of(rho: Fraction, delta: Fraction) -> Fraction:
+    """An upper bound on the epsilon for which rho-zCDP gives (epsilon, delta)-DP.
+
+    Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential Privacy" (2020), Proposition 12: for EVERY
+    alpha > 1, rho-zCDP implies (epsilon, delta)-DP with, writing t = alpha - 1,
+
+        epsilon = (1 + t) rho + ln(t / (1 + t)) + (ln(1 / delta) - ln(1 + t)) / t.
+
+    So it does not matter how t is found: any t is safe, and only this formula, evaluated upward, must be right. The
+    best t is the one root of rho t^2 + ln(1 + t) = ln(1 / delta); floating point finds it closely enough for the
+    result to be within 10^-20 of the least possible epsilon for every rho from 10^-12 to 10^6.
+    """
+    if rho == 0:
+        return Fraction(0)
+    _, target = log_bounds(1 / delta)
+    slope, goal = float(min(max(rho, Fraction(1, 10**30)), Fraction(10**30))), float(target)
+    low, high = 0.0, math.sqrt(goal / slope)
+    for _ in range(120):
+        middle = (low + high) / 2
+        above = slope * middle * middle + math.log1p(middle) >= goal
+        low, high = (low, middle) if above else (middle, high)
+    t = Fraction(max(high, 1e-30))
+    (_, ratio), (growth, _) = log_bounds(t / (1 + t)), log_bounds(1 + t)
+    return max(Fraction(0), (1 + t) * rho + ratio + (target - growth) / t)
+
+
+def within(stated: str, exact: Fraction | float) -> bool:
+    """Whether a stated upper bound is one, and not needlessly far above."""
+    return exact <= Fraction(stated) <= exact + TOLERANCE
+
+
+def decimal(x: Fraction, places: int = 6) -> str:
+    """A number for people, rounded up."""
+    digits = f"{math.ceil(x * 10**places):0{places + 1}d}"
+    return f"{digits[:-places]}.{digits[-places:]}".rstrip("0").rstrip(".")
+
+
+# === 2. What each mechanism costs =====================================================================================
+# A closed table. The relation "add-remove" adds or removes all rows of one entity; "replace-one" exchanges them for
+# others. An entity has at most s = max_rows rows.
+
+SCORE_LATTICE = 1024  # scores are counted in 1/1024 of a row
+
+
+def sensitivity_squared(entry: Json) -> Fraction:
+    """The squared L2 sensitivity of what an entry asked: how far one entity can move the exact answer.
+
+    total      add-remove: s^2.  replace-one: 0 if each row is its own entity (n never changes), s^2 otherwise.
+    marginal   add-remove: s^2 (all s rows in one cell).  replace-one: 2 s^2 (out of one cell, into another).
+    score      sum |count - expected| of a marginal against public numbers moves by s, or 2 s under replace-one; counted
+               on the lattice that is 1024 times as much.
+    """
+    rows, replace = entry["unit"]["max_rows"], entry["neighbours"] == "replace-one"
+    if entry["kind"] == "select":
+        return Fraction((SCORE_LATTICE * rows * (2 if replace else 1)) ** 2)
+    if not entry["query"]["columns"]:
+        return Fraction(0 if replace and rows == 1 and entry["unit"]["column"] is None else rows**2)
+    return Fraction(rows**2 * (2 if replace else 1))
+
+
+def cost_rho(entry: Json, squared: Fraction) -> Fraction | None:
+    """What an answer costs in zCDP, given the squared sensitivity D^2; None if it may not be given at any price.
+
+    discrete_gaussian   rho = D^2 / (2 sigma^2)  (Canonne, Kamath, Steinke 2020, Theorem 4).
+    exponential         each pick draws index i with probability proportional to exp(score_i / scale), which is
+                        epsilon-bounded-range with epsilon = 2 D / scale, so rho = epsilon^2 / 8 = D^2 / (2 scale^2) a
+                        pick (Cesar and Rogers 2021, "Bounding, Concentrating, and Truncating").
+    public_count        the exact answer, free where D = 0, and only there.
+    """
+    mechanism = entry["mechanism"]
+    if mechanism["type"] == "public_count":
+        return None if squared else Fraction(0)
+    if mechanism["type"] == "exponential":
+        return squared * int(mechanism["picks"]) / (2 * Fraction(mechanism["scale"]) ** 2)
+    return squared / (2 * Fraction(mechanism["sigma"]) ** 2)
+
+
+def converted(amount: Json, delta: Fraction) -> Fraction | float:
+    """Epsilon of an amount (rho, delta_0) at a delta of which delta_0 is used already; infinite if it is used up."""
+    left = delta - Fraction(amount["delta"])
+    return epsilon_of(Fraction(amount["rho"]), left) if left > 0 else math.inf
+
+
+# === 3. The form of everything signed =================================================================================
+# A shape says which values are known: an object with exactly these keys, a list [shape], alternatives (a, b), a type,
+# a pattern for text, a test, or one literal value. Whatever does not fit is unknown.
+
+Shape = Any
+
+
+def exact(above: int = -1, below: float = math.inf) -> Shape:
+    """An exact number between two bounds, as text in lowest terms: "3", "1/800"."""
+
+    def test(value: Any) -> bool:
+        form = type(value) is str and len(value) <= MAX_NUMBER and re.fullmatch("(0|[1-9][0-9]*)(/[1-9][0-9]*)?", value)
+        return bool(form) and above < Fraction(value) < below and str(Fraction(value)) == value
+
+    return test
+
+
+def whole(least: int, most: float = math.inf) -> Shape:
+    """A whole number between two bounds."""
+    return lambda value: type(value) is int and least <= value <= most
+
+
+# fmt: off
+NUMBER, POSITIVE, PROBABILITY, COUNT, COUNTING = exact(), exact(0), exact(0, 1), whole(0), whole(1)
+NAME, DECIMAL = re.compile("(?s).+"), re.compile(r"(0|[1-9][0-9]{0,999})(\.[0-9]{1,999})?")
+DIGEST, HEX64, HEX32 = re.compile("sha256:[0-9a-f]{64}"), re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{32}")
+DAY, FILE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}"), re.compile(r"(?!.*\.dsse\.json$)[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+NEIGHBOURS, MEASURE, SEED, NULLABLE = ("add-remove", "replace-one"), "zcdp", whole(0, 2**63 - 1), (None, str)
+AMOUNT: Shape = {"rho": NUMBER, "delta": NUMBER}
+CLAIM: Shape = {"epsilon": POSITIVE, "delta": PROBABILITY}
+
+NOISE: Shape = ({"type": "discrete_gaussian", "sigma": POSITIVE}, {"type": "public_count"})
+CHOICE: Shape = {
+    "type": "exponential", "scale": POSITIVE, "picks": COUNTING, "rule": ("distinct", "spanning-forest"),
+}
+TABLE: Shape = {"columns": [str], "levels": [DIGEST], "shape": [COUNTING], "basis": "marginal"}
+SCORE: Shape = {"score": "l1-to-model", "lattice": SCORE_LATTICE, "candidates": COUNTING, "digest": DIGEST}
+CHARGE: Json = {
+    "release": NAME, "unit": {"entity": NAME, "column": NULLABLE, "max_rows": COUNTING}, "neighbours": NEIGHBOURS,
+    "sensitivity_squared": NUMBER, "cost": AMOUNT, "chosen_by": [COUNT], "state": "DRAWING",
+    "running": {"rho": NUMBER, "epsilon": DECIMAL},
+}
+COMMON: Json = {"v": 1, "seq": COUNT, "nonce": HEX32, "kind": str, "day": DAY, "account": NAME}
+KINDS: dict[str, Json] = {
+    "open": {"entity": NAME, "neighbours": NEIGHBOURS, "measure": MEASURE, "cap": AMOUNT, "policy": CLAIM},
+    "reserve": {
+        "release": NAME, "plan": DIGEST, "reserved": AMOUNT, "quote": CLAIM, "held": AMOUNT, "running_epsilon": DECIMAL,
+    },
+    "measure": {"mechanism": NOISE, "query": TABLE, **CHARGE},
+    "select": {"mechanism": CHOICE, "query": SCORE, **CHARGE},
+    "stored": {"release": NAME, "of": [COUNT], "answer": DIGEST},
+    "lost": {"release": NAME, "of": [COUNT]},
+    "settle": {"release": NAME, "spent": AMOUNT, "reserved": AMOUNT},
+}
+SIGNER: Shape = {"algorithm": "ed25519", "keyid": HEX64, "public_key": str}
+SOFTWARE: Shape = {"name": str, "version": str}
+LEDGER: Shape = {
+    "version": 1,
+    "guarantee": {
+        "epsilon": POSITIVE, "delta": PROBABILITY, "measure": MEASURE, "reserved": AMOUNT, "entity": NAME,
+        "unit_column": NULLABLE, "max_rows": COUNTING, "neighbours": NEIGHBOURS,
+    },
+    "account": {"name": NAME, "cap": AMOUNT, "held_before": AMOUNT, "held_after": AMOUNT},
+    "release": {
+        "id": NAME, "plan": DIGEST, "mechanism": str, "rows": COUNT, "rows_rule": ("noisy total", "given"),
+        "seed": SEED, "rows_digest": DIGEST, "day": DAY,
+    },
+    "public": [str], "outside": [str], "entries": [str], "log": {"root": HEX64, "size": COUNT},
+    "signer": SIGNER, "software": SOFTWARE,
+}
+DERIVATION: Shape = {
+    "version": 1,
+    "parent": {"release": NAME, "envelope": DIGEST, "model": DIGEST},
+    "sample": {"rows": COUNT, "seed": SEED, "where": NULLABLE, "rows_digest": DIGEST, "day": DAY},
+    "signer": SIGNER, "software": SOFTWARE,
+}
+LEDGER_TYPE, DERIVATION_TYPE = "urn:dpsynth:dp-ledger:v1", "urn:dpsynth:dp-derivation:v1"
+STATEMENT: Shape = {
+    "_type": "https://in-toto.io/Statement/v1", "subject": [{"name": FILE, "digest": {"sha256": HEX64}}],
+    "predicateType": (LEDGER_TYPE, DERIVATION_TYPE), "predicate": dict,
+}
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+ENVELOPE: Shape = {"payload": str, "payloadType": PAYLOAD_TYPE, "signatures": [{"keyid": HEX64, "sig": str}]}
+# fmt: on
+
+
+def misfit(value: Any, shape: Shape, where: str) -> str:
+    """The first place where a value does not have its shape, or nothing."""
+    match shape:
+        case dict():
+            if type(value) is dict and value.keys() == shape.keys():
+                return next(filter(None, (misfit(value[key], shape[key], f"{where}.{key}") for key in shape)), "")
+            return f"{where}.{min(value.keys() ^ shape.keys())}" if type(value) is dict else where
+        case list():
+            fits = type(value) is list and not any(misfit(item, shape[0], where) for item in value)
+        case tuple():
+            fits = any(not misfit(value, alternative, where) for alternative in shape)
+        case re.Pattern():
+            fits = type(value) is str and shape.fullmatch(value) is not None
+        case type():
+            fits = type(value) is shape
+        case _:
+            fits = shape(value) if callable(shape) else type(value) is type(shape) and value == shape
+    return "" if fits else where
+
+
+def demand(value: Any, shape: Shape, what: str, code: int = UNKNOWN) -> None:
+    """Refuse a value that does not have its shape."""
+    if where := misfit(value, shape, what):
+        raise Refused(f"{where} is missing, not known to this verifier, or not of a form that it knows", code)
+
+
+def read_json(data: bytes, what: str) -> Any:
+    """JSON in its one canonical spelling: ASCII, sorted, each key once, only whole numbers (int refuses others)."""
+    try:
+        value = json.loads(data.decode("ascii"), parse_float=int, parse_constant=int)
+        if json.dumps(value, sort_keys=True, separators=(",", ":")).encode() == data:
+            return value
+    except (ValueError, RecursionError):
+        pass
+    raise Refused(f"{what} is not JSON in canonical form", SIGNATURE)
+
+
+# === 4. The envelope: DSSE 1.0.2 around an in-toto Statement v1 =======================================================
+
+
+def open_envelope(path: Path, report: Report) -> tuple[Json, str, str]:
+    """The statement in an envelope, its signer's key id, the file's digest. What is read is what was signed."""
+    with opened(path) as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES or not data.endswith(b"\n"):
+        raise Refused(f"{path.name} is longer than {MAX_BYTES} bytes, or does not end with a newline", SIGNATURE)
+    envelope = read_json(data[:-1], path.name)
+    demand(envelope, ENVELOPE, path.name, SIGNATURE)
+    if len(envelope["signatures"]) != 1:
+        raise Refused(f"{path.name} does not carry exactly one signature", SIGNATURE)
+    payload, signature = unbase64(envelope["payload"]), unbase64(envelope["signatures"][0]["sig"])
+    statement: Json = read_json(payload, f"the statement in {path.name}")
+    demand(statement, STATEMENT, "statement")
+    signer = statement["predicate"].get("signer")
+    demand(signer, SIGNER, "statement.predicate.signer")
+    key, keyid = unbase64(signer["public_key"]), envelope["signatures"][0]["keyid"]
+    named = hashlib.sha256(key).hexdigest() == keyid == signer["keyid"]
+    report.require(named, f"{path.name}: the key id is not the SHA-256 of the public key", SIGNATURE)
+    message = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)  # DSSE's PAE
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        report.require(False, f"{path.name}: the signature does not fit the bytes and the key", SIGNATURE)
+    return statement, keyid, "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def unbase64(text: str) -> bytes:
+    """Standard base64 in its one canonical spelling."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        data = b""
+    if base64.b64encode(data).decode() != text:
+        raise Refused("base64 in an envelope is not in canonical form", SIGNATURE)
+    return data
+
+
+# === 5. The ledger ====================================================================================================
+
+
+def merkle_root(lines: list[bytes]) -> str:
+    """RFC 6962, section 2.1: a leaf hashes 0x00 and a line, a node hashes 0x01 and its two children."""
+    nodes = [hashlib.sha256(b"\x00" + line).digest() for line in lines]
+    while len(nodes) > 1:
+        pairs = [hashlib.sha256(b"\x01" + a + b).digest() for a, b in zip(nodes[::2], nodes[1::2], strict=False)]
+        nodes = pairs + nodes[2 * len(pairs) :]  # an odd last node moves up as it is
+    return (nodes[0] if nodes else hashlib.sha256().digest()).hex()
+
+
+def read_entry(line: bytes, report: Report) -> Json | None:
+    """One line of the log, if it can be understood."""
+    try:
+        entry: Json = read_json(line, "a line of the log")
+        demand(entry, dict, "a line of the log")
+        demand(entry.get("kind"), tuple(KINDS), f"the kind {entry.get('kind')} of an entry")
+        demand(entry, {**COMMON, **KINDS[entry["kind"]]}, f"entry {entry.get('seq')} ({entry['kind']})")
+        return entry
+    except Refused as refusal:
+        report.require(False, *refusal.args)
+        return None
+
+
+def check_ledger(ledger: Json, report: Report) -> None:
+    """Everything that can be recomputed from a ledger alone."""
+    demand(ledger, LEDGER, "ledger")
+    guarantee, account, release = ledger["guarantee"], ledger["account"], ledger["release"]
+    reserved, quote = guarantee["reserved"], {key: guarantee[key] for key in ("epsilon", "delta")}
+    report.claim |= {**quote, "rho": reserved["rho"], "release": release["id"]}
+
+    lines = [line.encode(errors="replace") for line in ledger["entries"]]
+    head = {"root": merkle_root(lines), "size": len(lines)}
+    report.require(ledger["log"] == head, "the root of the log is not that of its lines", FILES)
+    entries = [entry for line in lines if (entry := read_entry(line, report))]
+    if len(entries) < len(lines):
+        return  # what was not understood may have cost anything
+    if [entry["kind"] for entry in entries[:2]] != ["open", "reserve"]:
+        raise Refused("the log does not begin by opening the account and reserving for the release", TOTALS)
+    opened, reserve, *charges = entries
+    require, seqs = report.require, [entry["seq"] for entry in entries]
+    require(seqs == sorted(set(seqs)), "the entries are not in the order of their seq")
+    require(len({entry["nonce"] for entry in entries}) == len(entries), "two entries carry the same nonce")
+    require(all(entry["account"] == account["name"] for entry in entries), "an entry belongs to another account")
+    require(all(entry["release"] == release["id"] for entry in entries[1:]), "an entry belongs to another release")
+    for key in ("entity", "neighbours", "measure"):
+        require(opened[key] == guarantee[key], f"the {key} of the guarantee is not that of the account")
+    require(reserve["plan"] == release["plan"], "the plan of the release is not the one that was reserved for")
+    require(reserve["reserved"] == reserved, "the guarantee is not stated for what was reserved")
+    require(reserve["quote"] == quote, "the guarantee is not what was quoted when the budget was reserved")
+    bound = converted(reserved, Fraction(guarantee["delta"]))
+    require(bound <= Fraction(guarantee["epsilon"]), "what was reserved does not give the epsilon claimed")
+
+    spent = check_charges(charges, guarantee, report)
+    require(opened["cap"] == account["cap"], "the cap stated is not that with which the account was opened")
+    require(reserve["held"] == account["held_after"], "what the account holds is not what its entry says")
+    for key in ("rho", "delta"):
+        before, after, cap = (Fraction(account[state][key]) for state in ("held_before", "held_after", "cap"))
+        require(spent[key] <= Fraction(reserved[key]), f"the entries cost more {key} than was reserved")
+        require(before + Fraction(reserved[key]) == after, f"{key} held before + reserved is not held after")
+        require(after <= cap, f"the account holds more {key} than its cap")
+    policy = {key: Fraction(number) for key, number in opened["policy"].items()}
+    require(converted(account["cap"], policy["delta"]) <= policy["epsilon"], "the cap is above the account's policy")
+    held = converted(account["held_after"], policy["delta"])
+    require(within(reserve["running_epsilon"], held), "the running epsilon of the account is wrong")
+    used = " of ".join(decimal(Fraction(account[state]["rho"])) for state in ("held_after", "cap"))
+    report.notes += [
+        f"account {account['name']}: rho {used} held after this release",
+        f"{release['rows']} rows ({release['rows_rule']}) by {release['mechanism']} on {release['day']}",
+        *(f"declared public: {text}" for text in ledger["public"]),
+        *(f"outside the guarantee: {text}" for text in ledger["outside"]),
+    ]
+
+
+def check_charges(entries: list[Json], guarantee: Json, report: Report) -> dict[str, Fraction]:
+    """Recompute the price of every answer; returns their sum."""
+    unit = {"entity": guarantee["entity"], "column": guarantee["unit_column"], "max_rows": guarantee["max_rows"]}
+    spent = {"rho": Fraction(0), "delta": Fraction(0)}
+    waiting: set[int] = set()  # drawn, and neither stored nor lost
+    stored: set[int] = set()
+    counts = dict.fromkeys(KINDS, 0)
+    for entry in entries:
+        kind, found = entry["kind"], Report()
+        require = found.require
+        counts[kind] += 1
+        require(not counts["settle"] or entry is entries[-1], "the release was settled before")
+        if kind in ("measure", "select"):
+            require(entry["unit"] == unit, "its unit of privacy is not that of the guarantee")
+            require(entry["neighbours"] == guarantee["neighbours"], "its neighbours are not those of the guarantee")
+            if kind == "measure":
+                columns, levels, shape, _ = (entry["query"][key] for key in TABLE)
+                axes = len(set(columns)) == len(columns) == len(levels) == len(shape)
+                require(axes, "its query does not have one level and one size for each column")
+            squared = sensitivity_squared(entry)
+            require(Fraction(entry["sensitivity_squared"]) == squared, f"its squared sensitivity is {squared}")
+            price, cost = cost_rho(entry, squared), entry["cost"]
+            require(price is not None, "it gives away an exact count that one entity can change")
+            require(price is None or within(cost["rho"], price), "its cost is not what its noise calls for")
+            require(cost["delta"] == "0", "its mechanism has no cost in delta")
+            spent = {key: spent[key] + Fraction(cost[key]) for key in spent}
+            if spent["rho"].denominator.bit_length() > 2**13:  # keep long sums short, rounding up
+                spent["rho"] = Fraction(math.ceil(spent["rho"] * 2**512), 2**512)
+            running = entry["running"]
+            so_far = converted({**spent, "rho": running["rho"]}, Fraction(guarantee["delta"]))
+            require(within(running["rho"], spent["rho"]), "its running sum is wrong")
+            require(within(running["epsilon"], so_far), "its running epsilon is wrong")
+            require(set(entry["chosen_by"]) <= stored, "it was chosen by an answer that was not known")
+            waiting.add(entry["seq"])
+        elif kind in ("stored", "lost"):
+            of = set(entry["of"])
+            require(0 < len(of) == len(entry["of"]) and of <= waiting, "it names what is not waiting for an answer")
+            waiting -= of
+            stored |= of if kind == "stored" else set()
+        elif kind == "settle":
+            settled = entry["reserved"] == guarantee["reserved"]
+            settled = settled and all(within(entry["spent"][key], spent[key]) for key in spent)
+            require(settled, "it does not settle what was reserved and spent")
+        else:
+            require(False, "an account is opened, and a release reserved for, once")
+        report.failures += [(code, f"entry {entry['seq']} ({kind}): {message}") for code, message in found.failures]
+    report.notes += [
+        f"{counts['measure']} tables measured, {counts['select']} private selections made",
+        f"answers paid for and never seen: {len(waiting)} unfinished, {counts['lost']} lost",
+    ]
+    return spent
+
+
+# === 6. The files =====================================================================================================
+
+
+def opened(path: Path) -> BufferedReader:
+    """A regular file, opened for reading; never through a symbolic link, never a pipe or a device."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        raise Refused(f"the file {path.name} is missing or is a link", FILES) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Refused(f"{path.name} is not a regular file", FILES)
+    return os.fdopen(descriptor, "rb")
+
+
+def check_files(folder: Path, statement: Json, envelopes: set[str], report: Report) -> None:
+    """The folder holds the files signed, unchanged, and nothing else but envelopes."""
+    signed = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
+    report.require(0 < len(signed) == len(statement["subject"]), "no file is signed, or one is signed twice", FILES)
+    for name, digest in signed.items():
+        try:
+            with opened(folder / name) as file:
+                same = hashlib.file_digest(file, "sha256").hexdigest() == digest
+            report.require(same, f"the file {name} was changed after it was signed", FILES)
+        except Refused as refusal:
+            report.require(False, *refusal.args)
+    for top, folders, files in os.walk(folder):
+        for name in sorted(Path(top, item).relative_to(folder).as_posix() for item in folders + files):
+            if re.fullmatch(r"approvals/[^/]+\.dsse\.json", name):
+                report.notes.append(f"not judged by this verifier: {name}")
+            elif re.fullmatch(r"[^/]+\.dsse\.json", name):
+                report.require(name in envelopes, f"{name} is an envelope that this verifier does not know", UNKNOWN)
+            elif name != "approvals":
+                report.require(name in signed, f"{name} is not among the files signed", FILES)
+
+
+def check_derivation(folder: Path, derivation: Json, report: Report) -> None:
+    """A further sample of a published model costs nothing: its guarantee is its parent's, which is checked again."""
+    demand(derivation, DERIVATION, "derivation")
+    parent = derivation["parent"]
+    origin, keyid, digest = open_envelope(folder / "parent.dsse.json", report)
+    report.require(digest == parent["envelope"], "parent.dsse.json is not the ledger that was sampled", FILES)
+    demand(origin["predicateType"], LEDGER_TYPE, "predicateType of the parent")
+    check_ledger(origin["predicate"], report)
+    report.require(report.claim["release"] == parent["release"], "the parent is another release", FILES)
+    model = {"name": "model.npz", "digest": {"sha256": parent["model"].removeprefix("sha256:")}}
+    report.require(model in origin["subject"], "the model sampled is not the parent's", FILES)
+    report.notes.insert(0, f"post-processing of release {parent['release']}, whose ledger is signed by key {keyid}")
+
+
+def verify(folder: str | os.PathLike[str]) -> Verdict:
+    """Check a release folder. Nothing that the folder holds makes it raise: what it cannot judge, it refuses."""
+    report, path = Report(), Path(folder)
+    try:
+        derived = os.path.lexists(path / "derivation.dsse.json")
+        name = "derivation.dsse.json" if derived else "ledger.dsse.json"
+        statement, report.claim["keyid"], _ = open_envelope(path / name, report)
+        check_files(path, statement, {name, "parent.dsse.json"} if derived else {name}, report)
+        demand(statement["predicateType"], DERIVATION_TYPE if derived else LEDGER_TYPE, "predicateType")
+        if derived:
+            check_derivation(path, statement["predicate"], report)
+        else:
+            check_ledger(statement["predicate"], report)
+        report.notes.append("the signer is not tied to any root: compare the key id with one got from the publisher")
+    except Refused as refusal:
+        report.require(False, *refusal.args)
+    except Exception as error:  # whatever happens, it is not a pass
+        report.require(False, f"the verifier failed ({type(error).__name__})", INTERNAL)
+    return report.verdict()
+
+
+# === 7. The command line ==============================================================================================
+
+
+def main(arguments: list[str]) -> int:
+    """Print the outcome and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("release", help="a release folder, or the word convert")
+    parser.add_argument("--rho", help="convert: zCDP parameter, exact: 1/800 or 0.00125")
+    parser.add_argument("--delta", help="convert: between 0 and 1, exact: 1e-9")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    options = parser.parse_args(arguments)
+    if options.release == "convert":
+        try:
+            rho, delta = Fraction(options.rho), Fraction(options.delta)
+        except (TypeError, ValueError, ZeroDivisionError):
+            parser.error("convert needs --rho and --delta as exact numbers such as 1/800, 0.00125 or 1e-9")
+        if rho < 0 or not 0 < delta < 1:
+            parser.error("--rho is not negative, and --delta lies between 0 and 1")
+        epsilon = decimal(epsilon_of(rho, delta), 15)
+        code, facts, lines = OK, {"rho": str(rho), "delta": str(delta), "epsilon": epsilon}, [f"epsilon {epsilon}"]
+    else:
+        if options.rho or options.delta or not Path(options.release).is_dir():
+            parser.error(f"{plain(options.release)} is not a folder, or --rho or --delta is given without convert")
+        verdict = verify(options.release)
+        code, facts = verdict.exit_code, asdict(verdict)
+        lines = [
+            f"{'VERIFIED' if verdict.ok else f'NOT VERIFIED (exit {code})'}: release {verdict.release or '?'}",
+            f"  epsilon {verdict.epsilon} at delta {verdict.delta or '?'} (rho {verdict.rho or '?'})",
+            f"  signed by key {verdict.keyid or '?'}",
+            *(f"  FAILED {text}" for text in verdict.failures),
+            *(f"  {text}" for text in verdict.notes),
+        ]
+    text = json.dumps(facts) if options.json else "\n".join(lines)
+    sys.stdout.buffer.write(text.encode(errors="backslashreplace") + b"\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -58,9 +58,9 @@ class OpenDPNoise:
 def _binary64(value: Fraction, name: str) -> float:
     """The float that a scale exactly is. OpenDP takes floats, and the ledger states what was really used."""
     if isinstance(value, bool) or not isinstance(value, int | Fraction) or not FINEST <= value <= COARSEST:
-        raise ConfigurationError(f"{name}: {value!r} is not an exact number between 2^-100 and 2^60")
+        raise ConfigurationError(f"{name}: must be an exact number (int or Fraction) from 2^-100 to 2^60")
     if Fraction(float(value)) != value:
-        raise ConfigurationError(f"{name}: {value} is not a binary64 number; take one from privacy.sigma_for")
+        raise ConfigurationError(f"{name}: must be exactly a binary64 number; privacy.sigma_for and scale_for give one")
     return float(value)
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from dpsynth.errors import BudgetFormatError
 from dpsynth.privacy.conversion import rho_of_epsilon
 from dpsynth.privacy.cost import Cost
-from dpsynth.privacy.exact import parse_fraction
+from dpsynth.privacy.exact import parse_fraction, read_number
 
 
 @dataclass(frozen=True, init=False)
@@ -30,30 +30,21 @@ class Budget:
     def cost(self) -> Cost:
         """The largest rho, rounded down to the grid of 2^-60, that stays within epsilon at delta.
 
-        Raises BudgetFormatError if epsilon is so small (about 1e-8 at a delta of 1e-9) that no rho is left.
+        Raises BudgetFormatError if epsilon is so small (below about 1e-8) that no rho is left.
         """
         rho = rho_of_epsilon(self.epsilon, self.delta)
         if rho == 0:
-            raise BudgetFormatError(f"epsilon: {self.epsilon} is so small that it buys nothing; write a larger one")
+            raise BudgetFormatError("epsilon: so small that it buys nothing; write a larger one")
         return Cost(rho)
 
 
 def _delta(value: str | int | Fraction | Decimal) -> Fraction:
     """An exact delta, with the reason why it is neither 0 nor 1 or more."""
-    try:
-        delta = parse_fraction(value, "delta")
-    except BudgetFormatError:
-        if _is_zero(value):
-            raise BudgetFormatError(
-                "delta: 0 needs an account of pure differential privacy; under zCDP write a small one such as 1e-9"
-            ) from None
-        raise
+    if read_number(value, "delta") == 0:
+        raise BudgetFormatError(
+            'delta: 0 needs an account of pure differential privacy; under zCDP write a small one such as "1e-9"'
+        )
+    delta = parse_fraction(value, "delta")
     if delta >= 1:
         raise BudgetFormatError('delta: must be below 1, and far below one over the number of people: "1e-9"')
     return delta
-
-
-def _is_zero(value: object) -> bool:
-    if isinstance(value, str):
-        return bool(value.strip()) and not value.strip("0.+ \t")
-    return isinstance(value, int | Fraction | Decimal) and not isinstance(value, bool) and value == 0

@@ -35,7 +35,7 @@ def epsilon_of_rho(rho: Fraction, delta: Fraction) -> Fraction:
     """
     _check(delta)
     if rho < 0:
-        raise BudgetFormatError(f"rho: {rho} is below zero")
+        raise BudgetFormatError("rho: must not be below zero")
     if rho == 0:
         return Fraction(0)
     digits = _digits(rho, delta)
@@ -52,7 +52,7 @@ def rho_of_epsilon(epsilon: Fraction, delta: Fraction) -> Fraction:
     """
     _check(delta)
     if epsilon <= 0:
-        raise BudgetFormatError(f"epsilon: {epsilon} must be above zero")
+        raise BudgetFormatError("epsilon: must be above zero")
     target = Fraction(epsilon * QUOTE // 1, QUOTE)
     if target == 0:
         return Fraction(0)
@@ -78,7 +78,7 @@ def _check(delta: Fraction) -> None:
     if delta == 0:
         raise BudgetFormatError("delta: 0 needs an account of pure differential privacy; zCDP never gives it")
     if not 0 < delta < 1:
-        raise BudgetFormatError(f"delta: {delta} is not between 0 and 1")
+        raise BudgetFormatError("delta: must be between 0 and 1")
 
 
 def _digits(size: Fraction, delta: Fraction) -> int:
@@ -129,6 +129,6 @@ def _best_order(rho: Fraction, delta: Fraction, digits: int) -> Decimal:
             step = near.sqrt(near.multiply(low, high))
         moved = near.abs(near.subtract(step, u))
         u = step
-        if near.multiply(moved, Decimal(10) ** (digits // 2 + 2)) < u:
+        if near.scaleb(moved, Decimal(digits // 2 + 2)) < u:
             break
     return u

@@ -111,10 +111,10 @@ def _smallest(squared: Fraction, rho: Fraction) -> Fraction:
 
 def _positive(value: Fraction, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | Fraction) or value <= 0:
-        raise ConfigurationError(f"{name}: {value!r} is not an exact number above zero")
+        raise ConfigurationError(f"{name}: must be an exact number (int or Fraction) above zero")
 
 
 def _not_negative(value: int | Fraction, name: str) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, int | Fraction) or value < 0:
-        raise ConfigurationError(f"{name}: {value!r} is not an exact number of at least zero")
+        raise ConfigurationError(f"{name}: must be an exact number (int or Fraction) of at least zero")
     return Fraction(value)

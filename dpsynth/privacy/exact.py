@@ -14,7 +14,7 @@ GRID = 2**60
 _LONGEST = 1000
 """Most characters, and most decimal digits of magnitude, that a number may have (no caller needs a tenth of it)."""
 
-_TEXT = re.compile(r"(?P<digits>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE](?P<exponent>[+-]?[0-9]{1,6}))?|[0-9]+/[0-9]+")
+_TEXT = re.compile(r"-?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE](?P<exponent>[+-]?[0-9]{1,6}))?|[0-9]+/[0-9]+)")
 _EXAMPLES = 'write exact text such as "1", "0.5", "1e-9" or "1/3"'
 
 
@@ -25,45 +25,46 @@ def parse_fraction(value: str | int | Fraction | Decimal, key: str) -> Fraction:
     BudgetFormatError for a float (it is not the number that was meant), a bool, NaN, infinity, anything that is not
     above zero, and anything with more than 1,000 digits.
     """
+    number = read_number(value, key)
+    if number <= 0:
+        raise BudgetFormatError(f"{key}: must be above zero; {_EXAMPLES}")
+    return number
+
+
+def read_number(value: str | int | Fraction | Decimal, key: str) -> Fraction:
+    """As ``parse_fraction``, zero and negative numbers included."""
     if isinstance(value, float):
         shown = repr(value)
         raise BudgetFormatError(f'{key}: {shown} is a float, which is not exact; write it as text, "{shown}"')
     if isinstance(value, bool) or not isinstance(value, str | int | Fraction | Decimal):
         raise BudgetFormatError(f"{key}: a {type(value).__name__} is not a number; {_EXAMPLES}")
     if isinstance(value, str):
-        number = _from_text(value, key)
-    elif isinstance(value, Decimal):
+        return _from_text(value.strip(), key)
+    if isinstance(value, Decimal):
         if not value.is_finite():
             raise BudgetFormatError(f"{key}: {value} is not a finite number; {_EXAMPLES}")
         if value and abs(value.adjusted()) > _LONGEST:
             raise _too_long(key)
-        number = Fraction(value)
-    else:
-        number = Fraction(value)
+    number = Fraction(value)
     if max(abs(number.numerator), number.denominator).bit_length() > _LONGEST * 10 // 3:
         raise _too_long(key)
-    if number <= 0:
-        raise BudgetFormatError(f"{key}: must be above zero; {_EXAMPLES}")
     return number
 
 
 def _from_text(text: str, key: str) -> Fraction:
-    """The Fraction that a text says, zero included; BudgetFormatError if it says none."""
-    stripped = text.strip()
-    if len(stripped) > _LONGEST:
+    """The number that a text says; BudgetFormatError if it says none."""
+    if len(text) > _LONGEST:
         raise _too_long(key)
-    if stripped[:1] == "-":
-        raise BudgetFormatError(f"{key}: must be above zero; {_EXAMPLES}")
-    found = _TEXT.fullmatch(stripped)
+    found = _TEXT.fullmatch(text)
     if found is None:
-        shown = stripped if len(stripped) <= 40 else stripped[:40] + "…"
+        shown = text if len(text) <= 40 else text[:40] + "…"
         raise BudgetFormatError(f"{key}: {shown!r} is not an exact number; {_EXAMPLES}")
     if abs(int(found["exponent"] or 0)) > _LONGEST:
         raise _too_long(key)
     try:
-        return Fraction(stripped)
+        return Fraction(text)
     except ZeroDivisionError:
-        raise BudgetFormatError(f"{key}: {stripped!r} divides by zero; {_EXAMPLES}") from None
+        raise BudgetFormatError(f"{key}: {text!r} divides by zero; {_EXAMPLES}") from None
 
 
 def _too_long(key: str) -> BudgetFormatError:

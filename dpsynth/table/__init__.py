@@ -1,0 +1,11 @@
+"""The private rows: where they are, how they are read and encoded, how they are counted.
+
+Only the curator may import this room. Nothing in it draws noise, spends budget or prints. Its errors name files and
+columns that the schema names, never a value; readers' own messages (Arrow's quote the line) do not leave it.
+"""
+
+from dpsynth.table.load import open_table
+from dpsynth.table.private import PrivateTable
+from dpsynth.table.source import ColumnInfo, Source, columns, require
+
+__all__ = ["ColumnInfo", "PrivateTable", "Source", "columns", "open_table", "require"]

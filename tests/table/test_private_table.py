@@ -1,0 +1,72 @@
+"""The opaque table refuses everything but the curator's questions."""
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from dpsynth.measurement import Level, Query
+from dpsynth.table import PrivateTable
+
+CODES = np.array([7, 7, 3], dtype=np.uint8)
+
+
+@pytest.fixture
+def table() -> PrivateTable:
+    return PrivateTable({"a": CODES}, 3)
+
+
+def test_answers(table: PrivateTable) -> None:
+    assert table.rows() == 3
+    assert table.count([Query((Level.identity("a", 9),))])[0].tolist() == [0, 0, 0, 1, 0, 0, 0, 2, 0]
+
+
+@pytest.mark.parametrize("show", [repr, str, ascii, "{}".format, lambda table: f"{table!r}"])
+def test_shows_nothing(table: PrivateTable, show: Callable[[object], str]) -> None:
+    empty = PrivateTable({}, 0)
+    assert show(table) == show(empty) == "<private table>"
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        len,
+        iter,
+        list,
+        bool,
+        dir,
+        vars,
+        lambda table: table[0],
+        lambda table: 7 in table,
+        lambda table: table.__dict__,
+        copy.copy,
+        copy.deepcopy,
+        copy.replace if hasattr(copy, "replace") else copy.copy,
+        pickle.dumps,
+        lambda table: pickle.dumps(table, protocol=0),
+        json.dumps,
+        np.asarray,
+        lambda table: np.array(table, dtype=np.int64),
+        lambda table: np.asarray(table, copy=False),
+        lambda table: pa.array([table]),
+        pd.DataFrame,
+        lambda table: setattr(table, "extra", 1),
+        lambda table: table.__getstate__(),
+        lambda table: table.__reduce__(),
+        lambda table: table.__sizeof__(),
+    ],
+)
+def test_refuses(table: PrivateTable, act: Callable[[PrivateTable], object]) -> None:
+    with pytest.raises((TypeError, AttributeError, pa.ArrowInvalid)) as caught:
+        act(table)
+    assert "7" not in str(caught.value)
+
+
+def test_tables_of_the_same_rows_are_not_equal(table: PrivateTable) -> None:
+    assert table != PrivateTable({"a": CODES}, 3)
+    assert table == table

@@ -46,6 +46,17 @@ def plain(value: float) -> str:
     return str(int(value)) if value.is_integer() else repr(value)
 
 
+def canonical(text: str) -> str:
+    """A clean text; where it is how a float column prints a whole number, the plain one: ``3.0`` and ``1e+16``.
+
+    ``03.0``, ``3.00`` and ``3.5`` stay: no float is printed as the first two, and the third has no plainer text.
+    """
+    if not text[-1:].isdigit() or not _NUMBER(text) or text.isdigit():
+        return text
+    value = float(text)
+    return plain(value) if repr(value) == text else text
+
+
 def spelling(text: str) -> str | None:
     """The one spelling of all clean texts that denote the same number, or None: ``3``, ``3.0``, ``+03`` give ``3``.
 

@@ -26,9 +26,9 @@ from dpsynth.ledger import (
 from dpsynth.measurement import pack
 from dpsynth.release.check import LEDGER, read_statement
 from dpsynth.release.describe import citation, datapackage
-from dpsynth.release.facts import facts, outside, public_things
+from dpsynth.release.page import Tally, facts
 from dpsynth.release.release import Release
-from dpsynth.sampling import RowsDigest
+from dpsynth.release.words import outside, public_things
 
 if TYPE_CHECKING:
     import pyarrow
@@ -52,14 +52,14 @@ def _write(release: Release, folder: Path) -> str:
     from dpsynth.report import render
 
     plan = release.plan
-    digest = RowsDigest(release.tables, release.rows)
-    write_rows(release.batches(digest), folder, plan.formats)
+    tally = Tally(release.tables, release.rows)
+    write_rows(release.batches(tally), folder, plan.formats)
     (folder / "measurements.npz").write_bytes(pack(release.answers))
     release.tables.save(folder / "model.npz")
     (folder / "datapackage.json").write_bytes(datapackage(plan, release.rows, release.day))
     (folder / "CITATION.cff").write_bytes(citation(plan, release.day))
-    (folder / "report.html").write_text(render(facts(release)), encoding="utf-8")
-    return digest.text
+    (folder / "report.html").write_text(render(facts(release, tally)), encoding="utf-8")
+    return tally.text
 
 
 def sign_ledger(release: Release, folder: Path, signer: SigningKey, digest: str) -> None:

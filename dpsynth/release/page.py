@@ -1,0 +1,140 @@
+"""The facts of a release, gathered for the report. Everything read here is public already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth import __version__, report
+from dpsynth.encoding import Codec
+from dpsynth.ledger import Entry, parse
+from dpsynth.measurement import LATTICE, TOTAL, Level, NoisyMarginal
+from dpsynth.release.describe import title
+from dpsynth.release.release import Release
+from dpsynth.release.words import outside, public_things
+from dpsynth.sampling import IntegerTables, RowsDigest
+from dpsynth.schema import Categorical
+
+
+class Tally(RowsDigest):
+    """A digest of the rows that also counts each column's fine cells on the way."""
+
+    def __init__(self, tables: IntegerTables, rows: int) -> None:
+        super().__init__(tables, rows)
+        self.counts = {name: np.zeros(size, np.int64) for name, size in zip(tables.columns, tables.fine, strict=True)}
+
+    def add(self, codes: Mapping[str, NDArray[np.uint16]]) -> None:
+        """Take the next chunk."""
+        super().add(codes)
+        for name, count in self.counts.items():
+            count += np.bincount(codes[name], minlength=count.size)
+
+
+def facts(release: Release, tally: Tally) -> report.ReportFacts:
+    """What the report shows: the claim, every charged query, and the synthetic beside the noisy one-way counts."""
+    plan, unit = release.plan, release.plan.schema.unit
+    marginals = [answer for answer in release.answers if isinstance(answer, NoisyMarginal)]
+    totals = [int(answer.values) for answer in marginals if answer.query == TOTAL]
+    entries = [entry for line in release.lines if (entry := parse(line)).kind in ("measure", "select")]
+    return report.ReportFacts(
+        title=title(plan),
+        release=plan.release,
+        day=release.day,
+        software=f"dpsynth-engine {__version__}",
+        mechanism=plan.mechanism,
+        rows=release.rows,
+        rows_rule="noisy total" if plan.rows is None else "given",
+        total=totals[0] if totals else None,
+        claim=report.Claim(
+            unit.entity,
+            unit.column,
+            unit.max_rows,
+            unit.neighbours,
+            plan.budget.epsilon,
+            plan.budget.delta,
+            plan.cost.rho,
+        ),
+        account=report.Account(
+            release.account,
+            release.cap.rho,
+            release.held_before.rho,
+            release.held_after.rho,
+            release.policy.delta,
+        ),
+        queries=tuple(_query(entry) for entry in entries),
+        worst=report.WorstCase.of(plan.cost.rho),
+        fits=tuple(_fit(answer, plan.codecs, tally) for answer in marginals if len(answer.query.levels) == 1),
+        picture=report.ModelPicture(
+            plan.schema.names,
+            tuple(answer.query.columns for answer in marginals if len(answer.query.levels) > 1),
+        ),
+        public=public_things(plan),
+        outside=outside(release),
+        fingerprints=(("plan", plan.digest), ("schema", plan.schema.digest), ("rows", tally.text)),
+        artificial=plan.artificial,
+    )
+
+
+def _query(entry: Entry) -> report.QueryFact:
+    fields = entry.fields
+    mechanism, query = fields["mechanism"], fields["query"]
+    cost, chosen_by = Fraction(fields["cost"]["rho"]), tuple(fields["chosen_by"])
+    epsilon = fields["running"]["epsilon"]
+    if entry.kind == "select":
+        return report.QueryFact(
+            entry.seq,
+            "selection",
+            None,
+            query["candidates"],
+            mechanism["type"],
+            Fraction(mechanism["scale"]) / LATTICE,
+            cost,
+            chosen_by,
+            epsilon,
+            mechanism["picks"],
+        )
+    columns = tuple(query["columns"])
+    return report.QueryFact(
+        entry.seq,
+        "marginal" if columns else "total",
+        columns,
+        int(np.prod(query["shape"], dtype=np.int64)),
+        mechanism["type"],
+        Fraction(mechanism.get("sigma", "0")),
+        cost,
+        chosen_by,
+        epsilon,
+    )
+
+
+def _fit(answer: NoisyMarginal, codecs: tuple[Codec, ...], tally: Tally) -> report.ColumnFit:
+    (level,) = answer.query.levels
+    codec = next(codec for codec in codecs if codec.name == level.column)
+    synthetic = np.bincount(level.cells, weights=tally.counts[codec.name], minlength=level.size)
+    return report.ColumnFit(
+        codec.name,
+        labels(codec, level),
+        tuple(answer.values.tolist()),
+        tuple(synthetic.astype(np.int64).tolist()),
+        float(answer.sigma),
+        not isinstance(codec.column, Categorical),
+    )
+
+
+def labels(codec: Codec, level: Level) -> tuple[str, ...]:
+    """What the cells of a level are called: the value, the least and greatest value, or "missing"."""
+    first = np.array([int(np.flatnonzero(level.cells == cell)[0]) for cell in range(level.size)])
+    last = np.array([int(np.flatnonzero(level.cells == cell)[-1]) for cell in range(level.size)])
+    least = codec.decode(first, np.zeros(level.size, np.uint64)).to_pylist()
+    most = codec.decode(last, np.full(level.size, 2**64 - 1, np.uint64)).to_pylist()
+    return tuple(_label(low, high) for low, high in zip(least, most, strict=True))
+
+
+def _label(low: object, high: object) -> str:
+    if low is None:
+        return "missing"
+    short = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in (low, high)]
+    return short[0] if low == high else f"{short[0]} to {short[1]}"

@@ -1,0 +1,283 @@
+"""Curator: the gate between the private rows and everything else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dpsynth import privacy
+from dpsynth.accountant import Charge, Reservation
+from dpsynth.curator import charges
+from dpsynth.curator.rules import remaining, require_rule
+from dpsynth.curator.scores import SCORES, require_expected
+from dpsynth.curator.stored import StoredAnswers
+from dpsynth.encoding import codecs
+from dpsynth.errors import ConfigurationError, DpsynthError
+from dpsynth.measurement import (
+    TOTAL,
+    Answer,
+    Candidate,
+    Domain,
+    Level,
+    NoisyMarginal,
+    Query,
+    Rule,
+    Score,
+    Selection,
+    pack,
+)
+from dpsynth.noise import Noise, OpenDPNoise
+from dpsynth.schema import Schema
+from dpsynth.table import ColumnInfo, PrivateTable, Source, columns, open_table, require
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+MAX_CELLS = 2**26
+"""Most cells of one query: what a count and its noise may take of memory."""
+
+Progress = Callable[[str], None]
+"""Told how many queries were answered. It never hears of rows, nor of anything that depends on them."""
+
+Act = Callable[[PrivateTable, Sequence[int]], Sequence[Answer]]
+
+
+class Curator:
+    """A Measurer over the private rows: noisy answers for a price, and nothing else.
+
+    Each verb describes its query, prices it, and draws on the reserve of its release, so that its log entries are on
+    the disk in state DRAWING, before the table is opened; then it counts, adds noise, stores the noisy answer and
+    returns it. A crash loses budget, never privacy: what was drawn stays charged, one charge reveals at most one noise
+    vector, and a release that is run again is given its stored answers before anything new is asked.
+
+    Use it in a ``with`` statement. Every verb may raise BudgetRefused (the reserve does not cover it), StoreError,
+    SourceError (the file cannot be read to its end) or ConfigurationError (a query that the schema does not allow).
+    Nothing that it raises or tells depends on a row.
+    """
+
+    def __init__(
+        self, source: Source, schema: Schema, reservation: Reservation, progress: Progress | None, noise: Noise
+    ) -> None:
+        self._source = source
+        self._unit = schema.unit
+        self._codecs = codecs(schema)
+        self._domain = Domain(tuple(codec.name for codec in self._codecs), tuple(codec.size for codec in self._codecs))
+        self._levels = MappingProxyType({codec.name: Level(codec.name, codec.level()) for codec in self._codecs})
+        self._reservation = reservation
+        self._stored = StoredAnswers(reservation)
+        self._noise = noise
+        self._progress = progress
+        self._answers: list[Answer] = []
+        self._entries: list[int] = []
+        self._table: PrivateTable | None = None
+        self._closed = False
+
+    @staticmethod
+    def columns(source: Source | str | os.PathLike[str] | pd.DataFrame | pa.Table) -> tuple[ColumnInfo, ...]:
+        """Names and declared storage types of a source, never a value; SourceError where it has no such structure."""
+        return columns(Source.of(source))
+
+    @staticmethod
+    def require(source: Source | str | os.PathLike[str] | pd.DataFrame | pa.Table, schema: Schema) -> None:
+        """SourceError, naming the columns, unless the source has those of the schema and of its unit."""
+        unit = schema.unit.column
+        require(Source.of(source), schema.names if unit is None else (*schema.names, unit))
+
+    @classmethod
+    def open(
+        cls,
+        source: Source | str | os.PathLike[str] | pd.DataFrame | pa.Table,
+        schema: Schema,
+        reservation: Reservation,
+        progress: Progress | None = None,
+        _noise: Noise | None = None,
+    ) -> Curator:
+        """A curator over a source, charging a reserved release. Names of columns are checked; no row is read yet.
+
+        ``_noise`` is for tests alone: by default every draw is OpenDP's.
+        """
+        found = Source.of(source)
+        cls.require(found, schema)
+        return cls(found, schema, reservation, progress, _noise or OpenDPNoise())
+
+    @property
+    def domain(self) -> Domain:
+        """The finest public grid of the schema's columns."""
+        return self._domain
+
+    @property
+    def levels(self) -> Mapping[str, Level]:
+        """The level that the schema declares for each column."""
+        return self._levels
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """Every answer given so far, in order: what the archive of the release holds."""
+        return tuple(self._answers)
+
+    def total(self, price: Fraction) -> NoisyMarginal:
+        """The noisy number of rows; exact and free under replace-one where each row is its own entity."""
+        _require_price(price)
+        unit = self._unit
+        sensitivity = privacy.total(unit.max_rows, unit.neighbours, unit.column is None)
+        if sensitivity == 0:
+            charge, sigma = charges.public(TOTAL, unit, self._entries), Fraction(0)
+        else:
+            sigma = privacy.sigma_for(sensitivity**2, price)
+            charge = charges.noisy(TOTAL, self._noise.law, sigma, sensitivity**2, unit, self._entries)
+
+        def act(table: PrivateTable, entries: Sequence[int]) -> list[Answer]:
+            if sensitivity == 0:
+                return [NoisyMarginal(TOTAL, np.array(table.rows(), dtype=np.int64), sigma, entries[0])]
+            return [self._noised(table, [TOTAL], [sigma], entries)[0]]
+
+        (answer,) = self._verb([charge], act, "the total")
+        return _marginal(answer)
+
+    def marginals(
+        self, queries: Sequence[Query], price: Fraction, weights: Sequence[int] | None = None
+    ) -> tuple[NoisyMarginal, ...]:
+        """Noisy tables of the queries for one price, split by integer weights (equally by default).
+
+        Each cell gets independent discrete Gaussian noise, drawn on its exact count. The charge is recomputed from
+        the noise scales really used and is at most ``price``.
+        """
+        _require_price(price)
+        shares = [1] * len(queries) if weights is None else list(weights)
+        if not queries or len(shares) != len(queries) or any(type(w) is not int or w < 1 for w in shares):
+            raise ConfigurationError("marginals take one or more queries and a whole weight of at least 1 for each")
+        for query in queries:
+            self._require_query(query)
+        unit = self._unit
+        squared = privacy.marginal_squared(unit.max_rows, unit.neighbours)
+        sigmas = [privacy.sigma_for(squared, price * Fraction(share, sum(shares))) for share in shares]
+        drawn = [
+            charges.noisy(query, self._noise.law, sigma, squared, unit, self._entries)
+            for query, sigma in zip(queries, sigmas, strict=True)
+        ]
+
+        def act(table: PrivateTable, entries: Sequence[int]) -> list[NoisyMarginal]:
+            return self._noised(table, queries, sigmas, entries)
+
+        answers = self._verb(drawn, act, "a marginal" if len(queries) == 1 else f"{len(queries)} marginals")
+        return tuple(_marginal(answer) for answer in answers)
+
+    def select(
+        self, candidates: Sequence[Candidate], score: Score, picks: int, price: Fraction, rule: Rule = "distinct"
+    ) -> Selection:
+        """Draw up to ``picks`` candidates, likelier the higher their score, by the exponential mechanism.
+
+        All picks are one charge, ``price`` split equally among them. After each pick ``rule`` says which candidates
+        remain; drawing stops early when none does, which is public.
+        """
+        _require_price(price)
+        if not candidates or type(picks) is not int or picks < 1:
+            raise ConfigurationError("a selection takes one or more candidates and at least 1 pick")
+        if score not in SCORES:
+            raise ConfigurationError(f"score {score!r}: the scores are {', '.join(map(repr, SCORES))}")
+        names = tuple(candidate.query.columns for candidate in candidates)
+        require_rule(rule, names)
+        for candidate in candidates:
+            self._require_query(candidate.query)
+        require_expected(candidates)
+        unit = self._unit
+        sensitivity = SCORES[score].sensitivity(unit.max_rows, unit.neighbours)
+        scale = privacy.scale_for(sensitivity, price, picks)
+        charge = charges.picked(candidates, score, picks, rule, scale, sensitivity, unit, self._entries)
+
+        def act(table: PrivateTable, entries: Sequence[int]) -> list[Selection]:
+            counts = table.count([candidate.query for candidate in candidates])
+            scores = SCORES[score].evaluate(counts, candidates)
+            chosen: list[int] = []
+            while len(chosen) < picks and (rest := remaining(names, chosen, rule)):
+                chosen.append(rest[self._noise.exponential(scores[rest], scale)])
+            return [Selection(score, rule, names, tuple(chosen), scale, entries[0])]
+
+        (answer,) = self._verb([charge], act, f"a choice among {len(candidates)}")
+        if not isinstance(answer, Selection):
+            raise DpsynthError("a stored answer is not the selection that was asked")
+        return answer
+
+    def close(self) -> None:
+        """Forget the rows."""
+        self._table, self._closed = None, True
+
+    def __enter__(self) -> Curator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _verb(self, drawn: Sequence[Charge], act: Act, what: str) -> Sequence[Answer]:
+        """Replay, or: draw (durable), open, count and add noise, store (durable). Only then the answers are known."""
+        if self._closed:
+            raise DpsynthError("this curator is closed")
+        answers = self._stored.take(drawn)
+        if answers is None:
+            entries = self._reservation.draw(drawn)
+            answers = self._acted(act, entries)
+            self._reservation.store(entries, pack(answers))
+        self._answers += answers
+        self._entries += [answer.entry for answer in answers]
+        if self._progress is not None:
+            self._progress(f"asked {what} ({len(self._entries)} queries so far)")
+        return answers
+
+    def _acted(self, act: Act, entries: Sequence[int]) -> tuple[Answer, ...]:
+        """What ``act`` makes of the table. Only errors of fixed wording come out, without context or inner frames."""
+        problem: DpsynthError
+        try:
+            return tuple(act(self._opened(), entries))
+        except DpsynthError as error:
+            problem = error
+        except Exception:  # whatever it says or holds may be of the rows
+            problem = DpsynthError(
+                "the private table could not be counted. What was drawn stays charged; running the release again goes "
+                "on from its stored answers"
+            )
+        problem.__context__ = problem.__cause__ = None
+        raise problem.with_traceback(None)
+
+    def _opened(self) -> PrivateTable:
+        if self._table is None:
+            self._table = open_table(self._source, self._codecs, self._unit, self._reservation._store.secret)
+        return self._table
+
+    def _noised(
+        self, table: PrivateTable, queries: Sequence[Query], sigmas: Sequence[Fraction], entries: Sequence[int]
+    ) -> list[NoisyMarginal]:
+        """Exact tables with independent noise on each cell."""
+        result = []
+        for query, sigma, entry, counts in zip(queries, sigmas, entries, table.count(queries), strict=True):
+            noisy = self._noise.gaussian(counts.reshape(-1), sigma)
+            result.append(NoisyMarginal(query, noisy.reshape(query.shape), sigma, entry))
+        return result
+
+    def _require_query(self, query: Query) -> None:
+        """ConfigurationError unless the query is a table of the schema's columns at levels of their grids."""
+        if query.basis != "marginal" or not query.levels:
+            raise ConfigurationError("a query is a marginal of one or more columns; ask for the total by itself")
+        for level in query.levels:
+            if level.column not in self._domain or level.fine != self._domain.size(level.column):
+                raise ConfigurationError(f"a query with a level of {level.column!r} that does not fit the schema")
+        if query.cells > MAX_CELLS:
+            raise ConfigurationError(f"the query {query.columns} has {query.cells:,} cells; at most {MAX_CELLS:,} go")
+
+
+def _require_price(price: Fraction) -> None:
+    if isinstance(price, bool) or not isinstance(price, int | Fraction):
+        raise ConfigurationError("a price is exact: a Fraction")
+
+
+def _marginal(answer: Answer) -> NoisyMarginal:
+    if not isinstance(answer, NoisyMarginal):
+        raise DpsynthError("a stored answer is not the marginal that was asked")
+    return answer

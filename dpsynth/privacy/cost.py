@@ -55,7 +55,7 @@ class Cost:
 def gaussian_rho(sensitivity_squared: int | Fraction, sigma: Fraction) -> Fraction:
     """rho of the (discrete) Gaussian: Delta_2^2 / (2 sigma^2).
 
-    Source: Canonne, Kamath, Steinke 2020 (arXiv 2004.00010), Theorems 4 and 14. ``sigma`` is the parameter, above 0.
+    Source: Canonne, Kamath, Steinke 2020 (arXiv 2004.00010). ``sigma`` is the law's parameter, above 0.
     """
     _positive(sigma, "sigma")
     return _not_negative(sensitivity_squared, "sensitivity") / (2 * Fraction(sigma) ** 2)
@@ -65,7 +65,7 @@ def exponential_rho(sensitivity: int | Fraction, scale: Fraction, picks: int) ->
     """rho of ``picks`` draws with P proportional to exp(score / scale): picks * D^2 / (2 scale^2).
 
     A score moves by at most D, so two scores move apart by at most 2 D: one draw is eps-bounded-range with
-    eps = 2 D / scale, hence eps^2/8-zCDP. Source: Cesar, Rogers 2021 (arXiv 2004.07223), Lemma 4.
+    eps = 2 D / scale, hence eps^2/8-zCDP. Source: Cesar, Rogers 2021 (arXiv 2004.07223).
     """
     _positive(scale, "scale")
     if isinstance(picks, bool) or not isinstance(picks, int) or picks < 1:

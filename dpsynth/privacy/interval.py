@@ -7,13 +7,22 @@ Sums, products and quotients of ``decimal`` round as told; ``ln`` and ``exp`` ar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from decimal import (
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+)
 from fractions import Fraction
 
 _TRAPS = [InvalidOperation, DivisionByZero, Overflow]
 
 
-def context(digits: int, rounding: str | None = None) -> Context:
+def context(digits: int, rounding: str = ROUND_HALF_EVEN) -> Context:
     """A fresh decimal context that traps what is not a number (never the ambient context of the thread)."""
     return Context(prec=digits, rounding=rounding, Emin=-999_999_999, Emax=999_999_999, traps=_TRAPS)
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 from math import exp, inf, log, log1p, nextafter, sqrt
 
 from dpsynth.errors import ConfigurationError
+from dpsynth.privacy.exact import GRID
 from dpsynth.privacy.interval import Interval
 
 _DIGITS = 60
@@ -43,6 +44,7 @@ def _cap(rho: Fraction, x: Fraction) -> float:
         return 0.0
     if rho == 0:
         return _rounded_up(x)
+    rho = max(rho, Fraction(1, GRID))
     rate, price = float(x), float(min(rho, Fraction(10**6)))
     if rate == 0.0 or rate == 1.0:
         return 1.0
@@ -113,11 +115,13 @@ def _excluded(y: Fraction, x: Fraction, rho: Fraction, order: float, forward: bo
     alpha = Interval.of(Decimal(order), _DIGITS)
     one = Interval.of(1, _DIGITS)
 
-    def power(a: Fraction, b: Fraction) -> Interval:
-        """a^alpha b^(1 - alpha)."""
-        return (alpha * Interval.of(a, _DIGITS).ln() + (one - alpha) * Interval.of(b, _DIGITS).ln()).exp()
+    def log_power(a: Fraction, b: Fraction) -> Interval:
+        """ln(a^alpha b^(1 - alpha))."""
+        return alpha * Interval.of(a, _DIGITS).ln() + (one - alpha) * Interval.of(b, _DIGITS).ln()
 
-    divergence = (power(p, q) + power(1 - p, 1 - q)).ln()
+    inside, outside = log_power(p, q), log_power(1 - p, 1 - q)
+    smaller, larger = sorted((inside, outside), key=lambda term: term.lo)
+    divergence = larger + (one + (smaller - larger).exp()).ln()
     return divergence.lo > (alpha * (alpha - one) * Interval.of(rho, _DIGITS)).hi
 
 

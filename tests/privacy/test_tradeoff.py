@@ -110,6 +110,16 @@ class TestEdges:
     def test_a_vacuous_budget_says_so(self, rho: Fraction) -> None:
         assert highest_tpr(rho, Fraction(1, 100)) == 1
 
+    @pytest.mark.parametrize("power", [-17, -18, -30, -400])
+    def test_a_budget_below_the_grid_is_still_capped(self, power: int) -> None:
+        rho = Fraction(10) ** power
+        for x in (Fraction(1, 10**12), Fraction(1, 100), Fraction(999, 1000)):
+            assert float(x) < highest_tpr(rho, x) < float(x) * (1 + 1e-5)
+
+    def test_a_rate_that_no_float_holds_gets_a_cap_of_one(self) -> None:
+        assert highest_tpr(Fraction(1), Fraction(1, 10**400)) == 1
+        assert highest_tpr(Fraction(1), 1 - Fraction(1, 10**400)) == 1
+
     def test_a_tiny_budget_or_rate(self) -> None:
         assert highest_tpr(Fraction(1, 10**12), Fraction(1, 10)) < 0.100001
         assert 1e-12 < highest_tpr(Fraction(1, 10), Fraction(1, 10**12)) < 1e-9

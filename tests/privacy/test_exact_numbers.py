@@ -1,5 +1,7 @@
 """What a user may write, the grid, and finite decimals."""
 
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from decimal import Decimal
@@ -117,3 +119,11 @@ def test_decimal_text_refuses_what_has_none() -> None:
     assert decimal_text(Fraction(171435507436, 10**10)) == "17.1435507436"
     with pytest.raises(ValueError, match="no finite decimal"):
         decimal_text(Fraction(1, 3))
+
+
+def test_the_room_needs_nothing_but_the_standard_library() -> None:
+    program = (
+        "import sys; import dpsynth.privacy; "
+        "assert not {'numpy', 'scipy', 'pandas', 'opendp', 'pydantic', 'pyarrow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -61,7 +61,10 @@ def _say(published: Published, as_json: bool) -> None:
             "epsilon": release.epsilon,
             "delta": release.delta,
             "mechanism": release.plan.mechanism,
+            "ignored": list(release.ignored),
         }
         say_json(document)
         return
+    if release.ignored:
+        hint(f"not in the schema, so never read: {', '.join(release.ignored)}")
     say(f"{published.folder}  {release.rows} rows  epsilon {release.epsilon} at delta {release.delta}")

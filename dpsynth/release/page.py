@@ -126,8 +126,8 @@ def _fit(answer: NoisyMarginal, codecs: tuple[Codec, ...], tally: Tally) -> repo
 
 def labels(codec: Codec, level: Level) -> tuple[str, ...]:
     """What the cells of a level are called: the value, the least and greatest value, or "missing"."""
-    first = np.array([int(np.flatnonzero(level.cells == cell)[0]) for cell in range(level.size)])
-    last = np.array([int(np.flatnonzero(level.cells == cell)[-1]) for cell in range(level.size)])
+    first = np.unique(level.cells, return_index=True)[1]
+    last = level.fine - 1 - np.unique(level.cells[::-1], return_index=True)[1]
     least = codec.decode(first, np.zeros(level.size, np.uint64)).to_pylist()
     most = codec.decode(last, np.full(level.size, 2**64 - 1, np.uint64)).to_pylist()
     return tuple(_label(low, high) for low, high in zip(least, most, strict=True))

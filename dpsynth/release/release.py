@@ -23,7 +23,8 @@ class Release:
     """What :func:`dpsynth.synthesize` returns: a function of the noisy answers, the plan and its public seed.
 
     ``lines`` are the exact ledger lines: the account's opening, then this release's. ``held_before`` and
-    ``held_after`` are the account's reserved sums around this release.
+    ``held_after`` are the account's reserved sums around this release. ``ignored`` names columns of the data that the
+    schema lacks: they were never read (not known when a release is given back from its stored answers).
     """
 
     plan: Plan
@@ -37,6 +38,7 @@ class Release:
     answers: tuple[Answer, ...]
     tables: IntegerTables
     rows: int
+    ignored: tuple[str, ...] = ()
 
     @property
     def epsilon(self) -> str:

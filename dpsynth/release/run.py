@@ -13,7 +13,7 @@ from dpsynth.accountant import Accountant, Reservation
 from dpsynth.curator import Curator, Source
 from dpsynth.errors import ConfigurationError
 from dpsynth.ledger import SigningKey
-from dpsynth.measurement import Measurer, Replayer, unpack
+from dpsynth.measurement import Answer, Measurer, Replayer, unpack
 from dpsynth.model import FittedModel
 from dpsynth.privacy import Budget
 from dpsynth.release.config import ReleaseConfig
@@ -101,11 +101,13 @@ def execute(
     plan: Plan, source: Source, *, account: str | None, store: str | Path | None, progress: Progress | None = None
 ) -> Release:
     """Check, reserve, measure, fit. A release that was settled before is rebuilt from its stored answers."""
-    plan.algorithm()
+    ignored: tuple[str, ...] = ()
     with _open_store(plan, source, account, store) as accountant:
         name = account or OWN_ACCOUNT
         _check_unit(plan, accountant, name)
         accountant.check(name, plan.cost, release=plan.release, plan=plan.digest)
+        if not accountant.settled(plan.release):
+            ignored = _structure(plan, source)
         reservation = accountant.reserve(
             name, release=plan.release, plan=plan.digest, cost=plan.cost, quote=plan.budget
         )
@@ -119,10 +121,19 @@ def execute(
                 fitted = _fit(plan, curator, progress)
                 answers = curator.answers
             reservation.settle()
-        return _released(plan, reservation, answers, fitted)
+        return _released(plan, reservation, answers, fitted, ignored)
 
 
-def _released(plan: Plan, reservation: Reservation, answers: Any, fitted: FittedModel) -> Release:
+def _structure(plan: Plan, source: Source) -> tuple[str, ...]:
+    """Check the names of the columns, before anything is reserved; returns those that the schema lacks."""
+    Curator.require(source, plan.schema)
+    known = {*plan.schema.names, plan.schema.unit.column}
+    return tuple(column.name for column in Curator.columns(source) if column.name not in known)
+
+
+def _released(
+    plan: Plan, reservation: Reservation, answers: tuple[Answer, ...], fitted: FittedModel, ignored: tuple[str, ...]
+) -> Release:
     return Release(
         plan=plan,
         account=reservation.account.name,
@@ -135,6 +146,7 @@ def _released(plan: Plan, reservation: Reservation, answers: Any, fitted: Fitted
         answers=answers,
         tables=IntegerTables.from_model(fitted),
         rows=number_of_rows(plan, fitted),
+        ignored=ignored,
     )
 
 
@@ -165,7 +177,7 @@ def _open_store(plan: Plan, source: Source, account: str | None, store: str | Pa
         )
     own = Path(store or f"{source.path}.dpsynth.db")
     if not own.exists():
-        Curator.require(source, plan.schema)
+        _structure(plan, source)
     accountant = Accountant.open(own, create=not own.exists())
     if OWN_ACCOUNT not in {found.name for found in accountant.accounts()}:
         unit = plan.schema.unit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,7 +15,7 @@ from dpsynth.accountant.sqlite import SqliteStore
 from dpsynth.accountant.store import AccountRow, Reading, ReleaseRow, Store, Writing
 from dpsynth.accountant.values import Account
 from dpsynth.errors import BudgetRefused, ConfigurationError, ReleaseConflict, StoreDamaged, nearest
-from dpsynth.ledger import amount, claim
+from dpsynth.ledger import Entry, amount, claim
 from dpsynth.privacy import NEIGHBOURS, Budget, Cost, decimal_text
 
 MEASURE = "zcdp"
@@ -102,14 +102,16 @@ class Accountant:
         """
         cost = round_up(cost)
 
-        def act(tx: Reading) -> None:
+        def act(tx: Reading) -> Account | None:
             found = tx.release(release)
             if found is None:
-                rule.require(_path(tx, account), cost)
-            else:
-                _require_same(tx, found, account, plan, {"reserved": amount(cost)})
+                return rule.unable(_path(tx, account), cost)
+            _require_same(found, log.of_release(tx, release), account, plan, {"reserved": amount(cost)})
+            return None
 
-        self._store.read(act)
+        unable = self._store.read(act)
+        if unable is not None:
+            raise rule.refusal(unable, cost)
 
     def reserve(self, account: str, *, release: str, plan: str, cost: Cost, quote: Budget) -> Reservation:
         """Reserve the worst case of a whole release, for ever, and give its handle.
@@ -128,11 +130,13 @@ class Accountant:
         rule.require_quote(quote, cost)
         terms = {"reserved": amount(cost), "quote": claim(quote)}
 
-        def act(tx: Writing) -> Reservation:
+        def act(tx: Writing) -> Reservation | Account:
             found = tx.release(release)
             if found is None:
                 payers = _path(tx, account)
-                rule.require(payers, cost)
+                unable = rule.unable(payers, cost)
+                if unable is not None:
+                    return unable
                 held, policy = payers[0].held + cost, payers[0].policy
                 tx.add_release(ReleaseRow(release, account, plan, "RESERVED", 0))
                 running = decimal_text(rule.epsilon_at(held, policy.delta))
@@ -141,11 +145,14 @@ class Accountant:
                 for payer in payers:
                     tx.hold(release, payer.name, cost)
             else:
-                _require_same(tx, found, account, plan, terms)
+                _require_same(found, log.of_release(tx, release), account, plan, terms)
                 _take_over(tx, found)
             return Reservation.of(self._store, tx, _load(tx, account), release)
 
-        return self._store.write(act)
+        made = self._store.write(act)
+        if isinstance(made, Account):
+            raise rule.refusal(made, cost)
+        return made
 
     def close(self) -> None:
         """Let go of the store."""
@@ -209,12 +216,14 @@ def _same_terms(found: Account, wanted: Account) -> Account:
     return found
 
 
-def _require_same(tx: Reading, found: ReleaseRow, account: str, plan: str, terms: Mapping[str, Any]) -> None:
+def _require_same(
+    found: ReleaseRow, entries: Sequence[Entry], account: str, plan: str, terms: Mapping[str, Any]
+) -> None:
     """ReleaseConflict unless the release was reserved by this account for this plan on these terms."""
-    if (found.account, found.plan) == (account, plan):
-        reserved = log.read(tx.log_of_release(found.id))[0].fields
-        if all(reserved[key] == value for key, value in terms.items()):
-            return
+    reserved = entries[0].fields
+    same = (found.account, found.plan) == (account, plan)
+    if same and all(reserved[key] == value for key, value in terms.items()):
+        return
     differs = "from another account" if found.account != account else "with another plan"
     raise ReleaseConflict(
         f"release {found.id!r} was already reserved {differs}: give this one another id, or run the plan that it had; "
@@ -228,8 +237,7 @@ def _take_over(tx: Writing, found: ReleaseRow) -> None:
         return
     last, state = tx.last_verb(found.id), found.state
     if last is not None and not last.closed:
-        seqs = list(range(last.first, last.last + 1))
-        log.append(tx, "lost", {"release": found.id, "of": seqs}, account=found.account, release=found.id)
+        log.append(tx, "lost", {"release": found.id, "of": list(last.seqs)}, account=found.account, release=found.id)
         tx.close_verb(last.first, None)
         state = "MEASURED"
     tx.advance(found.id, state, found.lease + 1)

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from dpsynth.errors import BudgetRefused, ConfigurationError
-from dpsynth.privacy import Budget, Cost, epsilon_of_rho
+from dpsynth.privacy import Budget, Cost, epsilon_of_rho, rho_of_epsilon
 
 if TYPE_CHECKING:
     from dpsynth.accountant.values import Account
@@ -29,11 +29,9 @@ def epsilon_at(cost: Cost, delta: Fraction) -> Fraction:
     return epsilon_of_rho(cost.rho, delta - cost.delta) if cost != Cost.nothing() else Fraction(0)
 
 
-def require(accounts: Iterable[Account], cost: Cost) -> None:
-    """BudgetRefused unless every account can still hold ``cost``."""
-    for account in accounts:
-        if not (account.held + cost).fits(account.cap):
-            raise refusal(account, cost)
+def unable(accounts: Iterable[Account], cost: Cost) -> Account | None:
+    """The first account that cannot hold ``cost`` besides what it holds; None if all can."""
+    return next((account for account in accounts if not (account.held + cost).fits(account.cap)), None)
 
 
 def require_quote(quote: Budget, cost: Cost) -> None:
@@ -50,13 +48,14 @@ def refusal(account: Account, cost: Cost) -> BudgetRefused:
 
     Asked and spent are rounded up, left is rounded down: what is shown as left can be asked for.
     """
-    delta = account.policy.delta
-    asked, left = _shown(cost, delta, _UP), _shown(account.left, delta, _DOWN)
-    most = _epsilon(account.left, delta, _DOWN)
-    advice = f"ask for an epsilon of at most {most}" if account.left.rho else "nothing more can be released from it"
+    delta, rest = account.policy.delta, account.left
+    asked = _shown(cost, delta)
+    most = _most(rest, delta)
+    left = f"{_amount(rest, _DOWN)} (epsilon {most})"
+    advice = f"ask for an epsilon of at most {most}" if rest.rho else "nothing more can be released from it"
     return BudgetRefused(
-        f"account {account.name!r} cannot pay: asked {asked}, spent {_shown(account.held, delta, _UP)}, left {left}, "
-        f"cap {_shown(account.cap, delta, _UP)}, each epsilon at delta {_number(delta, _UP)}. Nothing was spent; "
+        f"account {account.name!r} cannot pay: asked {asked}, spent {_shown(account.held, delta)}, left {left}, "
+        f"cap {_shown(account.cap, delta)}, each epsilon at delta {_number(delta, _UP)}. Nothing was spent; "
         f"{advice}, and no time refills it",
         account=account.name,
         asked=asked,
@@ -81,13 +80,23 @@ def overdrawn(release: str, account: str, asked: Cost, left: Cost, lost: int) ->
     )
 
 
-def _shown(cost: Cost, delta: Fraction, rounding: Context) -> str:
+def _shown(cost: Cost, delta: Fraction) -> str:
+    """A cost for people, rounded up."""
+    epsilon = "without bound" if cost.delta >= delta else _number(epsilon_at(cost, delta), _UP)
+    return f"{_amount(cost, _UP)} (epsilon {epsilon})"
+
+
+def _most(left: Cost, delta: Fraction) -> str:
+    """The largest epsilon of six digits that, asked for at ``delta``, is sure to fit."""
+    epsilon = epsilon_at(left, delta)
+    up = _number(epsilon, _UP)
+    fits = epsilon > 0 and rho_of_epsilon(Fraction(up), delta) <= left.rho
+    return up if fits else _number(epsilon, _DOWN)
+
+
+def _amount(cost: Cost, rounding: Context) -> str:
     own = f" and delta {_number(cost.delta, rounding)}" if cost.delta else ""
-    return f"rho {_number(cost.rho, rounding)}{own} (epsilon {_epsilon(cost, delta, rounding)})"
-
-
-def _epsilon(cost: Cost, delta: Fraction, rounding: Context) -> str:
-    return "without bound" if cost.delta >= delta else _number(epsilon_at(cost, delta), rounding)
+    return f"rho {_number(cost.rho, rounding)}{own}"
 
 
 def _number(value: Fraction, rounding: Context) -> str:

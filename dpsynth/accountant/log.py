@@ -11,9 +11,12 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from dpsynth.accountant.store import EntryRow, Writing
+from dpsynth.accountant.store import EntryRow, Reading, Writing
 from dpsynth.errors import SignatureInvalid, StoreDamaged, UnknownEntry
 from dpsynth.ledger import Entry, Kind, leaf_hash, parse, render
+
+CHARGES = ("measure", "select")
+"""The kinds of entries that cost."""
 
 
 def append(tx: Writing, kind: Kind, fields: Mapping[str, Any], *, account: str, release: str | None = None) -> int:
@@ -27,6 +30,30 @@ def append(tx: Writing, kind: Kind, fields: Mapping[str, Any], *, account: str, 
 def read(rows: Iterable[EntryRow]) -> tuple[Entry, ...]:
     """The entries of stored lines; StoreDamaged if one is not what was written."""
     return tuple(_entry(row) for row in rows)
+
+
+def of_release(tx: Reading, release: str) -> tuple[Entry, ...]:
+    """All entries of a reserved release; StoreDamaged unless they and the verbs in the store tell the same story.
+
+    A store whose verbs or outcomes are gone would otherwise call an answered charge lost, or never drawn.
+    """
+    entries, verbs = read(tx.log_of_release(release)), tx.verbs(release)
+    told: dict[tuple[int, ...], str | None] = {
+        tuple(entry.fields["of"]): entry.fields.get("answer") for entry in entries if entry.kind in ("stored", "lost")
+    }
+    kept = {
+        verb.seqs: None if verb.answer is None else "sha256:" + sha256(verb.answer).hexdigest()
+        for verb in verbs
+        if verb.closed
+    }
+    charged = [entry.seq for entry in entries if entry.kind in CHARGES]
+    begun = bool(entries) and entries[0].kind == "reserve"
+    if not begun or told != kept or charged != [seq for verb in verbs for seq in verb.seqs]:
+        raise StoreDamaged(
+            f"what the store keeps of release {release!r} is not what its log says: bring back a copy of the store "
+            "that is not older than the last release"
+        )
+    return entries
 
 
 def _entry(row: EntryRow) -> Entry:

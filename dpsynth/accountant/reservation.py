@@ -19,8 +19,6 @@ from dpsynth.privacy import Budget, Cost, ceil_to_grid, decimal_text
 OPEN_STATES = ("RESERVED", "DRAWING", "MEASURED")
 """The states of a release that may still draw."""
 
-_CHARGES = ("measure", "select")
-
 
 class Reservation:
     """A release that has reserved its worst case. Made by ``Accountant.reserve``; a newer handle makes it stale.
@@ -49,14 +47,14 @@ class Reservation:
         self._settled = row.state not in OPEN_STATES
         self._last = verbs[-1].first if verbs else None
         self._lost = sum(1 for verb in verbs if verb.closed and verb.answer is None)
-        self._spent = sum((_cost(e.fields["cost"]) for e in entries if e.kind in _CHARGES), Cost.nothing())
+        self._spent = sum((_cost(e.fields["cost"]) for e in entries if e.kind in log.CHARGES), Cost.nothing())
 
     @classmethod
     def of(cls, store: Store, tx: Reading, account: Account, release: str) -> Reservation:
         """The handle on a release as it stands in this transaction."""
-        row, entries = tx.release(release), log.read(tx.log_of_release(release))
-        if row is None or not entries or entries[0].kind != "reserve":
-            raise StoreDamaged(f"release {release!r} has no reservation in the log: bring back a copy of the store")
+        row, entries = tx.release(release), log.of_release(tx, release)
+        if row is None:
+            raise _gone(release)
         return cls(store, account, row, entries, tx.verbs(release))
 
     def __repr__(self) -> str:
@@ -116,7 +114,7 @@ class Reservation:
 
         def act(tx: Writing) -> None:
             last = self._require_mine(tx)
-            if last is None or last.closed or tuple(seqs) != _seqs(last):
+            if last is None or last.closed or tuple(seqs) != last.seqs:
                 raise DpsynthError(f"release {self.release!r} has no open verb of these entries to store an answer for")
             digest = "sha256:" + sha256(answer).hexdigest()
             self._append(tx, "stored", {"release": self.release, "of": list(seqs), "answer": digest})
@@ -146,9 +144,8 @@ class Reservation:
         """Every verb of the release that has its outcome, in order; StoredAnswer.answer is None where it was lost."""
 
         def act(tx: Reading) -> tuple[StoredAnswer, ...]:
-            entries = {entry.seq: entry for entry in log.read(tx.log_of_release(self.release))}
-            digests = {tuple(e.fields["of"]): e.fields["answer"] for e in entries.values() if e.kind == "stored"}
-            return tuple(_answer(verb, entries, digests) for verb in tx.verbs(self.release) if verb.closed)
+            entries = {entry.seq: entry for entry in log.of_release(tx, self.release)}
+            return tuple(_answer(verb, entries) for verb in tx.verbs(self.release) if verb.closed)
 
         return self._store.read(act)
 
@@ -188,7 +185,7 @@ class Reservation:
         """The newest verb of the release, if this handle still is the one that may write."""
         row, last = tx.release(self.release), tx.last_verb(self.release)
         if row is None:
-            raise StoreDamaged(f"release {self.release!r} is gone from its store: bring back a copy of the store")
+            raise _gone(self.release)
         if row.state not in OPEN_STATES:
             raise DpsynthError(f"release {self.release!r} is settled: nothing more can be drawn for it")
         if row.lease != self._lease or (last.first if last else None) != self._last:
@@ -199,19 +196,15 @@ class Reservation:
         return last
 
 
-def _answer(verb: VerbRow, entries: Mapping[int, Entry], digests: Mapping[tuple[int, ...], str]) -> StoredAnswer:
-    seqs = _seqs(verb)
-    charged = [entries.get(seq) for seq in seqs]
-    digest = None if verb.answer is None else "sha256:" + sha256(verb.answer).hexdigest()
-    kinds = {entry.kind for entry in charged if entry is not None}
-    if None in charged or len(kinds) != 1 or digests.get(seqs) != digest:
-        raise StoreDamaged(f"the answer to entry {verb.first} is not what the log says: bring back a copy of the store")
-    fields = tuple(entry.fields for entry in charged if entry is not None)
-    return StoredAnswer(seqs, cast(ChargeKind, kinds.pop()), fields, verb.answer)
+def _answer(verb: VerbRow, entries: Mapping[int, Entry]) -> StoredAnswer:
+    charged = [entries[seq] for seq in verb.seqs]
+    return StoredAnswer(
+        verb.seqs, cast(ChargeKind, charged[0].kind), tuple(entry.fields for entry in charged), verb.answer
+    )
 
 
-def _seqs(verb: VerbRow) -> tuple[int, ...]:
-    return tuple(range(verb.first, verb.last + 1))
+def _gone(release: str) -> StoreDamaged:
+    return StoreDamaged(f"release {release!r} is gone from its store: bring back a copy of the store")
 
 
 def _cost(fields: Mapping[str, str]) -> Cost:

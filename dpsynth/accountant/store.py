@@ -50,6 +50,11 @@ class VerbRow:
     closed: bool = False
     answer: bytes | None = None
 
+    @property
+    def seqs(self) -> tuple[int, ...]:
+        """The numbers of its entries."""
+        return tuple(range(self.first, self.last + 1))
+
 
 @dataclass(frozen=True)
 class EntryRow:

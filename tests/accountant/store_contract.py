@@ -1,0 +1,653 @@
+"""What every store of accounts must do: a suite that each implementation inherits.
+
+A subclass says how a store at a place is opened (made first if it is missing); everything else is the same.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dpsynth.accountant import Accountant, Charge, Reservation, log
+from dpsynth.accountant.store import AccountRow, Store, Writing
+from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, ReleaseConflict, StoreBusy
+from dpsynth.ledger import leaf_hash, parse
+from dpsynth.privacy import GRID, Budget, Cost, decimal_text, epsilon_of_rho
+
+PLAN, OTHER_PLAN = ("sha256:" + digit * 64 for digit in "ab")
+CAP = Budget("1", "1e-9")
+HALF = Cost(CAP.cost().rho / 2)
+TENTH = Cost(Fraction(int(CAP.cost().rho * GRID) // 10, GRID))
+ASKS = 25
+PROCESSES = 8
+
+Opener = Callable[[Path], Store]
+
+
+def charge(cost: Cost | Fraction, *, kind: str = "measure", chosen_by: Sequence[int] = (), **changes: Any) -> Charge:
+    """A charge whose line the ledger takes."""
+    fields: dict[str, Any] = {
+        "unit": {"entity": "person", "column": "id", "max_rows": 1},
+        "neighbours": "add-remove",
+        "sensitivity_squared": "1",
+        "chosen_by": list(chosen_by),
+    }
+    if kind == "measure":
+        fields["mechanism"] = {"type": "discrete_gaussian", "sigma": "20"}
+        fields["query"] = {"columns": ["sex"], "levels": [PLAN], "shape": [2], "basis": "marginal"}
+    else:
+        fields["mechanism"] = {"type": "exponential", "scale": "5", "picks": 1, "rule": "distinct"}
+        fields["query"] = {"score": "l1-to-model", "lattice": 1024, "candidates": 3, "digest": PLAN}
+    return Charge(kind, cost if isinstance(cost, Cost) else Cost(cost), {**fields, **changes})  # type: ignore[arg-type]
+
+
+def reserve(accountant: Accountant, release: str = "r1", cost: Cost = TENTH, **changes: Any) -> Reservation:
+    terms = {"plan": PLAN, "quote": CAP, **changes}
+    return accountant.reserve(terms.pop("account", "people"), release=release, cost=cost, **terms)
+
+
+def open_people(accountant: Accountant, name: str = "people", budget: Budget = CAP) -> None:
+    accountant.open_account(name, entity="person", neighbours="add-remove", budget=budget)
+
+
+def ask_often(opener: Opener, place: Path, worker: int, asks: int, start: Any, result: Any) -> None:
+    """One process of the race: ask for TENTH again and again; say how many were granted and how many refused."""
+    start.wait()
+    granted = refused = 0
+    with Accountant(opener(place)) as accountant:
+        for turn in range(asks):
+            while True:
+                try:
+                    reserve(accountant, f"{worker}-{turn}")
+                    granted += 1
+                except BudgetRefused:
+                    refused += 1
+                except StoreBusy:
+                    continue
+                break
+    result.put((granted, refused))
+
+
+def open_at_once(opener: Opener, place: Path, start: Any, result: Any) -> None:
+    start.wait()
+    with Accountant(opener(place)) as accountant:
+        open_people(accountant)
+        result.put(accountant.secret)
+
+
+@dataclass
+class Model:
+    """The whole accountant in thirty lines: what is held, and for each release what is left and what it drew."""
+
+    cap: Fraction
+    left: dict[str, Fraction] = field(default_factory=dict)
+    answers: dict[str, list[bytes | None]] = field(default_factory=dict)
+    held: Fraction = Fraction(0)
+    drawn: set[str] = field(default_factory=set)
+    settled: set[str] = field(default_factory=set)
+
+    def reserve(self, release: str, rho: Fraction) -> bool:
+        if release not in self.left:
+            if self.held + rho > self.cap:
+                return False
+            self.held += rho
+            self.left[release], self.answers[release] = rho, []
+        if release in self.drawn:
+            self.drawn.discard(release)
+            self.answers[release].append(None)
+        return True
+
+    def draw(self, release: str, rho: Fraction) -> bool:
+        if release in self.drawn or release in self.settled or rho > self.left[release]:
+            return False
+        self.left[release] -= rho
+        self.drawn.add(release)
+        return True
+
+    def store(self, release: str, answer: bytes) -> bool:
+        if release not in self.drawn:
+            return False
+        self.drawn.discard(release)
+        self.answers[release].append(answer)
+        return True
+
+    def settle(self, release: str) -> bool:
+        if release not in self.drawn:
+            self.settled.add(release)
+        return release not in self.drawn
+
+
+class StoreContract:
+    """Inherit, and give ``opener``: a function that a new process can import."""
+
+    @staticmethod
+    def opener(place: Path) -> Store:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def accountant(self, tmp_path: Path) -> Any:
+        with Accountant(self.opener(tmp_path)) as accountant:
+            open_people(accountant)
+            yield accountant
+
+    # --- accounts -----------------------------------------------------------------------------------------------------
+
+    def test_an_account_is_what_was_opened(self, accountant: Accountant) -> None:
+        account = accountant.account("people")
+        assert (account.name, account.entity, account.neighbours) == ("people", "person", "add-remove")
+        assert (account.measure, account.policy, account.cap) == ("zcdp", CAP, CAP.cost())
+        assert account.held == Cost.nothing()
+        assert account.left == account.cap
+        assert account.epsilon == 0
+
+    def test_accounts_come_in_the_order_opened(self, accountant: Accountant) -> None:
+        for name in ("zoo", "alpha"):
+            open_people(accountant, name)
+        assert [account.name for account in accountant.accounts()] == ["people", "zoo", "alpha"]
+
+    def test_opening_again_on_the_same_terms_changes_nothing(self, accountant: Accountant) -> None:
+        reserve(accountant)
+        before = accountant.history("people")
+        account = accountant.open_account("people", entity="person", neighbours="add-remove", budget=CAP)
+        assert account.held == TENTH
+        assert accountant.history("people") == before
+
+    @pytest.mark.parametrize(
+        ("change", "word"),
+        [
+            ({"entity": "household"}, "entity"),
+            ({"neighbours": "replace-one"}, "neighbours"),
+            ({"budget": Budget("2", "1e-9")}, "budget"),
+        ],
+    )
+    def test_terms_never_change(self, accountant: Accountant, change: dict[str, Any], word: str) -> None:
+        terms = {"entity": "person", "neighbours": "add-remove", "budget": CAP, **change}
+        with pytest.raises(ConfigurationError, match=f"'people' is open already with another {word}"):
+            accountant.open_account("people", **terms)
+
+    def test_a_measure_other_than_zcdp_is_refused_by_name(self, accountant: Accountant) -> None:
+        with pytest.raises(ConfigurationError, match="measure 'gdp'"):
+            accountant.open_account("a", entity="person", neighbours="add-remove", budget=CAP, measure="gdp")
+
+    def test_unknown_neighbours_are_refused(self, accountant: Accountant) -> None:
+        with pytest.raises(ConfigurationError, match="did you mean 'add-remove'"):
+            accountant.open_account("a", entity="person", neighbours="add-remov", budget=CAP)
+
+    @pytest.mark.parametrize("name", ["", " a", "a\n", "x" * 201, "\ud800", "\x00"])
+    def test_names_are_printable(self, accountant: Accountant, name: str) -> None:
+        with pytest.raises(ConfigurationError, match="printable"):
+            open_people(accountant, name)
+        with pytest.raises(ConfigurationError, match="printable"):
+            reserve(accountant, name)
+
+    def test_any_alphabet_is_a_name(self, accountant: Accountant) -> None:
+        open_people(accountant, "Bürger'n; DROP TABLE account 人口")
+        assert reserve(accountant, "発表", account="Bürger'n; DROP TABLE account 人口").held_after == TENTH
+
+    def test_a_missing_account_is_a_refused_budget(self, accountant: Accountant) -> None:
+        calls: list[Callable[[], object]] = [
+            lambda: accountant.account("peple"),
+            lambda: accountant.history("peple"),
+            lambda: accountant.check("peple", TENTH, release="r1", plan=PLAN),
+            lambda: reserve(accountant, account="peple"),
+        ]
+        for call in calls:
+            with pytest.raises(
+                BudgetRefused, match=r"no account 'peple'.*did you mean 'people'.*budget open"
+            ) as caught:
+                call()
+            assert (caught.value.account, caught.value.exit_code) == ("peple", 10)
+
+    # --- the filter ---------------------------------------------------------------------------------------------------
+
+    def test_a_reservation_is_held_and_logged(self, accountant: Accountant) -> None:
+        reserve(accountant, "r0", HALF)
+        reservation = reserve(accountant)
+        assert (reservation.held_before, reservation.held_after) == (HALF, HALF + TENTH)
+        assert accountant.account("people").held == HALF + TENTH
+        entry = parse(reservation.lines()[-1])
+        assert entry.kind == "reserve"
+        assert entry.fields["reserved"]["rho"] == str(TENTH.rho)
+        assert entry.fields["held"]["rho"] == str((HALF + TENTH).rho)
+        assert entry.fields["running_epsilon"] == decimal_text(epsilon_of_rho((HALF + TENTH).rho, CAP.delta))
+        assert accountant.account("people").epsilon == Fraction(entry.fields["running_epsilon"])
+
+    def test_the_cap_can_be_reached_and_not_passed(self, accountant: Accountant) -> None:
+        least = Cost(Fraction(1, GRID))
+        reserve(accountant, "all", Cost(CAP.cost().rho - least.rho))
+        reserve(accountant, "last", least)
+        assert accountant.account("people").left == Cost.nothing()
+        with pytest.raises(BudgetRefused, match="nothing more can be released"):
+            reserve(accountant, "one more", least)
+
+    def test_a_refusal_tells_all_and_writes_nothing(self, accountant: Accountant) -> None:
+        reserve(accountant, "r0", HALF)
+        before = accountant.account("people"), accountant.history("people")
+        asked = Budget("9/10", "1e-9")
+        with pytest.raises(BudgetRefused) as caught:
+            accountant.check("people", asked.cost(), release="r1", plan=PLAN)
+        with pytest.raises(BudgetRefused) as again:
+            reserve(accountant, cost=asked.cost())
+        text = str(caught.value)
+        assert text == str(again.value)
+        assert "'people' cannot pay: asked rho 0.0122352 (epsilon 0.9)" in text
+        assert "spent rho 0.00748653 (epsilon 0.696824), left rho 0.00748652 (epsilon 0.696823)" in text
+        assert "cap rho 0.0149731 (epsilon 1), each epsilon at delta 1e-9" in text
+        assert "at most 0.696823" in text
+        assert caught.value.asked == "rho 0.0122352 (epsilon 0.9)"
+        assert (accountant.account("people"), accountant.history("people")) == before
+        accountant.check("people", Budget("0.696823", "1e-9").cost(), release="r1", plan=PLAN)
+
+    def test_what_a_refusal_advises_is_granted(self, accountant: Accountant) -> None:
+        with pytest.raises(BudgetRefused, match="ask for an epsilon of at most 1, and"):
+            reserve(accountant, cost=Budget("2", "1e-9").cost(), quote=Budget("2", "1e-9"))
+        reserve(accountant, cost=Budget("1", "1e-9").cost())
+
+    def test_a_cost_off_the_grid_is_rounded_up(self, accountant: Accountant) -> None:
+        third = Cost(Fraction(1, 300))
+        reservation = reserve(accountant, cost=third)
+        assert 0 < reservation.reserved.rho - third.rho < Fraction(1, GRID)
+
+    def test_delta_is_held_to_its_cap_too(self, accountant: Accountant) -> None:
+        with pytest.raises(BudgetRefused, match=r"rho 0\.00149731 and delta 1\.00001e-10"):
+            reserve(accountant, cost=Cost(TENTH.rho, Fraction(1, 10**10)))
+
+    def test_a_claim_covers_what_is_reserved(self, accountant: Accountant) -> None:
+        with pytest.raises(ConfigurationError, match="claims epsilon 1/10 at delta"):
+            reserve(accountant, cost=HALF, quote=Budget("1/10", "1e-9"))
+        with pytest.raises(ConfigurationError, match="claims"):
+            reserve(accountant, cost=Cost(HALF.rho, CAP.delta))
+        assert len(accountant.history("people")) == 1
+
+    def test_accounts_do_not_share(self, accountant: Accountant) -> None:
+        open_people(accountant, "others")
+        reserve(accountant, cost=CAP.cost())
+        reserve(accountant, "r2", CAP.cost(), account="others")
+        assert [account.left for account in accountant.accounts()] == [Cost.nothing()] * 2
+
+    def test_a_spend_is_charged_to_every_account_above(self, tmp_path: Path) -> None:
+        store = self.opener(tmp_path)
+        with Accountant(store) as accountant:
+            open_people(accountant, "root", Budget("1/2", "1e-9"))
+            open_people(accountant, "twin")
+
+            def adopt(tx: Writing) -> None:
+                """As ``open_account`` will do it for a child of ``root``."""
+                twin = tx.opening("twin")
+                assert twin is not None
+                fields = {**parse(twin.line).fields}
+                tx.add_account(AccountRow("child", "root", CAP.cost(), Cost.nothing()))
+                log.append(tx, "open", fields, account="child")
+
+            store.write(adopt)
+            small = Budget("1/4", "1e-9").cost()
+            reserve(accountant, "r1", small, account="child")
+            assert [accountant.account(name).held for name in ("root", "twin", "child")] == [
+                small,
+                Cost.nothing(),
+                small,
+            ]
+            with pytest.raises(BudgetRefused, match="'root' cannot pay"):
+                reserve(accountant, "r2", HALF, account="child")
+            assert accountant.account("child").held == small
+
+    # --- one id, one plan -------------------------------------------------------------------------------------------
+
+    def test_the_same_release_pays_once(self, accountant: Accountant) -> None:
+        first = reserve(accountant, cost=CAP.cost())
+        accountant.check("people", CAP.cost(), release="r1", plan=PLAN)
+        second = reserve(accountant, cost=CAP.cost())
+        assert second.lines() == first.lines()
+        assert (second.reserved, second.held_before, second.held_after) == (CAP.cost(), Cost.nothing(), CAP.cost())
+        assert (second.day, second.quote, second.release) == (first.day, first.quote, "r1")
+
+    @pytest.mark.parametrize(
+        "change",
+        [{"plan": OTHER_PLAN}, {"account": "others"}, {"cost": HALF}, {"quote": Budget("2", "1e-9")}],
+        ids=["plan", "account", "cost", "quote"],
+    )
+    def test_another_plan_is_a_conflict(self, accountant: Accountant, change: dict[str, Any]) -> None:
+        open_people(accountant, "others")
+        reserve(accountant)
+        before = [account.held for account in accountant.accounts()]
+        with pytest.raises(ReleaseConflict, match="'r1' was already reserved"):
+            reserve(accountant, **{"cost": TENTH, **change})
+        if "quote" not in change:
+            terms = {"account": "people", "cost": TENTH, "plan": PLAN, **change}
+            with pytest.raises(ReleaseConflict):
+                accountant.check(terms["account"], terms["cost"], release="r1", plan=terms["plan"])
+        assert [account.held for account in accountant.accounts()] == before
+
+    # --- verbs --------------------------------------------------------------------------------------------------------
+
+    def test_a_verb_is_paid_then_stored(self, accountant: Accountant) -> None:
+        reservation = reserve(accountant)
+        third = Cost(TENTH.rho / 3)
+        first = reservation.draw([charge(third), charge(third)])
+        assert reservation.answers() == ()
+        reservation.store(first, b"answer")
+        second = reservation.draw([charge(TENTH.rho - 2 * third.rho, kind="select", chosen_by=first)])
+        reservation.store(second, b"")
+        assert reservation.left == Cost.nothing()
+        stored = reservation.answers()
+        assert [(s.seqs, s.kind, s.answer) for s in stored] == [
+            (first, "measure", b"answer"),
+            (second, "select", b""),
+        ]
+        assert [fields["running"]["rho"] for fields in stored[0].fields] == [str(third.rho), str(2 * third.rho)]
+        assert stored[1].fields[0]["running"]["rho"] == str(TENTH.rho)
+        assert stored[1].fields[0]["chosen_by"] == list(first)
+        assert "answer" not in repr(stored[0])
+
+    def test_lines_are_a_whole_log(self, accountant: Accountant) -> None:
+        open_people(accountant, "others")
+        other = reserve(accountant, "other", account="others")
+        reservation = reserve(accountant)
+        seqs = reservation.draw([charge(TENTH)])
+        other.draw([charge(TENTH)])
+        reservation.store(seqs, b"x")
+        reservation.settle()
+        entries = [parse(line) for line in reservation.lines()]
+        assert [e.kind for e in entries] == ["open", "reserve", "measure", "stored", "settle"]
+        assert [e.seq for e in entries] == [0, 3, 4, 6, 7]
+        assert {e.account for e in entries} == {"people"}
+        assert len({e.stamp.nonce for e in entries}) == len(entries)
+        assert {e.stamp.day for e in entries} <= {datetime.now(UTC).date().isoformat(), reservation.day}
+        assert entries[2].fields["state"] == "DRAWING"
+        assert entries[3].fields == {
+            "release": "r1",
+            "of": [4],
+            "answer": "sha256:" + sha256(b"x").hexdigest(),
+        }
+        assert entries[4].fields["spent"] == entries[4].fields["reserved"]
+        assert accountant.history("people") == reservation.lines()
+        assert len({leaf_hash(line) for line in reservation.lines()}) == 5
+
+    def test_a_release_never_overspends(self, accountant: Accountant) -> None:
+        reservation = reserve(accountant)
+        seqs = reservation.draw([charge(TENTH.rho * 2 / 3)])
+        reservation.store(seqs, b"x")
+        before = accountant.history("people")
+        with pytest.raises(BudgetRefused, match=r"release 'r1' cannot pay: .*never spends more"):
+            reservation.draw([charge(TENTH.rho / 3), charge(Fraction(1, 2**300))])
+        assert accountant.history("people") == before
+        reservation.store(reservation.draw([charge(TENTH.rho / 3)]), b"y")
+
+    def test_what_is_free_is_logged_too(self, accountant: Accountant) -> None:
+        reservation = reserve(accountant)
+        reservation.store(reservation.draw([charge(Fraction(0), mechanism={"type": "public_count"})]), b"n")
+        assert reservation.left == TENTH
+        assert reservation.answers()[0].fields[0]["running"] == {"rho": "0", "epsilon": "0"}
+
+    def test_sums_of_many_noise_scales_stay_exact(self, accountant: Accountant) -> None:
+        """Each denominator is new: the sum outgrows what a line may hold, is stated rounded up, and stays a filter."""
+        odd = [Fraction(1, (2**53 - 1 - 2 * k) ** 2) for k in range(120)]
+        costs = [TENTH.rho / 200 * (1 - part) for part in odd]
+        rest = TENTH.rho - sum(costs)
+        reservation = reserve(accountant)
+        reservation.store(reservation.draw([charge(cost) for cost in costs]), b"x")
+        stated = [Fraction(f["running"]["rho"]) for f in reservation.answers()[0].fields]
+        for index, rho in enumerate(stated):
+            assert 0 <= rho - sum(costs[: index + 1]) < Fraction(1, GRID)
+        resumed = reserve(accountant)
+        floor = Fraction(int(rest * 2**100), 2**100)
+        with pytest.raises(BudgetRefused):
+            resumed.draw([charge(floor + Fraction(1, 2**100))])
+        resumed.store(resumed.draw([charge(floor)]), b"y")
+        resumed.settle()
+
+    def test_one_verb_at_a_time_and_one_answer_each(self, accountant: Accountant) -> None:
+        reservation = reserve(accountant)
+        with pytest.raises(DpsynthError, match="no open verb"):
+            reservation.store((1,), b"early")
+        seqs = reservation.draw([charge(HALF.rho / 100)])
+        calls: list[Callable[[], object]] = [
+            lambda: reservation.draw([charge(HALF.rho / 100)]),
+            lambda: reservation.store((*seqs, 99), b"x"),
+            reservation.settle,
+        ]
+        for call in calls:
+            with pytest.raises(DpsynthError) as caught:
+                call()
+            assert caught.value.exit_code == 70
+        reservation.store(seqs, b"x")
+        with pytest.raises(DpsynthError, match="no open verb"):
+            reservation.store(seqs, b"y")
+        assert [s.answer for s in reservation.answers()] == [b"x"]
+
+    @pytest.mark.parametrize("charges", [[], [charge(TENTH.rho / 9), charge(TENTH.rho / 9, kind="select")]])
+    def test_a_verb_is_of_one_kind(self, accountant: Accountant, charges: list[Charge]) -> None:
+        with pytest.raises(DpsynthError, match="all of one kind"):
+            reserve(accountant).draw(charges)
+
+    @pytest.mark.parametrize(
+        "change",
+        [{"neighbours": "replace-one"}, {"unit": {"entity": "household", "column": "id", "max_rows": 1}}],
+    )
+    def test_an_entry_is_about_the_account_s_unit(self, accountant: Accountant, change: dict[str, Any]) -> None:
+        with pytest.raises(ConfigurationError, match="protects 'person' under add-remove, not"):
+            reserve(accountant).draw([charge(TENTH, **change)])
+
+    def test_a_line_that_the_ledger_does_not_know_is_not_written(self, accountant: Accountant) -> None:
+        reservation = reserve(accountant)
+        before = accountant.history("people")
+        with pytest.raises(ValueError, match="true_count"):
+            reservation.draw([charge(TENTH.rho / 2), charge(TENTH.rho / 2, true_count=41)])
+        assert accountant.history("people") == before
+        reservation.draw([charge(TENTH)])
+
+    # --- crash, resume, settle ----------------------------------------------------------------------------------------
+
+    def test_what_was_drawn_and_not_stored_is_lost_and_stays_charged(self, accountant: Accountant) -> None:
+        first = reserve(accountant)
+        kept = first.draw([charge(TENTH.rho / 2)])
+        first.store(kept, b"kept")
+        lost = first.draw([charge(TENTH.rho / 4), charge(TENTH.rho / 4)])
+        second = reserve(accountant)
+        assert [(s.seqs, s.answer) for s in second.answers()] == [(kept, b"kept"), (lost, None)]
+        assert parse(second.lines()[-1]).fields == {"release": "r1", "of": list(lost)}
+        assert second.left == Cost.nothing()
+        with pytest.raises(BudgetRefused, match=r"1 answer\(s\) of it were lost in a crash"):
+            second.draw([charge(Fraction(1, GRID))])
+        assert "lost" in repr(second.answers()[1])
+
+    def test_a_new_handle_makes_the_old_one_stale(self, accountant: Accountant) -> None:
+        old = reserve(accountant)
+        seqs = old.draw([charge(TENTH.rho / 2)])
+        new = reserve(accountant)
+        before = new.lines()
+        calls: list[Callable[[], object]] = [
+            lambda: old.store(seqs, b"too late"),
+            lambda: old.draw([charge(TENTH.rho / 4)]),
+            old.settle,
+        ]
+        for call in calls:
+            with pytest.raises(StoreBusy, match="another run took release 'r1' over"):
+                call()
+        assert new.lines() == before
+        new.store(new.draw([charge(TENTH.rho / 2)]), b"x")
+
+    def test_a_settled_release_is_read_only(self, accountant: Accountant) -> None:
+        reservation = reserve(accountant)
+        reservation.store(reservation.draw([charge(TENTH.rho / 2)]), b"x")
+        reservation.settle()
+        reservation.settle()
+        assert reservation.settled
+        lines = reservation.lines()
+        again = reserve(accountant)
+        assert again.settled
+        assert (again.lines(), again.answers()) == (lines, reservation.answers())
+        for handle in (reservation, again):
+            with pytest.raises(DpsynthError, match="settled"):
+                handle.draw([charge(TENTH.rho / 4)])
+        again.settle()
+        assert accountant.account("people").held == TENTH, "what a release leaves unspent stays reserved"
+        accountant.check("people", TENTH, release="r1", plan=PLAN)
+        assert again.lines() == lines
+
+    def test_the_clock_decides_nothing(self, accountant: Accountant, monkeypatch: pytest.MonkeyPatch) -> None:
+        reservation = reserve(accountant, cost=CAP.cost())
+
+        class Clock(datetime):
+            years = iter(range(1970, 9999, 100))
+
+            @classmethod
+            def now(cls, tz: Any = None) -> datetime:
+                return datetime(next(cls.years), 1, 1, tzinfo=tz)
+
+        monkeypatch.setattr("dpsynth.ledger.entries.datetime", Clock)
+        for _ in range(2):
+            with pytest.raises(BudgetRefused):
+                reserve(accountant, "r2", TENTH)
+            seqs = reservation.draw([charge(TENTH.rho / 2)])
+            reservation.store(seqs, b"x")
+        assert [parse(line).stamp.day[:4] for line in reservation.lines()[2:]] == ["1970", "2070", "2170", "2270"]
+        assert reserve(accountant, cost=CAP.cost()).day == reservation.day
+
+    # --- the database itself ------------------------------------------------------------------------------------------
+
+    def test_an_act_that_raises_leaves_nothing(self, tmp_path: Path) -> None:
+        store = self.opener(tmp_path)
+        with Accountant(store) as accountant:
+            open_people(accountant)
+
+            def fail(tx: Writing) -> None:
+                tx.add_account(AccountRow("half", None, HALF, Cost.nothing()))
+                raise KeyError("stopped")
+
+            with pytest.raises(KeyError, match="stopped"):
+                store.write(fail)
+            assert [account.name for account in accountant.accounts()] == ["people"]
+            reserve(accountant)
+
+    def test_the_database_refuses_what_the_filter_would(self, tmp_path: Path) -> None:
+        store = self.opener(tmp_path)
+        with Accountant(store) as accountant:
+            open_people(accountant)
+            reservation = reserve(accountant, cost=HALF)
+            seqs = reservation.draw([charge(HALF.rho / 2)])
+            open_people(accountant, "others")
+            over = [Cost(CAP.cost().rho + Fraction(1, GRID)), Cost(Fraction(1)), Cost(Fraction(0), Fraction(1, GRID))]
+            for cost in over:
+                with pytest.raises(DpsynthError):
+                    store.write(lambda tx, cost=cost: tx.hold("r1", "others", cost))  # type: ignore[misc]
+            with pytest.raises(DpsynthError):
+                store.write(lambda tx: tx.hold("r1", "people", Cost(Fraction(1, GRID))))
+            reservation.store(seqs, b"x")
+            with pytest.raises(DpsynthError):
+                store.write(lambda tx: tx.close_verb(seqs[0], b"second answer"))
+            with pytest.raises(DpsynthError):
+                store.write(lambda tx: tx.advance("r1", "RESERVED", 1))
+            assert [account.held for account in accountant.accounts()] == [HALF, Cost.nothing()]
+
+    def test_what_is_written_is_there_for_another_handle(self, tmp_path: Path) -> None:
+        with Accountant(self.opener(tmp_path)) as one, Accountant(self.opener(tmp_path)) as two:
+            assert one.secret == two.secret
+            assert len(one.secret) == 32
+            open_people(one)
+            reservation = reserve(two)
+            reservation.store(reservation.draw([charge(TENTH)]), b"x")
+            assert one.account("people").held == TENTH
+            assert reserve(one).answers() == reservation.answers()
+
+    # --- against the model --------------------------------------------------------------------------------------------
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["reserve", "draw", "store", "settle"]), st.sampled_from("abc"), st.integers(1, 40)
+            ),
+            max_size=25,
+        )
+    )
+    def test_it_does_what_the_model_does(self, steps: list[tuple[str, str, int]]) -> None:
+        unit = Fraction(int(CAP.cost().rho * GRID) // 64, GRID)
+        model = Model(CAP.cost().rho)
+        sizes = {"a": 30, "b": 20, "c": 25}
+        handles: dict[str, Reservation] = {}
+        open_verbs: dict[str, tuple[int, ...]] = {}
+        with tempfile.TemporaryDirectory() as folder, Accountant(self.opener(Path(folder))) as accountant:
+            open_people(accountant)
+            for verb, release, size in steps:
+                if verb == "reserve":
+                    try:
+                        handles[release] = reserve(accountant, release, Cost(sizes[release] * unit))
+                        done = True
+                        open_verbs.pop(release, None)
+                    except BudgetRefused:
+                        done = False
+                    assert done == model.reserve(release, sizes[release] * unit)
+                elif release in handles:
+                    handle = handles[release]
+                    rho = size * unit / 3
+                    try:
+                        if verb == "draw":
+                            open_verbs[release] = handle.draw([charge(rho)])
+                        elif verb == "store":
+                            handle.store(open_verbs.get(release, (0,)), bytes([size]))
+                            del open_verbs[release]
+                        else:
+                            handle.settle()
+                        done = True
+                    except DpsynthError:
+                        done = False
+                    argument = {"draw": (rho,), "store": (bytes([size]),), "settle": ()}[verb]
+                    assert done == getattr(model, verb)(release, *argument)
+                    assert handle.left.rho == model.left[release]
+                assert accountant.account("people").held.rho == model.held <= model.cap
+            for release, handle in handles.items():
+                assert [s.answer for s in handle.answers()] == model.answers[release]
+                assert handle.settled == (release in model.settled)
+
+    # --- processes ----------------------------------------------------------------------------------------------------
+
+    def run_at_once(self, target: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        context = multiprocessing.get_context("spawn")
+        start, result = context.Event(), context.Queue()
+        workers = [context.Process(target=target, args=(self.opener, *extra, start, result)) for extra in arguments]
+        for worker in workers:
+            worker.start()
+        start.set()
+        found = [result.get(timeout=120) for _ in workers]
+        for worker in workers:
+            worker.join(30)
+            assert worker.exitcode == 0
+        return found
+
+    def test_a_race_ends_at_the_cap_exactly(self, tmp_path: Path) -> None:
+        room = 60  # of PROCESSES * ASKS = 200 asks
+        with Accountant(self.opener(tmp_path)) as accountant:
+            open_people(accountant, "spare")
+            total = Budget("9", "1e-9")
+            open_people(accountant, budget=total)
+            fill = total.cost().rho - room * TENTH.rho
+            assert fill > 0
+            reserve(accountant, "fill", Cost(fill), quote=total)
+        found = self.run_at_once(ask_often, [(tmp_path, worker, ASKS) for worker in range(PROCESSES)])
+        assert sum(granted for granted, _ in found) == room
+        assert sum(refused for _, refused in found) == PROCESSES * ASKS - room
+        with Accountant(self.opener(tmp_path)) as accountant:
+            account = accountant.account("people")
+            assert account.held == account.cap
+            entries = [parse(line) for line in accountant.history("people")]
+            assert sum(Fraction(e.fields["reserved"]["rho"]) for e in entries if e.kind == "reserve") == account.cap.rho
+            assert [e.seq for e in entries] == list(range(1, room + 3))
+
+    def test_a_store_that_many_make_at_once_is_one(self, tmp_path: Path) -> None:
+        found = self.run_at_once(open_at_once, [(tmp_path,)] * 4)
+        assert len(set(found)) == 1
+        with Accountant(self.opener(tmp_path)) as accountant:
+            assert accountant.secret == found[0]
+            assert len(accountant.history("people")) == 1

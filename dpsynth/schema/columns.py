@@ -48,13 +48,15 @@ class Unit(Declared):
 class _Listed(Declared):
     """A column whose values are listed. Values are kept clean (no white space around them, Unicode form C)."""
 
-    values: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    values: Annotated[tuple[str, ...], Field(strict=False)]
     nullable: Nullable = False
     otherwise: str | None = None
 
     @field_validator("values")
     @classmethod
     def _distinct(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        if not values:
+            raise ValueError("must not be empty")
         kept = tuple(clean(value) for value in values)
         seen: set[str] = set()
         for place, value in enumerate(kept, 1):

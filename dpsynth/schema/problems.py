@@ -83,9 +83,9 @@ def _line(error: ErrorDetails, path: Sequence[str], data: object) -> str:
         return f"{where}: must be {allowed}{_near_value(data, path, words)}"
     if kind == "value_error":
         return f"{where}: {limits['error']}" if where else str(limits["error"])
-    if "values" in path[:-1]:
+    if len(path) == 4 and path[2] == "values":
         return f"{toml.key(*path[:-1])}: each value must be text in double quotes"
-    if kind in {"too_short", "string_too_short"}:
+    if kind == "string_too_short":
         return f"{where}: must not be empty"
     if kind == "greater_than_equal":
         return f"{where}: must be at least {limits['ge']}"

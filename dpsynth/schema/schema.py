@@ -64,6 +64,8 @@ class Schema(Declared):
             place = re.search(r"\((at (?:line \d+, column \d+|end of document))\)", str(error))
             hint = 'a line is key = value, with text in double quotes, or a header such as [columns."age"]'
             raise SchemaError(f"{origin}: not TOML {place[1] if place else ''}: {hint}") from None
+        except RecursionError:
+            raise SchemaError(f"{origin}: not a schema: it is nested too deeply") from None
         try:
             return cls.model_validate(data)
         except SchemaError as error:

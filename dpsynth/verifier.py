@@ -196,8 +196,8 @@ def converted(amount: Json, delta: Fraction) -> Fraction | float:
 
 
 # === 3. The form of everything signed =================================================================================
-# A shape says which values are known: an object with exactly these keys, a list [shape], alternatives (a, b), a type,
-# a pattern for text, a test, or one literal value. Whatever does not fit is unknown.
+# A shape says which values are known: an object with exactly these keys, a list [shape], alternatives (a, b), a range
+# of whole numbers, a pattern for text, a type, a test, or one literal value. Whatever does not fit is unknown.
 
 Shape = Any
 
@@ -212,17 +212,12 @@ def exact(above: int = -1, below: float = math.inf) -> Shape:
     return test
 
 
-def whole(least: int, most: float = math.inf) -> Shape:
-    """A whole number between two bounds."""
-    return lambda value: type(value) is int and least <= value <= most
-
-
 # fmt: off
-NUMBER, POSITIVE, PROBABILITY, COUNT, COUNTING = exact(), exact(0), exact(0, 1), whole(0), whole(1)
+NUMBER, POSITIVE, PROBABILITY, COUNT, COUNTING = exact(), exact(0), exact(0, 1), range(2**63), range(1, 2**63)
 NAME, DECIMAL = re.compile("(?s).+"), re.compile(r"(0|[1-9][0-9]{0,999})(\.[0-9]{1,999})?")
 DIGEST, HEX64, HEX32 = re.compile("sha256:[0-9a-f]{64}"), re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{32}")
 DAY, FILE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}"), re.compile(r"(?!.*\.dsse\.json$)[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-NEIGHBOURS, MEASURE, SEED, NULLABLE = ("add-remove", "replace-one"), "zcdp", whole(0, 2**63 - 1), (None, str)
+NEIGHBOURS, MEASURE, NULLABLE = ("add-remove", "replace-one"), "zcdp", (None, str)
 AMOUNT: Shape = {"rho": NUMBER, "delta": NUMBER}
 CLAIM: Shape = {"epsilon": POSITIVE, "delta": PROBABILITY}
 
@@ -260,7 +255,7 @@ LEDGER: Shape = {
     "account": {"name": NAME, "cap": AMOUNT, "held_before": AMOUNT, "held_after": AMOUNT},
     "release": {
         "id": NAME, "plan": DIGEST, "mechanism": str, "rows": COUNT, "rows_rule": ("noisy total", "given"),
-        "seed": SEED, "rows_digest": DIGEST, "day": DAY,
+        "seed": COUNT, "rows_digest": DIGEST, "day": DAY,
     },
     "public": [str], "outside": [str], "entries": [str], "log": {"root": HEX64, "size": COUNT},
     "signer": SIGNER, "software": SOFTWARE,
@@ -268,7 +263,7 @@ LEDGER: Shape = {
 DERIVATION: Shape = {
     "version": 1,
     "parent": {"release": NAME, "envelope": DIGEST, "model": DIGEST},
-    "sample": {"rows": COUNT, "seed": SEED, "where": NULLABLE, "rows_digest": DIGEST, "day": DAY},
+    "sample": {"rows": COUNT, "seed": COUNT, "where": NULLABLE, "rows_digest": DIGEST, "day": DAY},
     "signer": SIGNER, "software": SOFTWARE,
 }
 LEDGER_TYPE, DERIVATION_TYPE = "urn:dpsynth:dp-ledger:v1", "urn:dpsynth:dp-derivation:v1"
@@ -292,6 +287,8 @@ def misfit(value: Any, shape: Shape, where: str) -> str:
             fits = type(value) is list and not any(misfit(item, shape[0], where) for item in value)
         case tuple():
             fits = any(not misfit(value, alternative, where) for alternative in shape)
+        case range():
+            fits = type(value) is int and value in shape
         case re.Pattern():
             fits = type(value) is str and shape.fullmatch(value) is not None
         case type():
@@ -323,7 +320,7 @@ def read_json(data: bytes, what: str) -> Any:
 
 def open_envelope(path: Path, report: Report) -> tuple[Json, str, str]:
     """The statement in an envelope, its signer's key id, the file's digest. What is read is what was signed."""
-    with opened(path) as file:
+    with open_regular(path) as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES or not data.endswith(b"\n"):
         raise Refused(f"{path.name} is longer than {MAX_BYTES} bytes, or does not end with a newline", SIGNATURE)
@@ -403,7 +400,7 @@ def check_ledger(ledger: Json, report: Report) -> None:
     require(seqs == sorted(set(seqs)), "the entries are not in the order of their seq")
     require(len({entry["nonce"] for entry in entries}) == len(entries), "two entries carry the same nonce")
     require(all(entry["account"] == account["name"] for entry in entries), "an entry belongs to another account")
-    require(all(entry["release"] == release["id"] for entry in entries[1:]), "an entry belongs to another release")
+    require(all(entry.get("release") == release["id"] for entry in entries[1:]), "an entry belongs to another release")
     for key in ("entity", "neighbours", "measure"):
         require(opened[key] == guarantee[key], f"the {key} of the guarantee is not that of the account")
     require(reserve["plan"] == release["plan"], "the plan of the release is not the one that was reserved for")
@@ -413,11 +410,11 @@ def check_ledger(ledger: Json, report: Report) -> None:
     require(bound <= Fraction(guarantee["epsilon"]), "what was reserved does not give the epsilon claimed")
 
     spent = check_charges(charges, guarantee, report)
+    require(spent <= Fraction(reserved["rho"]), "the entries cost more than was reserved")
     require(opened["cap"] == account["cap"], "the cap stated is not that with which the account was opened")
     require(reserve["held"] == account["held_after"], "what the account holds is not what its entry says")
     for key in ("rho", "delta"):
         before, after, cap = (Fraction(account[state][key]) for state in ("held_before", "held_after", "cap"))
-        require(spent[key] <= Fraction(reserved[key]), f"the entries cost more {key} than was reserved")
         require(before + Fraction(reserved[key]) == after, f"{key} held before + reserved is not held after")
         require(after <= cap, f"the account holds more {key} than its cap")
     policy = {key: Fraction(number) for key, number in opened["policy"].items()}
@@ -425,7 +422,9 @@ def check_ledger(ledger: Json, report: Report) -> None:
     held = converted(account["held_after"], policy["delta"])
     require(within(reserve["running_epsilon"], held), "the running epsilon of the account is wrong")
     used = " of ".join(decimal(Fraction(account[state]["rho"])) for state in ("held_after", "cap"))
+    rows = f"at most {guarantee['max_rows']} rows each (column {guarantee['unit_column'] or 'none: a row each'})"
     report.notes += [
+        f"protected: each {guarantee['entity']}, {rows}, neighbours {guarantee['neighbours']}",
         f"account {account['name']}: rho {used} held after this release",
         f"{release['rows']} rows ({release['rows_rule']}) by {release['mechanism']} on {release['day']}",
         *(f"declared public: {text}" for text in ledger["public"]),
@@ -433,10 +432,10 @@ def check_ledger(ledger: Json, report: Report) -> None:
     ]
 
 
-def check_charges(entries: list[Json], guarantee: Json, report: Report) -> dict[str, Fraction]:
-    """Recompute the price of every answer; returns their sum."""
+def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fraction:
+    """Recompute the price of every answer; returns the sum of rho (no mechanism known has a cost in delta)."""
     unit = {"entity": guarantee["entity"], "column": guarantee["unit_column"], "max_rows": guarantee["max_rows"]}
-    spent = {"rho": Fraction(0), "delta": Fraction(0)}
+    delta, spent = Fraction(guarantee["delta"]), Fraction(0)
     waiting: set[int] = set()  # drawn, and neither stored nor lost
     stored: set[int] = set()
     counts = dict.fromkeys(KINDS, 0)
@@ -454,16 +453,15 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> dict[
                 require(axes, "its query does not have one level and one size for each column")
             squared = sensitivity_squared(entry)
             require(Fraction(entry["sensitivity_squared"]) == squared, f"its squared sensitivity is {squared}")
-            price, cost = cost_rho(entry, squared), entry["cost"]
-            require(price is not None, "it gives away an exact count that one entity can change")
-            require(price is None or within(cost["rho"], price), "its cost is not what its noise calls for")
+            price, cost, running = cost_rho(entry, squared), entry["cost"], entry["running"]
+            priced = price is not None and within(cost["rho"], price)
+            require(priced, "its cost is not what its noise calls for (and no price allows an exact count)")
             require(cost["delta"] == "0", "its mechanism has no cost in delta")
-            spent = {key: spent[key] + Fraction(cost[key]) for key in spent}
-            if spent["rho"].denominator.bit_length() > 2**13:  # keep long sums short, rounding up
-                spent["rho"] = Fraction(math.ceil(spent["rho"] * 2**512), 2**512)
-            running = entry["running"]
-            so_far = converted({**spent, "rho": running["rho"]}, Fraction(guarantee["delta"]))
-            require(within(running["rho"], spent["rho"]), "its running sum is wrong")
+            spent += Fraction(cost["rho"])
+            if spent.denominator.bit_length() > 2**13:  # keep a long sum short, rounding up
+                spent = Fraction(math.ceil(spent * 2**512), 2**512)
+            require(within(running["rho"], spent), "its running sum is wrong")
+            so_far = converted({"rho": running["rho"], "delta": "0"}, delta)
             require(within(running["epsilon"], so_far), "its running epsilon is wrong")
             require(set(entry["chosen_by"]) <= stored, "it was chosen by an answer that was not known")
             waiting.add(entry["seq"])
@@ -473,9 +471,9 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> dict[
             waiting -= of
             stored |= of if kind == "stored" else set()
         elif kind == "settle":
-            settled = entry["reserved"] == guarantee["reserved"]
-            settled = settled and all(within(entry["spent"][key], spent[key]) for key in spent)
-            require(settled, "it does not settle what was reserved and spent")
+            spent_fits = within(entry["spent"]["rho"], spent) and entry["spent"]["delta"] == "0"
+            require(spent_fits, "it does not state what was spent")
+            require(entry["reserved"] == guarantee["reserved"], "it does not state what was reserved")
         else:
             require(False, "an account is opened, and a release reserved for, once")
         report.failures += [(code, f"entry {entry['seq']} ({kind}): {message}") for code, message in found.failures]
@@ -489,7 +487,7 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> dict[
 # === 6. The files =====================================================================================================
 
 
-def opened(path: Path) -> BufferedReader:
+def open_regular(path: Path) -> BufferedReader:
     """A regular file, opened for reading; never through a symbolic link, never a pipe or a device."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -508,7 +506,7 @@ def check_files(folder: Path, statement: Json, envelopes: set[str], report: Repo
     report.require(0 < len(signed) == len(statement["subject"]), "no file is signed, or one is signed twice", FILES)
     for name, digest in signed.items():
         try:
-            with opened(folder / name) as file:
+            with open_regular(folder / name) as file:
                 same = hashlib.file_digest(file, "sha256").hexdigest() == digest
             report.require(same, f"the file {name} was changed after it was signed", FILES)
         except Refused as refusal:

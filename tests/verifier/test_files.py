@@ -1,0 +1,206 @@
+"""The files of a release: changed, missing, added, disguised; and one flipped bit anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from dpsynth.ledger import SigningKey, canonical
+from dpsynth.verifier import verify
+from tests.verifier.build import KEY, Forged, build_release, build_sample, forge
+
+FLIPS = 1000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return build_release(tmp_path / "release")
+
+
+@pytest.fixture
+def sample(tmp_path: Path, folder: Path) -> Path:
+    return build_sample(tmp_path / "sample", folder)
+
+
+def code(folder: Path) -> int:
+    verdict = verify(folder)
+    assert verdict.ok == (verdict.exit_code == 0) == (not verdict.failures) == (verdict.epsilon != "infinity")
+    return verdict.exit_code
+
+
+def flip(path: Path, rng: random.Random) -> bytes:
+    """Flip one random bit of a file; returns what it held."""
+    before = path.read_bytes()
+    after = bytearray(before)
+    after[rng.randrange(len(after))] ^= 1 << rng.randrange(8)
+    path.write_bytes(after)
+    return before
+
+
+def test_no_flipped_bit_verifies(folder: Path, sample: Path) -> None:
+    rng = random.Random(20261122)
+    files = [path for where in (folder, sample) for path in sorted(where.iterdir())]
+    for number in range(FLIPS):
+        path = files[number % len(files)]
+        before = flip(path, rng)
+        found = code(path.parent)
+        envelope = path.name.endswith(".dsse.json")
+        assert found in ((20, 21, 23) if envelope else (21,)), path.name
+        path.write_bytes(before)
+    assert code(folder) == code(sample) == 0
+
+
+def test_a_file_changed_missing_or_added_is_21(folder: Path) -> None:
+    for name in ("data.csv", "measurements.npz", "model.npz", "report.html", "ledger.dsse.json"):
+        before = (folder / name).read_bytes()
+        (folder / name).unlink()
+        assert code(folder) == 21
+        if name != "ledger.dsse.json":
+            (folder / name).write_bytes(before + b"x")
+            assert code(folder) == 21
+        (folder / name).write_bytes(before)
+    for name in ("extra.csv", ".hidden", "ledger.dsse.json.bak", "evil\x1b[2J\n.csv"):
+        (folder / name).write_bytes(b"x")
+        assert code(folder) == 21
+        (folder / name).unlink()
+    assert code(folder) == 0
+
+
+def test_files_that_are_none(folder: Path, tmp_path: Path) -> None:
+    data = folder / "data.csv"
+    elsewhere = tmp_path / "elsewhere.csv"
+    shutil.move(data, elsewhere)
+    data.symlink_to(elsewhere)
+    assert code(folder) == 21
+    data.unlink()
+    data.mkdir()
+    assert code(folder) == 21
+    data.rmdir()
+    os.mkfifo(data)
+    assert code(folder) == 21
+
+
+def test_an_envelope_behind_a_link_is_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.move(folder / "ledger.dsse.json", tmp_path / "ledger.dsse.json")
+    (folder / "ledger.dsse.json").symlink_to(tmp_path / "ledger.dsse.json")
+    assert code(folder) == 21
+
+
+def test_subfolders(folder: Path) -> None:
+    (folder / "approvals").mkdir()
+    assert code(folder) == 0
+    (folder / "approvals" / "officer.dsse.json").write_bytes(b"{}")
+    assert code(folder) == 0
+    assert "not judged by this verifier: approvals/officer.dsse.json" in verify(folder).notes
+    (folder / "approvals" / "officer.txt").write_bytes(b"x")
+    assert code(folder) == 21
+    (folder / "approvals" / "officer.txt").unlink()
+    (folder / "more").mkdir()
+    assert code(folder) == 21
+    (folder / "more").rmdir()
+    (folder / "approvals" / "deep").mkdir()
+    (folder / "approvals" / "deep" / "x.dsse.json").write_bytes(b"{}")
+    assert code(folder) == 21
+
+
+def test_an_envelope_that_is_not_known_is_23(folder: Path) -> None:
+    """It may say that the release was withdrawn."""
+    (folder / "status.dsse.json").write_bytes(b"{}")
+    assert code(folder) == 23
+
+
+def test_no_release_at_all(tmp_path: Path) -> None:
+    assert code(tmp_path) == 21
+    assert code(tmp_path / "nowhere") == 21
+
+
+class TestSample:
+    """A further sample carries its parent's ledger, so that it can be checked alone."""
+
+    def test_verifies_and_says_whose_it_is(self, sample: Path) -> None:
+        verdict = verify(sample)
+        assert verdict.failures == ()
+        assert (verdict.release, verdict.epsilon, verdict.rho) == ("golden", "5/4", "1/64")
+        assert verdict.notes[0].startswith(
+            f"post-processing of release golden, whose ledger is signed by key {KEY.public.keyid}"
+        )
+
+    def test_anybody_may_sign_one(self, sample: Path) -> None:
+        import base64
+
+        from dpsynth.ledger import envelope
+
+        other = SigningKey.generate()
+        path = sample / "derivation.dsse.json"
+        payload = json.loads(base64.b64decode(json.loads(path.read_bytes())["payload"]))
+        payload["predicate"]["signer"].update(keyid=other.public.keyid, public_key=other.public.base64)
+        path.write_bytes(envelope(canonical(payload), other))
+        verdict = verify(sample)
+        assert verdict.failures == ()
+        assert verdict.keyid == other.public.keyid
+        assert KEY.public.keyid in verdict.notes[0]
+
+    @pytest.mark.parametrize(
+        ("path", "to", "expected"),
+        [
+            (("parent", "release"), "another", 21),
+            (("parent", "model"), "sha256:" + "0" * 64, 21),
+            (("parent", "envelope"), "sha256:" + "0" * 64, 21),
+            (("sample", "rows"), -1, 23),
+            (("sample", "where"), 7, 23),
+            (("sample", "more"), 7, 23),
+            (("version",), 2, 23),
+        ],
+    )
+    def test_forged(self, sample: Path, path: tuple[str, ...], to: object, expected: int) -> None:
+        def change(forged: Forged) -> None:
+            target = forged.predicate
+            for step in path[:-1]:
+                target = target[step]
+            target[path[-1]] = to
+
+        forge(sample, change, "derivation.dsse.json")
+        assert code(sample) == expected
+
+    def test_a_lying_parent_is_found(self, sample: Path) -> None:
+        def cheap(forged: Forged) -> None:
+            forged.entry("measure")["cost"]["rho"] = "0"
+
+        forge(sample, cheap, "parent.dsse.json")
+        ledger = "sha256:" + sha256((sample / "parent.dsse.json").read_bytes()).hexdigest()
+        forge(sample, lambda forged: forged.predicate["parent"].update(envelope=ledger), "derivation.dsse.json")
+        assert code(sample) == 22
+
+    def test_the_parent_must_be_there_and_a_ledger(self, sample: Path) -> None:
+        parent = sample / "parent.dsse.json"
+        shutil.copy(sample / "derivation.dsse.json", parent)
+        assert code(sample) == 23
+        parent.unlink()
+        assert code(sample) == 21
+
+    def test_not_both(self, sample: Path) -> None:
+        shutil.copy(sample / "parent.dsse.json", sample / "ledger.dsse.json")
+        assert code(sample) == 23
+
+    def test_a_release_has_no_parent(self, folder: Path) -> None:
+        shutil.copy(folder / "ledger.dsse.json", folder / "parent.dsse.json")
+        assert code(folder) == 23
+
+    def test_one_kind_of_envelope_is_not_the_other(self, folder: Path, sample: Path) -> None:
+        shutil.copy(sample / "derivation.dsse.json", folder / "ledger.dsse.json")
+        assert code(folder) == 23
+
+
+def test_whatever_fails_is_no_pass(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("dpsynth.verifier.check_ledger", broken)
+    verdict = verify(folder)
+    assert (verdict.exit_code, verdict.ok, verdict.epsilon) == (70, False, "infinity")

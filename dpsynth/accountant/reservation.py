@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from hashlib import sha256
+from itertools import accumulate
 from typing import Any, cast
 
 from dpsynth.accountant import filter as rule
@@ -66,6 +67,11 @@ class Reservation:
         return self._settled
 
     @property
+    def secret(self) -> bytes:
+        """The store's 32 secret bytes: the key of the hash that ranks the rows of one entity."""
+        return self._store.secret
+
+    @property
     def left(self) -> Cost:
         """What is left of the reserve."""
         return self.reserved - self._spent
@@ -82,27 +88,25 @@ class Reservation:
         """
         if len({charge.kind for charge in charges}) != 1:
             raise DpsynthError("a verb draws one or more charges, all of one kind")
-        kind: ChargeKind = charges[0].kind
-        cost, lines = Cost.nothing(), []
         for charge in charges:
             self._require_unit(charge)
-            cost += charge.cost
-            lines.append(self._line(charge, self._spent + cost))
-        spent = self._spent + cost
-        if not spent.fits(self.reserved):
-            raise rule.overdrawn(self.release, self.account.name, cost, self.left, self._lost)
+        sums = list(accumulate((charge.cost for charge in charges), initial=self._spent))[1:]
+        if not sums[-1].fits(self.reserved):
+            asked = sum((charge.cost for charge in charges), Cost.nothing())
+            raise rule.overdrawn(self.release, self.account.name, asked, self.left, self._lost)
+        lines = [self._line(charge, spent) for charge, spent in zip(charges, sums, strict=True)]
 
         def act(tx: Writing) -> tuple[int, ...]:
             last = self._require_mine(tx)
             if last is not None and not last.closed:
                 raise DpsynthError(f"release {self.release!r} has drawn and not stored: store that answer first")
-            seqs = tuple(self._append(tx, kind, fields) for fields in lines)
+            seqs = tuple(self._append(tx, charges[0].kind, fields) for fields in lines)
             tx.add_verb(VerbRow(self.release, seqs[0], seqs[-1]))
             tx.advance(self.release, "DRAWING", self._lease)
             return seqs
 
         seqs = self._store.write(act)
-        self._spent, self._last = spent, seqs[0]
+        self._spent, self._last = sums[-1], seqs[0]
         return seqs
 
     def store(self, seqs: Sequence[int], answer: bytes) -> None:

@@ -557,6 +557,8 @@ class StoreContract:
             assert len(one.secret) == 32
             open_people(one)
             reservation = reserve(two)
+            assert reservation.secret == one.secret
+            assert one.secret.hex() not in repr(reservation)
             reservation.store(reservation.draw([charge(TENTH)]), b"x")
             assert one.account("people").held == TENTH
             assert reserve(one).answers() == reservation.answers()

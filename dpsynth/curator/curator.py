@@ -228,7 +228,7 @@ class Curator:
         self._answers += answers
         self._entries += [answer.entry for answer in answers]
         if self._progress is not None:
-            self._progress(f"asked {what} ({len(self._entries)} queries so far)")
+            self._progress(f"asked {what}; queries so far: {len(self._entries)}")
         return answers
 
     def _acted(self, act: Act, entries: Sequence[int]) -> tuple[Answer, ...]:

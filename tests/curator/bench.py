@@ -1,0 +1,96 @@
+"""What the tests of the gate stand on: a frozen noise that records, a light reservation, a store in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.accountant import Accountant, Charge, Reservation, StoredAnswer
+from dpsynth.privacy import Budget
+
+BUDGET = Budget(epsilon="1", delta="1e-6")
+RHO = BUDGET.cost().rho
+PLAN = "sha256:" + "0" * 64
+ACCOUNT = "people"
+
+
+@dataclass
+class Frozen:
+    """Noise that answers without looking, and records what it was given: the exact input of every query.
+
+    Its answers are the same for every table, so what is asked next is too: what differs between two tables is the
+    inputs alone.
+    """
+
+    law: str = "discrete_gaussian"
+    inputs: list[tuple[str, NDArray[np.int64], Fraction]] = field(default_factory=list)
+
+    def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
+        self.inputs.append(("gaussian", counts.copy(), sigma))
+        return np.arange(counts.size, dtype=np.int64) * 7 % 40
+
+    def exponential(self, scores: NDArray[np.int64], scale: Fraction) -> int:
+        self.inputs.append(("exponential", scores.copy(), scale))
+        return 0
+
+
+class LightReservation:
+    """The same promises as a reservation, but for durability."""
+
+    def __init__(self) -> None:
+        self.release = "light"
+        self.drawn: list[Charge] = []
+        self._store = SimpleNamespace(secret=b"s" * 32)
+
+    def draw(self, charges: Sequence[Charge]) -> tuple[int, ...]:
+        first = len(self.drawn)
+        self.drawn += charges
+        return tuple(range(first, first + len(charges)))
+
+    def store(self, seqs: Sequence[int], answer: bytes) -> None:
+        assert seqs
+        assert answer
+
+    def answers(self) -> tuple[StoredAnswer, ...]:
+        return ()
+
+    @classmethod
+    def new(cls) -> Reservation:
+        return cast(Reservation, cls())
+
+
+class Desk:
+    """A store of accounts in a folder, with one account, opened anew by each question as another process would."""
+
+    def __init__(self, folder: Path, entity: str = "row", neighbours: str = "add-remove") -> None:
+        self.path = folder / "store.db"
+        with Accountant.open(self.path, create=True) as accountant:
+            accountant.open_account(ACCOUNT, entity=entity, neighbours=neighbours, budget=BUDGET)
+
+    def open(self) -> Accountant:
+        return Accountant.open(self.path)
+
+    @staticmethod
+    def reserve(accountant: Accountant, release: str = "r") -> Reservation:
+        return accountant.reserve(ACCOUNT, release=release, plan=PLAN, cost=BUDGET.cost(), quote=BUDGET)
+
+    def lines(self) -> list[Mapping[str, Any]]:
+        """The log as another process sees it on the disk at this moment."""
+        import json
+
+        with self.open() as accountant:
+            return [json.loads(line) for line in accountant.history(ACCOUNT)]
+
+    def charged(self) -> list[Mapping[str, Any]]:
+        """The entries that were paid for, in order."""
+        return [line for line in self.lines() if line["kind"] in ("measure", "select")]
+
+    def spent(self) -> Fraction:
+        return sum((Fraction(line["cost"]["rho"]) for line in self.charged()), Fraction(0))

@@ -1,0 +1,63 @@
+"""Scores are exact integers; rules are what their words say."""
+
+from itertools import combinations
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dpsynth.curator.rules import remaining, require_rule
+from dpsynth.curator.scores import LARGEST, l1_sensitivity, l1_to_model, require_expected
+from dpsynth.errors import ConfigurationError
+from dpsynth.measurement import LATTICE, Candidate, Level, Query
+
+QUERY = Query((Level.identity("a", 2), Level.identity("b", 3)))
+cells = st.lists(st.integers(-(2**40), 2**40), min_size=6, max_size=6)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.lists(st.integers(0, 2**40), min_size=6, max_size=6), cells), max_size=3))
+def test_l1_to_model_is_an_exact_sum(pairs: list[tuple[list[int], list[int]]]) -> None:
+    counts = [np.array(table, dtype=np.int64).reshape(2, 3) for table, _ in pairs]
+    candidates = [Candidate(QUERY, np.array(expected, dtype=np.int64).reshape(2, 3)) for _, expected in pairs]
+    expected = [sum(abs(1024 * n - e) for n, e in zip(table, model, strict=True)) for table, model in pairs]
+    assert l1_to_model(counts, candidates).tolist() == expected
+
+
+def test_sensitivity_is_in_lattice_units() -> None:
+    assert l1_sensitivity(3, "add-remove") == 3 * LATTICE
+    assert l1_sensitivity(3, "replace-one") == 6 * LATTICE
+
+
+def test_a_score_never_leaves_int64() -> None:
+    most = LARGEST // 6
+    require_expected([Candidate(QUERY, np.full((2, 3), most)), Candidate(QUERY, np.full((2, 3), -most))])
+    for beyond in (most + 1, -most - 1, -(2**63)):
+        with pytest.raises(ConfigurationError, match="beyond what int64 can hold"):
+            require_expected([Candidate(QUERY, np.array([[0, 0, 0], [0, 0, beyond]], dtype=np.int64))])
+
+
+@settings(deadline=None)
+@given(st.integers(2, 5), st.data())
+def test_rules_against_networkx(columns: int, data: st.DataObject) -> None:
+    pairs = list(combinations("abcde"[:columns], 2))
+    picks: list[int] = []
+    graph = nx.Graph()
+    while rest := remaining(pairs, picks, "spanning-forest"):
+        assert rest == [
+            i for i, pair in enumerate(pairs) if nx.is_forest(nx.Graph([*graph.edges, pair])) and i not in picks
+        ]
+        picks.append(data.draw(st.sampled_from(rest)))
+        graph.add_edge(*pairs[picks[-1]])
+    assert nx.is_tree(graph)
+    assert remaining(pairs, picks, "distinct") == [i for i in range(len(pairs)) if i not in picks]
+
+
+def test_rules_that_do_not_apply() -> None:
+    with pytest.raises(ConfigurationError, match="the rules are"):
+        require_rule("any", [("a",)])  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="two columns each"):
+        require_rule("spanning-forest", [("a", "b"), ("a",)])
+    require_rule("distinct", [("a",)])

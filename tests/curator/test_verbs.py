@@ -1,0 +1,248 @@
+"""The three verbs: what they ask of the noise, what they charge, what they refuse."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dpsynth import privacy
+from dpsynth.curator import Curator
+from dpsynth.errors import BudgetFormatError, BudgetRefused, ConfigurationError, DpsynthError, SourceError
+from dpsynth.measurement import LATTICE, TOTAL, Candidate, Level, Query, unpack
+from dpsynth.schema import Schema
+from tests.curator.bench import RHO, Desk, Frozen, LightReservation
+
+COLUMNS = """
+[columns.sex]
+type = "categorical"
+values = ["f", "m"]
+[columns.age]
+type = "integer"
+min = 0
+max = 9
+bins = 5
+[columns.town]
+type = "categorical"
+values = ["x", "y", "z"]
+nullable = true
+"""
+FRAME = pd.DataFrame(
+    {"id": [1, 1, 2, 3], "sex": ["f", "m", "f", "f"], "age": [0, 1, 9, 9], "town": ["x", None, "x", "z"]}
+)
+
+
+def schema_of(neighbours: str = "add-remove", max_rows: int = 0) -> Schema:
+    """With ``max_rows`` 0 each row is an entity of its own."""
+    unit = f'column = "id"\nentity = "person"\nmax_rows = {max_rows}\n' if max_rows else ""
+    return Schema.parse(f'[unit]\nneighbours = "{neighbours}"\n{unit}{COLUMNS}')
+
+
+def opened(noise: Frozen | None = None, schema: Schema | None = None) -> Curator:
+    return Curator.open(FRAME, schema or schema_of(), LightReservation.new(), _noise=noise or Frozen())
+
+
+def ask(curator: Curator, *names: str) -> Query:
+    return Query(tuple(curator.levels[name] for name in names))
+
+
+class TestMarginals:
+    def test_noise_is_drawn_on_the_exact_counts_of_each_query(self) -> None:
+        noise = Frozen()
+        with opened(noise) as curator:
+            first, second = curator.marginals([ask(curator, "sex", "town"), ask(curator, "age")], RHO, [1, 3])
+        assert [kind for kind, _, _ in noise.inputs] == ["gaussian", "gaussian"]
+        assert noise.inputs[0][1].tolist() == [2, 0, 1, 0, 0, 0, 0, 1]
+        assert noise.inputs[1][1].tolist() == [2, 0, 0, 0, 2]
+        assert (first.values.shape, second.values.shape) == ((2, 4), (5,))
+        assert first.values.tolist() == [[0, 7, 14, 21], [28, 35, 2, 9]]
+        assert [first.sigma, second.sigma] == [sigma for _, _, sigma in noise.inputs]
+        assert first.sigma == privacy.sigma_for(1, RHO / 4)
+
+    @pytest.mark.parametrize("max_rows", [0, 1, 3])
+    @pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
+    def test_the_charge_is_recomputed_from_the_scale(self, neighbours: str, max_rows: int) -> None:
+        curator = opened(schema=schema_of(neighbours, max_rows))
+        curator.marginals([ask(curator, "sex"), ask(curator, "age", "town")], RHO / 3, [5, 2])
+        drawn = curator._reservation.drawn  # type: ignore[attr-defined]
+        squared = max(max_rows, 1) ** 2 * (2 if neighbours == "replace-one" else 1)
+        for charge, share in zip(drawn, (Fraction(5, 7), Fraction(2, 7)), strict=True):
+            sigma = Fraction(charge.fields["mechanism"]["sigma"])
+            assert charge.cost.rho == Fraction(squared) / (2 * sigma**2) <= RHO / 3 * share
+            assert charge.cost.rho > RHO / 3 * share * Fraction(999, 1000)
+            assert charge.fields["sensitivity_squared"] == str(squared)
+            assert charge.fields["unit"]["max_rows"] == max(max_rows, 1)
+
+    def test_a_coarser_level_is_counted_coarsely(self) -> None:
+        noise = Frozen()
+        curator = opened(noise)
+        old = curator.levels["age"].merged(np.array([0, 0, 0, 0, 1]))
+        curator.marginals([Query((old,))], RHO)
+        assert noise.inputs[0][1].tolist() == [2, 2]
+
+
+class TestTotal:
+    def test_is_noisy(self) -> None:
+        noise = Frozen()
+        answer = opened(noise).total(RHO)
+        assert (noise.inputs[0][0], noise.inputs[0][1].tolist(), answer.values) == ("gaussian", [4], 0)
+        assert answer.query == TOTAL
+
+    def test_is_public_where_rows_are_replaced_one_by_one(self) -> None:
+        noise = Frozen()
+        curator = opened(noise, schema_of("replace-one"))
+        answer = curator.total(RHO)
+        assert (answer.values, answer.sigma, noise.inputs) == (4, 0, [])
+        (charge,) = curator._reservation.drawn  # type: ignore[attr-defined]
+        assert charge.cost == privacy.Cost.nothing()
+        assert charge.fields["mechanism"] == {"type": "public_count"}
+
+    @pytest.mark.parametrize("max_rows", [1, 2])
+    def test_is_not_public_where_people_have_rows(self, max_rows: int) -> None:
+        noise = Frozen()
+        opened(noise, schema_of("replace-one", max_rows)).total(RHO)
+        assert noise.inputs[0][1].tolist() == [2 + max_rows]
+        assert noise.inputs[0][2] == privacy.sigma_for(max_rows**2, RHO)
+
+
+class TestSelect:
+    def candidates(self, curator: Curator) -> list[Candidate]:
+        pairs = [("sex", "age"), ("sex", "town"), ("age", "town")]
+        return [Candidate.of(ask(curator, *pair), np.full(ask(curator, *pair).shape, 0.5)) for pair in pairs]
+
+    def test_draws_on_the_exact_scores_of_what_remains(self) -> None:
+        noise = Frozen()
+        curator = opened(noise)
+        answer = curator.select(self.candidates(curator), "l1-to-model", 3, RHO, "spanning-forest")
+        assert answer.picks == (0, 1)
+        assert answer.candidates == (("sex", "age"), ("sex", "town"), ("age", "town"))
+        tables = [[[1, 0, 0, 0, 2], [1, 0, 0, 0, 0]], [[2, 0, 1, 0], [0, 0, 0, 1]]]
+        expected = [sum(abs(n - 0.5) * LATTICE for row in table for n in row) for table in tables]
+        assert noise.inputs[0][1][:2].tolist() == expected
+        assert [given.size for _, given, _ in noise.inputs] == [3, 2]
+        assert noise.inputs[1][1].tolist() == noise.inputs[0][1].tolist()[1:]
+
+    @pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
+    @pytest.mark.parametrize("max_rows", [0, 2])
+    def test_one_charge_for_all_picks(self, neighbours: str, max_rows: int) -> None:
+        curator = opened(schema=schema_of(neighbours, max_rows))
+        curator.select(self.candidates(curator), "l1-to-model", 2, RHO)
+        (charge,) = curator._reservation.drawn  # type: ignore[attr-defined]
+        moved = 1024 * max(max_rows, 1) * (2 if neighbours == "replace-one" else 1)
+        scale = Fraction(charge.fields["mechanism"]["scale"])
+        assert charge.cost.rho == 2 * Fraction(moved) ** 2 / (2 * scale**2) <= RHO
+        assert charge.fields["sensitivity_squared"] == str(moved**2)
+        assert charge.fields["mechanism"]["picks"] == 2
+        assert charge.fields["query"]["candidates"] == 3
+
+    def test_stops_early_when_nothing_remains(self) -> None:
+        curator = opened()
+        assert curator.select(self.candidates(curator)[:2], "l1-to-model", 5, RHO).picks == (0, 1)
+
+
+Refused = Callable[[Curator], object]
+BAD: dict[str, Refused] = {
+    "no query": lambda c: c.marginals([], RHO),
+    "the total among marginals": lambda c: c.marginals([TOTAL], RHO),
+    "a column that is not": lambda c: c.marginals([Query((Level.identity("weight", 3),))], RHO),
+    "a level of another grid": lambda c: c.marginals([Query((Level.identity("sex", 3),))], RHO),
+    "too many cells": lambda c: c.marginals([Query(tuple(Level.identity(n, 4096) for n in ("b", "c", "d")))], RHO),
+    "a weight of nothing": lambda c: c.marginals([ask(c, "sex")], RHO, [0]),
+    "a weight too many": lambda c: c.marginals([ask(c, "sex")], RHO, [1, 1]),
+    "a float price": lambda c: c.total(0.1),  # type: ignore[arg-type]
+    "no pick": lambda c: c.select([Candidate.of(ask(c, "sex"), np.zeros(2))], "l1-to-model", 0, RHO),
+    "no candidate": lambda c: c.select([], "l1-to-model", 1, RHO),
+    "an unknown score": lambda c: c.select([Candidate.of(ask(c, "sex"), np.zeros(2))], "l2", 1, RHO),  # type: ignore[arg-type]
+    "a rule for pairs": lambda c: c.select(
+        [Candidate.of(ask(c, "sex"), np.zeros(2))], "l1-to-model", 1, RHO, "spanning-forest"
+    ),
+    "a candidate that is not": lambda c: c.select(
+        [Candidate.of(Query((Level.identity("weight", 2),)), np.zeros(2))], "l1-to-model", 1, RHO
+    ),
+}
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("act", BAD.values(), ids=BAD.keys())
+    def test_before_anything_is_paid_or_read(self, act: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("dpsynth.curator.curator.open_table", lambda *_: pytest.fail("the table was opened"))
+        curator = opened()
+        with pytest.raises(ConfigurationError):
+            act(curator)
+        assert curator._reservation.drawn == []  # type: ignore[attr-defined]
+        assert curator.answers == ()
+
+    @pytest.mark.parametrize("price", [Fraction(0), Fraction(-1)])
+    def test_a_price_of_nothing(self, price: Fraction) -> None:
+        with pytest.raises(BudgetFormatError):
+            opened().total(price)
+
+    def test_a_column_that_is_missing(self) -> None:
+        with pytest.raises(SourceError, match="no column 'age', 'town'"):
+            Curator.open(FRAME.drop(columns=["age", "town"]), schema_of(), LightReservation.new())
+        with pytest.raises(SourceError, match="no column 'id'"):
+            Curator.open(FRAME.drop(columns=["id"]), schema_of(max_rows=1), LightReservation.new())
+
+    def test_more_than_the_reserve(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("dpsynth.curator.curator.open_table", lambda *_: pytest.fail("the table was opened"))
+        desk = Desk(tmp_path)
+        with desk.open() as accountant:
+            curator = Curator.open(FRAME, schema_of(), desk.reserve(accountant))
+            with pytest.raises(BudgetRefused):
+                curator.total(2 * RHO)
+        assert desk.charged() == []
+
+    def test_another_unit_than_the_accounts(self, tmp_path: Path) -> None:
+        desk = Desk(tmp_path, entity="person")
+        with desk.open() as accountant:
+            curator = Curator.open(FRAME, schema_of(), desk.reserve(accountant))
+            with pytest.raises(ConfigurationError, match="protects 'person' under add-remove, not 'row'"):
+                curator.total(RHO)
+        assert desk.charged() == []
+
+    def test_after_it_was_closed(self) -> None:
+        with opened() as curator:
+            curator.total(RHO)
+        with pytest.raises(DpsynthError, match="closed"):
+            curator.total(RHO)
+
+    @pytest.mark.parametrize("act", [copy.deepcopy, pickle.dumps])
+    def test_to_be_copied_with_its_rows(self, act: Callable[[object], object]) -> None:
+        curator = opened()
+        curator.total(RHO)
+        with pytest.raises(TypeError):
+            act(curator)
+
+
+class TestWithAStore:
+    def test_answers_are_what_was_stored(self, tmp_path: Path) -> None:
+        desk, told = Desk(tmp_path), list[str]()
+        with desk.open() as accountant:
+            reservation = desk.reserve(accountant)
+            with Curator.open(FRAME, schema_of(), reservation, told.append) as curator:
+                total = curator.total(RHO / 10)
+                pair = curator.marginals([ask(curator, "sex"), ask(curator, "age")], RHO / 10)
+                chosen = curator.select(
+                    [Candidate.of(ask(curator, n), np.zeros(ask(curator, n).shape)) for n in ("sex", "age")],
+                    "l1-to-model",
+                    1,
+                    RHO / 10,
+                )
+                assert curator.answers == (total, *pair, chosen)
+            stored = [answer for verb in reservation.answers() for answer in unpack(verb.answer or b"")]
+        assert np.array_equal(stored[1].values, pair[0].values)  # type: ignore[union-attr]
+        assert stored[3] == chosen
+        charged = desk.charged()
+        assert [line["seq"] for line in charged] == [answer.entry for answer in curator.answers]
+        assert [line["chosen_by"] for line in charged] == [[], [2], [2], [2, 4, 5]]
+        assert told == [
+            "asked the total; queries so far: 1",
+            "asked 2 marginals; queries so far: 3",
+            "asked a choice among 2; queries so far: 4",
+        ]

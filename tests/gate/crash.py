@@ -1,0 +1,154 @@
+"""A run that dies where it is told to, and what it leaves behind. Also a program: ``python crash.py FOLDER STEP``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dpsynth.accountant import Accountant, Reservation
+from dpsynth.curator import Curator
+from dpsynth.curator import curator as room
+from dpsynth.measurement import Answer, Candidate, NoisyMarginal, Query
+from dpsynth.noise import OpenDPNoise
+from dpsynth.privacy import exponential_rho, gaussian_rho
+from dpsynth.schema import Schema
+from dpsynth.table import PrivateTable
+from tests.curator.bench import RHO, Desk
+
+STEPS = (
+    "before draw",
+    "after draw",
+    "before opening",
+    "after opening",
+    "after count",
+    "before noise",
+    "after noise",
+    "before store",
+    "after store",
+    "after return",
+)
+"""Where to die: around each of the gate's steps, in their order."""
+
+SCHEMA = Schema.parse(
+    '[columns.a]\ntype = "categorical"\nvalues = ["x", "y"]\n[columns.b]\ntype = "categorical"\nvalues = ["u", "v"]\n'
+)
+FRAME = pd.DataFrame({"a": list("xyxxy"), "b": list("uvuvu")})
+
+
+class Witness:
+    """Counts the cost of the noise that was really drawn, and the answers that were really seen, on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._drawn, self._seen = folder / "drawn", folder / "seen"
+
+    def note(self, cost: Fraction) -> None:
+        with self._drawn.open("a") as file:
+            file.write(f"{cost}\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def drawn(self) -> list[Fraction]:
+        return [Fraction(line) for line in self._drawn.read_text().splitlines()] if self._drawn.exists() else []
+
+    def see(self, answers: Sequence[Answer]) -> None:
+        with self._seen.open("a") as file:
+            file.writelines(json.dumps(plain(answer)) + "\n" for answer in answers)
+
+    def seen(self) -> list[Any]:
+        return [json.loads(line) for line in self._seen.read_text().splitlines()] if self._seen.exists() else []
+
+
+def plain(answer: Answer) -> list[Any]:
+    return [answer.entry, answer.values.tolist() if isinstance(answer, NoisyMarginal) else list(answer.picks)]
+
+
+class WitnessedNoise(OpenDPNoise):
+    """Real noise with a witness."""
+
+    def __init__(self, witness: Witness, at: Callable[[str], None]) -> None:
+        self._witness, self._at = witness, at
+
+    def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
+        self._at("before noise")
+        drawn = super().gaussian(counts, sigma)
+        self._witness.note(gaussian_rho(1, sigma))
+        self._at("after noise")
+        return drawn
+
+    def exponential(self, scores: NDArray[np.int64], scale: Fraction) -> int:
+        self._at("before noise")
+        drawn = super().exponential(scores, scale)
+        self._witness.note(exponential_rho(1024, scale, 1))
+        self._at("after noise")
+        return drawn
+
+
+def run(folder: Path, at: Callable[[str], None], victim: str = "marginals") -> list[Answer]:
+    """Three verbs, the second of which may die: ``at`` is called with the name of each step of it that is reached."""
+    witness = Witness(folder)
+    armed = False
+
+    def step(name: str) -> None:
+        if armed:
+            at(name)
+
+    def around(function: Callable[..., Any], before: str, after: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            if before:
+                step(before)
+            result = function(*arguments)
+            step(after)
+            return result
+
+        return call
+
+    with (
+        Accountant.open(folder / "store.db") as accountant,
+        patch.object(Reservation, "draw", around(Reservation.draw, "before draw", "after draw")),
+        patch.object(Reservation, "store", around(Reservation.store, "before store", "after store")),
+        patch.object(room, "open_table", around(room.open_table, "before opening", "after opening")),
+        patch.object(PrivateTable, "count", around(PrivateTable.count, "", "after count")),
+        Curator.open(FRAME, SCHEMA, Desk.reserve(accountant), _noise=WitnessedNoise(witness, step)) as curator,
+    ):
+        a, b = (Query((level,)) for level in curator.levels.values())
+        answers: list[Answer] = [curator.total(RHO / 8)]
+        witness.see(answers)
+        if victim == "marginals":
+            curator._table, armed = None, True
+            found: list[Answer] = [*curator.marginals([a, b], RHO / 4)]
+        else:
+            curator._table, armed = None, True
+            candidates = [Candidate.of(query, np.zeros(2)) for query in (a, b)]
+            found = [curator.select(candidates, "l1-to-model", 2, RHO / 4)]
+        step("after return")
+        armed = False
+        witness.see(found)
+        last = list(curator.marginals([a], RHO / 8))
+        witness.see(last)
+        return answers + found + last
+
+
+def main() -> None:
+    """Run in a folder that has a store; kill this process at a step."""
+    folder, fatal = Path(sys.argv[1]), sys.argv[2]
+
+    def at(name: str) -> None:
+        if name == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    run(folder, at)
+
+
+if __name__ == "__main__":
+    main()

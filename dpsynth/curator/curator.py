@@ -248,7 +248,7 @@ class Curator:
 
     def _opened(self) -> PrivateTable:
         if self._table is None:
-            self._table = open_table(self._source, self._codecs, self._unit, self._reservation._store.secret)
+            self._table = open_table(self._source, self._codecs, self._unit, self._reservation.secret)
         return self._table
 
     def _noised(

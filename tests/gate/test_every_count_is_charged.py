@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ from dpsynth.curator import curator as room
 from dpsynth.measurement import Candidate, Query
 from dpsynth.schema import Schema
 from dpsynth.table import PrivateTable
-from tests.curator.bench import RHO, Desk, Frozen
+from tests.curator.bench import RHO, Desk, Frozen, quick_folder
 
 NAMES = ("a", "b", "c")
 FRAME = pd.DataFrame({"a": list("xyxxy"), "b": list("uvuvu"), "c": [True, False, True, True, None]})
@@ -64,8 +62,8 @@ verbs = st.lists(
 @settings(deadline=None, max_examples=12)
 @given(verbs, st.sampled_from(["add-remove", "replace-one"]))
 def test_counts_and_entries_agree(plan: list[tuple[str, list[str]]], neighbours: str) -> None:
-    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        desk = Desk(Path(folder), neighbours=neighbours)
+    with quick_folder() as folder, pytest.MonkeyPatch.context() as patch:
+        desk = Desk(folder, neighbours=neighbours)
         spies: list[Spy] = []
         at_opening: list[list[dict[str, Any]]] = []
         real = room.open_table

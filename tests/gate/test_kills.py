@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,18 @@ import pytest
 
 from dpsynth.curator import curator as room
 from dpsynth.errors import BudgetRefused, DpsynthError, StoreBusy
-from tests.curator.bench import RHO, Desk
+from tests.curator.bench import RHO, Desk, quick_folder
 from tests.gate.crash import STEPS, Witness, plain, run
 
 ROOT = Path(__file__).parents[2]
 LOST = STEPS[STEPS.index("after draw") : STEPS.index("after store")]
 """Dying there, the answer is paid for and lost."""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with quick_folder() as made:
+        yield made
 
 
 class Died(BaseException):
@@ -74,50 +80,50 @@ def check_resumed(desk: Desk, folder: Path, fatal: str, victim: str, monkeypatch
 @pytest.mark.parametrize(
     ("fatal", "victim"), [*((step, "marginals") for step in STEPS), *((step, "select") for step in STEPS[3:9:2])]
 )
-def test_death(tmp_path: Path, fatal: str, victim: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Desk(tmp_path)
+def test_death(folder: Path, fatal: str, victim: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(folder)
     with pytest.raises(Died):
-        run(tmp_path, dying_at(fatal), victim)
-    check_books(desk, tmp_path)
+        run(folder, dying_at(fatal), victim)
+    check_books(desk, folder)
     assert len(desk.charged()) == (1 if fatal == "before draw" else 3 if victim == "marginals" else 2)
-    check_resumed(desk, tmp_path, fatal, victim, monkeypatch)
+    check_resumed(desk, folder, fatal, victim, monkeypatch)
 
 
 @pytest.mark.parametrize("fatal", STEPS[::2])
-def test_an_error(tmp_path: Path, fatal: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Desk(tmp_path)
+def test_an_error(folder: Path, fatal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(folder)
     with pytest.raises((DpsynthError, ValueError)):
-        run(tmp_path, dying_at(fatal, ValueError))
-    check_books(desk, tmp_path)
-    check_resumed(desk, tmp_path, fatal, "marginals", monkeypatch)
+        run(folder, dying_at(fatal, ValueError))
+    check_books(desk, folder)
+    check_resumed(desk, folder, fatal, "marginals", monkeypatch)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 @pytest.mark.parametrize("fatal", ["after draw", "after noise", "after store"])
-def test_a_real_kill(tmp_path: Path, fatal: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Desk(tmp_path)
-    command = [sys.executable, "-m", "tests.gate.crash", str(tmp_path), fatal]
+def test_a_real_kill(folder: Path, fatal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(folder)
+    command = [sys.executable, "-m", "tests.gate.crash", str(folder), fatal]
     died = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
-    check_books(desk, tmp_path)
-    check_resumed(desk, tmp_path, fatal, "marginals", monkeypatch)
+    check_books(desk, folder)
+    check_resumed(desk, folder, fatal, "marginals", monkeypatch)
 
 
-def test_losses_stay_charged_until_the_reserve_is_used_up(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+def test_losses_stay_charged_until_the_reserve_is_used_up(folder: Path) -> None:
+    desk = Desk(folder)
     for _ in range(3):
         with pytest.raises(Died):
-            run(tmp_path, dying_at("after noise"))
-    drawn = Witness(tmp_path).drawn()
+            run(folder, dying_at("after noise"))
+    drawn = Witness(folder).drawn()
     with pytest.raises(BudgetRefused, match=r"3 answer\(s\) of it were lost .* start a new release under another id"):
-        run(tmp_path, nothing)
-    assert Witness(tmp_path).drawn() == drawn
-    check_books(desk, tmp_path)
+        run(folder, nothing)
+    assert Witness(folder).drawn() == drawn
+    check_books(desk, folder)
     assert len(desk.charged()) == 7
 
 
-def test_a_run_that_was_taken_over_shows_nothing(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+def test_a_run_that_was_taken_over_shows_nothing(folder: Path) -> None:
+    desk = Desk(folder)
 
     def meanwhile(name: str) -> None:
         if name == "before store":
@@ -125,17 +131,17 @@ def test_a_run_that_was_taken_over_shows_nothing(tmp_path: Path) -> None:
                 desk.reserve(accountant)
 
     with pytest.raises(StoreBusy):
-        run(tmp_path, meanwhile)
-    check_books(desk, tmp_path)
-    assert len(Witness(tmp_path).seen()) == 1
+        run(folder, meanwhile)
+    check_books(desk, folder)
+    assert len(Witness(folder).seen()) == 1
     assert [line["kind"] for line in desk.lines()].count("lost") == 1
 
 
-def test_a_release_resumed_with_other_questions(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+def test_a_release_resumed_with_other_questions(folder: Path) -> None:
+    desk = Desk(folder)
     with pytest.raises(Died):
-        run(tmp_path, dying_at("after store"))
+        run(folder, dying_at("after store"))
     before: list[Any] = desk.charged()
     with pytest.raises(DpsynthError, match="was begun with other questions than are asked now"):
-        run(tmp_path, nothing, "select")
+        run(folder, nothing, "select")
     assert desk.charged() == before

@@ -8,7 +8,6 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from dpsynth.curator import curator as room
 from dpsynth.errors import DpsynthError
 from dpsynth.measurement import Candidate, Query, Selection
 from dpsynth.schema import Schema
-from tests.curator.bench import RHO, Desk
+from tests.curator.bench import RHO, Desk, quick_folder
 
 HEAD = "id,sex,age"
 SCHEMA = """
@@ -71,10 +70,10 @@ def look(text: str, neighbours: str, max_rows: int, fault: Callable[[], None] | 
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "people.csv"
+        with quick_folder() as folder:
+            path = folder / "people.csv"
             path.write_bytes(text.encode("utf-8", "surrogateescape"))
-            desk = Desk(Path(folder), neighbours=neighbours)
+            desk = Desk(folder, neighbours=neighbours)
             with desk.open() as accountant:
                 reservation = desk.reserve(accountant)
                 with Curator.open(path, schema, reservation, seen.append) as curator:

@@ -1,0 +1,194 @@
+"""The page: facts in, one HTML document out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from dpsynth.report import figures, plots, text
+from dpsynth.report.bars import Panel, panel
+from dpsynth.report.facts import ColumnFit, QueryFact, ReportFacts
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+PLOTS = 40
+"""Columns that are drawn; a page with more of them is no longer read."""
+
+LISTED = 24
+"""Declared things that fit on the first sheet; the others are listed in section D."""
+
+_FILTERS: dict[str, Callable[..., str]] = {
+    "above": text.above,
+    "brief": text.brief,
+    "count": text.count,
+    "exact": text.exact,
+    "percent": text.percent,
+    "percent_above": text.percent_above,
+}
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A row of the table of answers."""
+
+    query: QueryFact
+    what: str
+    cells: str
+    scale: str
+    share: Fraction
+    bar: float
+    running: str
+    misplaced: str
+    people: str
+
+
+@dataclass(frozen=True)
+class _Rate:
+    """A row of the worst-case table: rates, and what an alarm makes of a belief of 1 % and of 50 %."""
+
+    fpr: float
+    tpr: float
+    rare: float
+    even: float
+
+
+def render(facts: ReportFacts) -> str:
+    """The report as one self-contained HTML page: no script, nothing loaded from anywhere.
+
+    Every value is escaped; equal facts give equal text. At most 40 columns are drawn, those whose synthetic rows lie
+    furthest from the noisy answer beyond its noise.
+    """
+    from markupsafe import Markup
+
+    drawn = _drawn(facts)
+    picture = plots.model(facts.picture)
+    return _template().render(
+        facts=facts,
+        claim=facts.claim,
+        style=Markup(files("dpsynth.report").joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704
+        curve=Markup(plots.trade_off(facts.worst)),  # noqa: S704 - made here, its text escaped by the plotter
+        picture=None if picture is None else Markup(picture),  # noqa: S704
+        meter=_meter(facts),
+        budget=_budget(facts),
+        worst=[_rate(fpr, tpr) for fpr, tpr in facts.worst.table],
+        shares=figures.shares(facts),
+        spent=sum((query.cost for query in facts.queries), Fraction(0)) / facts.claim.rho,
+        lines=_lines(facts),
+        panels=drawn,
+        hidden=len(facts.fits) - len(drawn),
+        hazards=figures.hazards(facts) if facts.hazards is None else facts.hazards,
+        quality=_quality(facts),
+        listed=LISTED,
+    )
+
+
+@cache
+def _template() -> Template:
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, finalize=_printable)
+    environment.filters.update(_FILTERS)
+    return environment.from_string(files("dpsynth.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
+
+
+def _printable(value: object) -> object:
+    """Text without control characters: a name may hold them, a page may not."""
+    return text.printable(value) if type(value) is str else value
+
+
+def _drawn(facts: ReportFacts) -> list[Panel]:
+    order = {column.column: i for i, column in enumerate(facts.fits)}
+
+    def net(column: ColumnFit) -> tuple[float, int]:
+        return -figures.fit(column, facts.total).net, order[column.column]
+
+    chosen = sorted(facts.fits, key=net)[:PLOTS]
+    return [panel(column, facts.total) for column in sorted(chosen, key=lambda column: order[column.column])]
+
+
+def _meter(facts: ReportFacts) -> dict[str, float]:
+    """Widths of the budget bar, of 400."""
+    account = facts.account
+    before, after = (float(400 * amount / account.cap) for amount in (account.before, account.after))
+    return {"before": round(before, 2), "this": round(after - before, 2)}
+
+
+def _budget(facts: ReportFacts) -> list[tuple[str, str, Fraction, Fraction]]:
+    account = facts.account
+    rows = [
+        ("#9aa5ae", "reserved before", account.before),
+        ("#0072b2", "this release", account.after - account.before),
+        ("", "sum", account.after),
+        ("", "cap", account.cap),
+        ("#e8edf1", "left", account.cap - account.after),
+    ]
+    return [(colour, name, rho, figures.epsilon(account, rho)) for colour, name, rho in rows]
+
+
+def _rate(fpr: float, tpr: float) -> _Rate:
+    return _Rate(fpr, tpr, figures.posterior(0.01, fpr, tpr), figures.posterior(0.5, fpr, tpr))
+
+
+def _lines(facts: ReportFacts) -> list[_Line]:
+    reserved = facts.claim.rho
+    widest = max((query.cost for query in facts.queries), default=Fraction(0)) or Fraction(1)
+    lines = []
+    for query in facts.queries:
+        misplaced = figures.expected_tvd(query, facts.total)
+        counted = query.kind != "selection" and query.scale > 0
+        within = float(query.scale) * figures.NINETEEN_IN_TWENTY
+        lines.append(
+            _Line(
+                query,
+                _what(query),
+                "" if query.kind == "selection" else text.count(query.cells),
+                "none" if query.scale == 0 else text.near(query.scale, 4),
+                query.cost / reserved,
+                round(float(48 * query.cost / widest), 1),
+                _running(query.running_epsilon),
+                "" if misplaced is None else text.percent(misplaced),
+                f"± {text.near(within, 3)}" if counted else "",
+            )
+        )
+    return lines
+
+
+def _what(query: QueryFact) -> str:
+    if query.kind == "total":
+        return "number of rows"
+    if query.columns is None:
+        return f"{query.picks} of {text.count(query.cells)} candidates, chosen privately"
+    return " × ".join(query.columns)
+
+
+def _running(stated: str) -> str:
+    """The stated running epsilon, shortened upwards."""
+    try:
+        return text.above(Fraction(stated), 5)
+    except ValueError:
+        return stated
+
+
+def _quality(facts: ReportFacts) -> str:
+    errors: dict[int, list[float]] = {}
+    for query in facts.queries:
+        misplaced = figures.expected_tvd(query, facts.total)
+        if misplaced is not None and query.columns is not None:
+            errors.setdefault(len(query.columns), []).append(misplaced)
+    names = {1: "single columns", 2: "pairs of columns", 3: "triples"}
+    parts = [
+        f"{names.get(size, f'groups of {size}')} {text.percent(sum(found) / len(found))} on average and "
+        f"{text.percent(max(found))} at most"
+        for size, found in sorted(errors.items())
+    ]
+    if not parts:
+        return "No expected error can be stated: no table was measured, or the number of rows is not known."
+    return (
+        f"Expected share of people that noise alone puts into a wrong cell: {'; '.join(parts)}. Computed from "
+        "the noise scales and the published number of rows; nothing here was compared with the true table."
+    )

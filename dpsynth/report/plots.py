@@ -96,12 +96,19 @@ def model(picture: ModelPicture) -> str | None:
         axes.set_xlim(-0.55, wide + 0.55)
         axes.set_ylim(tall + 0.6, -0.6)
         for a, b in graph.edges:
-            (x0, y0), (x1, y1) = places[a], places[b]
-            axes.plot([x0, x1], [y0, y1], color=GREY, linewidth=1.1, zorder=1)
+            axes.plot(*_line(places[a], places[b]), color=GREY, linewidth=1.1, zorder=1)
         for name, (x, y) in places.items():
             box = {"boxstyle": "round,pad=0.32", "facecolor": "#eef4f8", "edgecolor": BLUE, "linewidth": 0.9}
             axes.text(x, y, short(name), ha="center", va="center", color=INK, bbox=box, parse_math=False, zorder=2)
     return _svg(figure, "model", "columns that the model ties together")
+
+
+def _line(a: tuple[float, float], b: tuple[float, float]) -> tuple[list[float], list[float]]:
+    """From one place to another: straight, or around the boxes between where one stands above the other."""
+    (x0, y0), (x1, y1) = a, b
+    bulge = 0.35 + 0.05 * min(6.0, abs(y1 - y0)) if x0 == x1 else 0.0
+    steps = [i / 16 for i in range(17)] if bulge else [0.0, 1.0]
+    return [x0 + t * (x1 - x0) + bulge * 4 * t * (1 - t) for t in steps], [y0 + t * (y1 - y0) for t in steps]
 
 
 def _layout(graph: networkx.Graph[str]) -> dict[str, tuple[float, float]]:

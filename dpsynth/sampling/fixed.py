@@ -28,10 +28,10 @@ def fixed_rows(mass: NDArray[np.float64]) -> NDArray[np.uint64]:
     result = whole.astype(np.int64)
     missing = ONE - result.sum(axis=1)
     remainder = np.where(share > 0, scaled - whole, -1.0)
-    for state in np.flatnonzero(missing):
-        chosen = np.argsort(-remainder[state], kind="stable")[: missing[state]]
-        result[state, chosen] += 1
-    return result.astype(np.uint64)
+    largest_first = np.argsort(-remainder, axis=1, kind="stable")
+    unit = np.empty_like(result)
+    np.put_along_axis(unit, largest_first, np.arange(mass.shape[1]) < missing[:, np.newaxis], axis=1)
+    return (result + unit).astype(np.uint64)
 
 
 def fixed_groups(weights: NDArray[np.float64], groups: NDArray[np.uint16]) -> NDArray[np.uint64]:

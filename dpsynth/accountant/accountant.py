@@ -113,6 +113,11 @@ class Accountant:
         if unable is not None:
             raise rule.refusal(unable, cost)
 
+    def settled(self, release: str) -> bool:
+        """Whether this release is done: it is given back from its stored answers, and nothing more is drawn."""
+        found = self._store.read(lambda tx: tx.release(release))
+        return found is not None and found.state not in OPEN_STATES
+
     def reserve(self, account: str, *, release: str, plan: str, cost: Cost, quote: Budget) -> Reservation:
         """Reserve the worst case of a whole release, for ever, and give its handle.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpsynth.cli.output import command, hint, json_option, say, say_json, table
+from dpsynth.cli.output import command, exact, hint, json_option, say, say_json, table
 from dpsynth.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -109,9 +109,8 @@ def convert(epsilon: str | None, rho: str | None, delta: str, as_json: bool) -> 
 
 
 def _document(account: Account) -> dict[str, Any]:
-    from dpsynth.privacy import decimal_text, epsilon_of_rho
+    from dpsynth.privacy import decimal_text
 
-    held = epsilon_of_rho(account.held.rho, account.policy.delta) if account.held.rho else 0
     return {
         "account": account.name,
         "entity": account.entity,
@@ -121,7 +120,7 @@ def _document(account: Account) -> dict[str, Any]:
         "cap": str(account.cap.rho),
         "reserved": str(account.held.rho),
         "left": str(account.left.rho),
-        "epsilon": decimal_text(held) if held else "0",
+        "epsilon": decimal_text(account.epsilon),
     }
 
 
@@ -136,8 +135,8 @@ def _show(accounts: list[Account]) -> None:
                 f"{float(account.held.rho):.6g}",
                 f"{float(account.left.rho):.6g}",
                 f"{float(found['epsilon']):.6g}",
-                str(found["policy"]["epsilon"]),
-                f"{float(account.policy.delta):g}",
+                exact(account.policy.epsilon),
+                exact(account.policy.delta),
                 account.entity,
                 account.neighbours,
             ]

@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
+from fractions import Fraction
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -36,6 +38,16 @@ def hint(text: str) -> None:
 def say_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
     """One JSON document on one line of stdout."""
     click.echo(json.dumps(document, sort_keys=True))
+
+
+def exact(value: Fraction | str) -> str:
+    """An exact number as people write it: ``1e-9``, a finite decimal, or ``p/q``."""
+    number = Fraction(value)
+    places = len(str(number.denominator)) - 1
+    if number.numerator == 1 and places > 3 and number.denominator == 10**places:
+        return f"1e-{places}"
+    shown = Decimal(number.numerator) / Decimal(number.denominator)
+    return f"{shown:f}" if Fraction(shown) == number else str(number)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dpsynth.cli.output import command, hint, json_option, say, say_json, table
+from dpsynth.cli.output import command, exact, hint, json_option, say, say_json, table
 from dpsynth.errors import ConfigurationError
 
 
@@ -85,7 +85,8 @@ def plan(file: Path, as_json: bool) -> None:
         )
         return
     say(f"{found.release}: {found.mechanism} over {len(found.domain.names)} columns ({cells} cells on the finest grid)")
-    say(f"epsilon {found.budget.epsilon} at delta {found.budget.delta}: rho {float(found.cost.rho):.6g} is reserved")
+    claim = f"epsilon {exact(found.budget.epsilon)} at delta {exact(found.budget.delta)}"
+    say(f"{claim}: rho {float(found.cost.rho):.6g} is reserved")
     say()
     rows = [
         [

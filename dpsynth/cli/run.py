@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpsynth.cli.output import command, hint, json_option, progress, report, say, say_json
+from dpsynth.cli.output import command, exact, hint, json_option, progress, report, say, say_json
 
 if TYPE_CHECKING:
     from dpsynth.release import Published
@@ -67,4 +67,4 @@ def _say(published: Published, as_json: bool) -> None:
         return
     if release.ignored:
         hint(f"not in the schema, so never read: {', '.join(release.ignored)}")
-    say(f"{published.folder}  {release.rows} rows  epsilon {release.epsilon} at delta {release.delta}")
+    say(f"{published.folder}  {release.rows} rows  epsilon {exact(release.epsilon)} at delta {exact(release.delta)}")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 
 import click
 
-from dpsynth.cli.output import command, hint, json_option, say, say_json
+from dpsynth.cli.output import command, exact, hint, json_option, say, say_json
+
+DECLARED = ("declared public:", "outside the guarantee:")
 
 
 @click.command()
@@ -30,10 +33,15 @@ def verify(release: Path, rebuild: bool, parent: Path | None, as_json: bool) -> 
     else:
         if verdict.ok:
             say(f"verified: release {verdict.release}, signed by {verdict.keyid}")
-            if verdict.epsilon:
-                say(f"epsilon {verdict.epsilon} at delta {verdict.delta} (rho {verdict.rho})")
+        if verdict.ok and verdict.epsilon:
+            rho = f"{float(Fraction(verdict.rho)):.6g}"
+            say(f"epsilon {exact(verdict.epsilon)} at delta {exact(verdict.delta)} (rho {rho})")
+        declared = [line for line in verdict.notes if line.startswith(DECLARED)]
         for line in verdict.notes:
-            say(f"  {line}")
+            if line not in declared:
+                say(f"  {line}")
+        if declared:
+            say(f"  {len(declared)} things are declared public or outside the guarantee: see report.html, or --json")
         for line in verdict.failures:
             hint(f"error: {line}")
     raise SystemExit(verdict.exit_code)

@@ -40,11 +40,6 @@ def test_each_command_has_help_and_json(name: str) -> None:
         assert "--json" in result.stdout
 
 
-def test_the_commands_are_described_alike() -> None:
-    for name, (_, text) in COMMANDS.items():
-        assert text.rstrip(".").split(";")[0].split(":")[0][:12] in call(name, "--help").stdout.replace("\n  ", " ")
-
-
 @pytest.mark.parametrize("words", [["nothing"], ["run"], ["run", "x.toml", "--wrong"], ["sample", "x", "--rows", "0"]])
 def test_usage_errors(words: list[str]) -> None:
     result = call(*words)
@@ -62,7 +57,10 @@ class TestRun:
         again = call("run", desk.release(), "--out", desk.folder / "out", "--json")
         assert again.exit_code == 0
         assert document(again)["epsilon"] == "1"
-        assert document(again)["ignored"] == ["note"]
+
+    def test_columns_that_the_schema_lacks_are_listed(self, desk: Desk) -> None:
+        result = call("run", desk.release(), "--out", desk.folder / "out", "--json")
+        assert document(result)["ignored"] == ["note"]
 
     def test_several_files_go_on_after_a_failure(self, desk: Desk) -> None:
         good = desk.release("good", budget='store = "good.db"')
@@ -115,11 +113,11 @@ class TestVerify:
         assert "data.parquet" in bad.stderr
         (out / "ledger.dsse.json").write_bytes(b"{}")
         assert call("verify", out).exit_code == 20
-        assert call("verify", desk.folder / "nothing").exit_code in (2, 20)
+        assert call("verify", desk.folder / "nothing").exit_code == 21
 
     def test_a_signer_without_root_is_said(self, desk: Desk) -> None:
         call("run", desk.release(), "--out", desk.folder / "out")
-        assert "signer not tied to any root" in call("verify", desk.folder / "out").stdout
+        assert "not tied to any root" in call("verify", desk.folder / "out").stdout
 
 
 class TestInitAndPlan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 from math import cos, exp
 
 from dpsynth.privacy import decimal_text, epsilon_of_rho, gaussian_rho, rho_of_epsilon, sigma_for
@@ -45,6 +46,16 @@ TREE = (
 )
 
 
+@cache
+def worst_case(rho: Fraction) -> WorstCase:
+    return WorstCase.of(rho)
+
+
+@cache
+def running(rho: Fraction) -> str:
+    return decimal_text(epsilon_of_rho(rho, DELTA))
+
+
 def sample_facts(
     *,
     epsilon: Fraction = Fraction(1),
@@ -73,7 +84,7 @@ def sample_facts(
             scale=sigma,
             cost=cost,
             chosen_by=tuple(query.seq for query in queries),
-            running_epsilon=decimal_text(epsilon_of_rho(spent, DELTA)),
+            running_epsilon=running(spent),
             picks=len(cliques) if kind == "selection" else 1,
         )
         queries.append(query)
@@ -103,7 +114,7 @@ def sample_facts(
         claim=Claim("person", unit_column, 1 if unit_column is None else 3, neighbours, epsilon, DELTA, rho),
         account=Account("adult", rho_of_epsilon(3 * epsilon, DELTA), rho / 2, 3 * rho / 2, DELTA),
         queries=tuple(queries),
-        worst=WorstCase.of(rho),
+        worst=worst_case(rho),
         fits=fits,
         picture=ModelPicture(tuple(columns), cliques),
         public=(

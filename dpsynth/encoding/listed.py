@@ -12,7 +12,7 @@ import numpy as np
 
 from dpsynth.encoding.codec import Codec
 from dpsynth.schema import Boolean, Categorical, Ordinal
-from dpsynth.schema.text import number, spelling
+from dpsynth.schema.text import canonical, number, spelling
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,8 +68,8 @@ class _Lookup(Codec):
 class ListedCodec(_Lookup):
     """A categorical or ordinal column: the code of a value is its place in the list.
 
-    A value matches what is spelt as it is, else the first listed value that denotes the same number: an int 3, a
-    float 3.0 and the texts "3.0" and "03" all match "3", unless "3.0" or "03" are listed themselves.
+    A value matches what is spelt as it is, else the listed value that denotes the same number (the plainest one, the
+    first of these): an int 3, a float 3.0 and the texts "3.0" and "03" all match "3", unless "3.0" or "03" is listed.
     """
 
     column: Categorical | Ordinal
@@ -93,9 +93,14 @@ class ListedCodec(_Lookup):
 
     @cached_property
     def denoted(self) -> Mapping[str, int]:
-        """The place of the first value of each number."""
-        pairs = [(spelling(value), place) for value, place in self.spelt.items()]
-        return {text: place for text, place in reversed(pairs) if text is not None}
+        """The place of the value that stands for each number: spelt plainly, or as a float prints, or the first."""
+        places: dict[str, int] = {}
+        for plainly in (lambda value: value, canonical, spelling):
+            for value, place in self.spelt.items():
+                number_of = spelling(value)
+                if number_of is not None and plainly(value) == number_of:
+                    places.setdefault(number_of, place)
+        return places
 
     def _decode(self, cells: NDArray[np.int64], words: NDArray[np.uint64]) -> pa.Array:
         import pyarrow as pa

@@ -82,6 +82,14 @@ def test_only_what_a_float_prints_is_put_plainly(text: str, expected: str) -> No
     assert canonical(text) == expected
 
 
+def test_only_ascii_spells_a_number() -> None:
+    """No other character is cleaned or folded into one of a number or of a word; other white space is not ASCII."""
+    letters = set("0123456789.+-eEinftyrualsINFTYRUALS")
+    for code in range(128, 0x110000):
+        assert letters.isdisjoint(clean(chr(code)).lower()) or clean(chr(code)).lower() == "i\u0307", hex(code)
+    assert {letter for letter in map(chr, range(128)) if not letter.strip()} <= set(map(chr, range(33)))
+
+
 def test_no_text_takes_more_than_linear_time() -> None:
     for text in ("0" * 200_000 + "x", "0." + "1" * 200_000 + "x", "1" * 200_000 + "e", "+" * 200_000, " " * 200_000):
         start = time.perf_counter()

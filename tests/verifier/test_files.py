@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -168,14 +169,18 @@ class TestSample:
         forge(sample, change, "derivation.dsse.json")
         assert code(sample) == expected
 
-    def test_a_lying_parent_is_found(self, sample: Path) -> None:
-        def cheap(forged: Forged) -> None:
-            forged.entry("measure")["cost"]["rho"] = "0"
-
-        forge(sample, cheap, "parent.dsse.json")
+    @pytest.mark.parametrize(
+        ("change", "expected"),
+        [
+            (lambda forged: forged.entry("measure")["cost"].update(rho="0"), 22),
+            (lambda forged: forged.statement.update(predicateType="urn:dpsynth:dp-derivation:v1"), 23),
+        ],
+    )
+    def test_a_lying_parent_is_found(self, sample: Path, change: Callable[[Forged], object], expected: int) -> None:
+        forge(sample, change, "parent.dsse.json")
         ledger = "sha256:" + sha256((sample / "parent.dsse.json").read_bytes()).hexdigest()
         forge(sample, lambda forged: forged.predicate["parent"].update(envelope=ledger), "derivation.dsse.json")
-        assert code(sample) == 22
+        assert code(sample) == expected
 
     def test_the_parent_must_be_there_and_a_ledger(self, sample: Path) -> None:
         parent = sample / "parent.dsse.json"

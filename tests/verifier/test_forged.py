@@ -237,6 +237,7 @@ TOTALS = {
     "smaller scale": line("select", "mechanism", "scale", to="119999"),
     "an exact count": exact_count,
     "running sum": line("measure", "running", "rho", to="1/3201"),
+    "running sum with its epsilon": line("measure", "running", to={"rho": "1/3201", "epsilon": up(Fraction(1, 3201))}),
     "running epsilon too low": line("measure", "running", "epsilon", to="0.1"),
     "running epsilon too high": line("measure", "running", "epsilon", to="9.0"),
     "more than reserved": tight,
@@ -245,6 +246,9 @@ TOTALS = {
     "delta not quoted": put("guarantee", "delta", to="1/100000000"),
     "delta used up": with_delta,
     "reserved differs": put("guarantee", "reserved", "rho", to="1/65"),
+    "reserved otherwise": line("reserve", "reserved", "rho", to="1/65"),
+    "held otherwise": line("reserve", "held", "rho", to="1/31"),
+    "opened with another cap": line("open", "cap", "rho", to="1/17"),
     "held before": put("account", "held_before", "rho", to="1/128"),
     "held after": put("account", "held_after", "rho", to="1/40"),
     "above the cap": over_cap,
@@ -260,6 +264,7 @@ TOTALS = {
     "another unit": line("measure", "unit", "max_rows", to=1),
     "another unit column": line("measure", "unit", "column", to=None),
     "other neighbours": line("select", "neighbours", to="replace-one"),
+    "other neighbours at the same price": line("measure", "neighbours", to="replace-one"),
     "columns doubled": line("measure", "query", "columns", to=["sex", "sex"], number=3),
     "columns without levels": line("measure", "query", "columns", to=["sex"]),
     "nonce repeated": lambda forged: forged.entry("lost").update(nonce=forged.entry("open")["nonce"]),
@@ -403,6 +408,7 @@ class TestEnvelope:
     def test_other_spellings(self, folder: Path) -> None:
         whole, parts = (folder / "ledger.dsse.json").read_bytes(), self.parts(folder)
         self.check(folder, whole[:-1])
+        self.check(folder, whole[:-1] + b" ")
         self.check(folder, whole + b"\n")
         self.check(folder, json.dumps(parts).encode() + b"\n")
         self.check(folder, b"\xef\xbb\xbf" + whole)

@@ -481,9 +481,12 @@ class StoreContract:
     def test_a_settled_release_is_read_only(self, accountant: Accountant) -> None:
         reservation = reserve(accountant)
         reservation.store(reservation.draw([charge(TENTH.rho / 2)]), b"x")
+        assert not accountant.settled("r1")
+        assert not accountant.settled("never reserved")
         reservation.settle()
         reservation.settle()
         assert reservation.settled
+        assert accountant.settled("r1")
         lines = reservation.lines()
         again = reserve(accountant)
         assert again.settled

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-MAX_CELLS = 2**26
-"""Most cells of one query: what a count and its noise may take of memory."""
+MAX_CELLS = 2**27
+"""Most cells of the queries of one verb together: their exact counts take eight bytes a cell."""
 
 Progress = Callable[[str], None]
 """Told how many queries were answered. It never hears of rows, nor of anything that depends on them."""
@@ -132,10 +132,10 @@ class Curator:
             sigma = privacy.sigma_for(sensitivity**2, price)
             charge = charges.noisy(TOTAL, self._noise.law, sigma, sensitivity**2, unit, self._entries)
 
-        def act(table: PrivateTable, entries: Sequence[int]) -> list[Answer]:
+        def act(table: PrivateTable, entries: Sequence[int]) -> list[NoisyMarginal]:
             if sensitivity == 0:
                 return [NoisyMarginal(TOTAL, np.array(table.rows(), dtype=np.int64), sigma, entries[0])]
-            return [self._noised(table, [TOTAL], [sigma], entries)[0]]
+            return self._noised(table, [TOTAL], [sigma], entries)
 
         (answer,) = self._verb([charge], act, "the total")
         return _marginal(answer)
@@ -149,23 +149,23 @@ class Curator:
         the noise scales really used and is at most ``price``.
         """
         _require_price(price)
-        shares = [1] * len(queries) if weights is None else list(weights)
-        if not queries or len(shares) != len(queries) or any(type(w) is not int or w < 1 for w in shares):
+        asked = tuple(queries)
+        shares = [1] * len(asked) if weights is None else list(weights)
+        if not asked or len(shares) != len(asked) or any(type(w) is not int or w < 1 for w in shares):
             raise ConfigurationError("marginals take one or more queries and a whole weight of at least 1 for each")
-        for query in queries:
-            self._require_query(query)
+        self._require(asked)
         unit = self._unit
         squared = privacy.marginal_squared(unit.max_rows, unit.neighbours)
         sigmas = [privacy.sigma_for(squared, price * Fraction(share, sum(shares))) for share in shares]
         drawn = [
             charges.noisy(query, self._noise.law, sigma, squared, unit, self._entries)
-            for query, sigma in zip(queries, sigmas, strict=True)
+            for query, sigma in zip(asked, sigmas, strict=True)
         ]
 
         def act(table: PrivateTable, entries: Sequence[int]) -> list[NoisyMarginal]:
-            return self._noised(table, queries, sigmas, entries)
+            return self._noised(table, asked, sigmas, entries)
 
-        answers = self._verb(drawn, act, "a marginal" if len(queries) == 1 else f"{len(queries)} marginals")
+        answers = self._verb(drawn, act, "a marginal" if len(asked) == 1 else f"{len(asked)} marginals")
         return tuple(_marginal(answer) for answer in answers)
 
     def select(
@@ -177,29 +177,29 @@ class Curator:
         remain; drawing stops early when none does, which is public.
         """
         _require_price(price)
-        if not candidates or type(picks) is not int or picks < 1:
+        asked = tuple(candidates)
+        if not asked or type(picks) is not int or picks < 1:
             raise ConfigurationError("a selection takes one or more candidates and at least 1 pick")
         if score not in SCORES:
             raise ConfigurationError(f"score {score!r}: the scores are {', '.join(map(repr, SCORES))}")
-        names = tuple(candidate.query.columns for candidate in candidates)
+        names = tuple(candidate.query.columns for candidate in asked)
         require_rule(rule, names)
-        for candidate in candidates:
-            self._require_query(candidate.query)
-        require_expected(candidates)
+        self._require([candidate.query for candidate in asked])
+        require_expected(asked)
         unit = self._unit
         sensitivity = SCORES[score].sensitivity(unit.max_rows, unit.neighbours)
         scale = privacy.scale_for(sensitivity, price, picks)
-        charge = charges.picked(candidates, score, picks, rule, scale, sensitivity, unit, self._entries)
+        charge = charges.picked(asked, score, picks, rule, scale, sensitivity, unit, self._entries)
 
         def act(table: PrivateTable, entries: Sequence[int]) -> list[Selection]:
-            counts = table.count([candidate.query for candidate in candidates])
-            scores = SCORES[score].evaluate(counts, candidates)
+            counts = table.count([candidate.query for candidate in asked])
+            scores = SCORES[score].evaluate(counts, asked)
             chosen: list[int] = []
             while len(chosen) < picks and (rest := remaining(names, chosen, rule)):
                 chosen.append(rest[self._noise.exponential(scores[rest], scale)])
             return [Selection(score, rule, names, tuple(chosen), scale, entries[0])]
 
-        (answer,) = self._verb([charge], act, f"a choice among {len(candidates)}")
+        (answer,) = self._verb([charge], act, f"a choice among {len(asked)}")
         if not isinstance(answer, Selection):
             raise DpsynthError("a stored answer is not the selection that was asked")
         return answer
@@ -261,15 +261,21 @@ class Curator:
             result.append(NoisyMarginal(query, noisy.reshape(query.shape), sigma, entry))
         return result
 
-    def _require_query(self, query: Query) -> None:
-        """ConfigurationError unless the query is a table of the schema's columns at levels of their grids."""
-        if query.basis != "marginal" or not query.levels:
-            raise ConfigurationError("a query is a marginal of one or more columns; ask for the total by itself")
-        for level in query.levels:
-            if level.column not in self._domain or level.fine != self._domain.size(level.column):
-                raise ConfigurationError(f"a query with a level of {level.column!r} that does not fit the schema")
-        if query.cells > MAX_CELLS:
-            raise ConfigurationError(f"the query {query.columns} has {query.cells:,} cells; at most {MAX_CELLS:,} go")
+    def _require(self, queries: Sequence[Query]) -> None:
+        """ConfigurationError unless the queries are tables of the schema's columns at levels of their grids."""
+        for query in queries:
+            if query.basis != "marginal" or not query.levels:
+                raise ConfigurationError("a query is a marginal of one or more columns; ask for the total by itself")
+            for level in query.levels:
+                if level.column not in self._domain or level.fine != self._domain.size(level.column):
+                    raise ConfigurationError(f"a query with a level of {level.column!r} that does not fit the schema")
+        cells = sum(query.cells for query in queries)
+        if cells > MAX_CELLS:
+            largest = max(queries, key=lambda query: query.cells)
+            raise ConfigurationError(
+                f"the queries have {cells:,} cells together; at most {MAX_CELLS:,} are counted at once. The largest is "
+                f"of {largest.columns}: ask for fewer columns, or for coarser levels"
+            )
 
 
 def _require_price(price: Fraction) -> None:

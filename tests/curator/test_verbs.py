@@ -152,7 +152,7 @@ BAD: dict[str, Refused] = {
     "the total among marginals": lambda c: c.marginals([TOTAL], RHO),
     "a column that is not": lambda c: c.marginals([Query((Level.identity("weight", 3),))], RHO),
     "a level of another grid": lambda c: c.marginals([Query((Level.identity("sex", 3),))], RHO),
-    "too many cells": lambda c: c.marginals([Query(tuple(Level.identity(n, 4096) for n in ("b", "c", "d")))], RHO),
+    "too many cells": lambda c: c.marginals([ask(c, "sex", "town")] * 2, RHO),
     "a weight of nothing": lambda c: c.marginals([ask(c, "sex")], RHO, [0]),
     "a weight too many": lambda c: c.marginals([ask(c, "sex")], RHO, [1, 1]),
     "a float price": lambda c: c.total(0.1),  # type: ignore[arg-type]
@@ -172,6 +172,7 @@ class TestRefusals:
     @pytest.mark.parametrize("act", BAD.values(), ids=BAD.keys())
     def test_before_anything_is_paid_or_read(self, act: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("dpsynth.curator.curator.open_table", lambda *_: pytest.fail("the table was opened"))
+        monkeypatch.setattr("dpsynth.curator.curator.MAX_CELLS", 15)
         curator = opened()
         with pytest.raises(ConfigurationError):
             act(curator)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from dpsynth.curator import Curator
 from dpsynth.curator import curator as room
-from dpsynth.errors import DpsynthError
+from dpsynth.errors import DpsynthError, SourceError
 from dpsynth.measurement import Candidate, Query, Selection
 from dpsynth.schema import Schema
 from tests.curator.bench import RHO, Desk, quick_folder
@@ -151,10 +151,16 @@ def test_a_fault_that_speaks_of_a_row_is_told_in_fixed_words(where: str, monkeyp
     assert "canary-90ab" not in json.dumps(found[0], default=str)
 
 
-def test_a_fault_leaves_no_frame_that_holds_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("told", [False, True])
+def test_a_fault_carries_no_context_and_no_frame(tmp_path: Path, told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     def burst(*_: object) -> None:
         secret = pd.DataFrame({"x": ["canary-90ab"]})
-        raise ValueError(secret.to_string())
+        try:
+            raise ValueError(secret.to_string())
+        except ValueError:
+            if told:
+                raise SourceError("in fixed words") from None
+            raise
 
     monkeypatch.setattr(room, "open_table", burst)
     desk = Desk(tmp_path)
@@ -166,5 +172,6 @@ def test_a_fault_leaves_no_frame_that_holds_rows(tmp_path: Path, monkeypatch: py
         pytest.raises(DpsynthError) as caught,
     ):
         curator.total(RHO / 4)
+    assert type(caught.value) is (SourceError if told else DpsynthError)
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
     assert all(frame.name != "burst" for frame in caught.traceback)

@@ -1,0 +1,75 @@
+"""From noisy answers to the fitted model: which cells the model keeps, and how they spread over the finest grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.measurement import Domain, Level, NoisyMarginal
+from dpsynth.mechanisms.oneway import best_total
+from dpsynth.model import FittedModel, Measurement, estimate, project
+
+
+def fit_model(
+    declared: Mapping[str, Level],
+    total: NoisyMarginal,
+    one_ways: Sequence[NoisyMarginal],
+    pairs: Sequence[NoisyMarginal] = (),
+) -> FittedModel:
+    """Fit a network to the total, one or more tables of every column at its declared level, and some pairs.
+
+    The model's cells of a column are those of the finest level at which a pair holds it (the declared ones if none
+    does): the levels of a column must be coarsenings of one another. Within a model cell the one-way tables decide.
+    """
+    rows = best_total([total, *one_ways])
+    levels = dict(declared)
+    used: dict[str, Level] = {}
+    for level in (level for pair in pairs for level in pair.query.levels):
+        if level.column not in used or level.size > used[level.column].size:
+            used[level.column] = level
+    levels.update(used)
+    domain = Domain(tuple(levels), tuple(level.size for level in levels.values()))
+    measured = [_seen(domain, levels, answer) for answer in pairs]
+    weights = {}
+    for name, level in levels.items():
+        values, scale = _combined([answer for answer in one_ways if answer.query.columns == (name,)])
+        cell = declared[name].onto(level)
+        counts = sum_cells(cell, values, level.size)
+        measured.append(Measurement.of(domain, (name,), counts, scale * np.sqrt(np.bincount(cell))))
+        weights[name] = spread(declared[name], level, project(values, np.ones_like(values), max(float(rows), 1.0)))
+    return FittedModel(estimate(domain, measured, float(rows)), levels, weights, max(0, round(rows)))
+
+
+def spread(declared: Level, model: Level, mass: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of the fine cells: the non-negative mass of each declared cell, evenly over the fine cells inside it.
+
+    A model cell without any mass spreads evenly over its declared cells.
+    """
+    cell = declared.onto(model)
+    held = sum_cells(cell, mass, model.size)
+    kept = np.where(held[cell] > 0, mass, 1.0)
+    weights: NDArray[np.float64] = (kept / np.bincount(declared.cells))[declared.cells]
+    return weights
+
+
+def sum_cells(groups: NDArray[np.integer], mass: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """The mass of the cells of each group 0..size-1."""
+    result: NDArray[np.float64] = np.zeros(size)
+    np.add.at(result, groups, mass)
+    return result
+
+
+def _seen(domain: Domain, levels: Mapping[str, Level], answer: NoisyMarginal) -> Measurement:
+    """A noisy answer as the model sees it: perhaps more coarsely than in its own cells."""
+    groups = {level.column: levels[level.column].onto(level) for level in answer.query.levels}
+    return Measurement.of(domain, answer.query.columns, answer.values.astype(np.float64), float(answer.sigma), groups)
+
+
+def _combined(answers: Sequence[NoisyMarginal]) -> tuple[NDArray[np.float64], float]:
+    """Answers to one query as one: the values weighted by precision, and the scale of their noise."""
+    precisions = [1 / float(answer.sigma) ** 2 for answer in answers]
+    total = sum(precisions)
+    values = np.sum([w / total * a.values for w, a in zip(precisions, answers, strict=True)], axis=0)
+    return np.asarray(values, dtype=np.float64), total**-0.5

@@ -1,0 +1,30 @@
+"""``independent``: every column by itself. The baseline, exact in its fit, blind to every dependence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from dpsynth.measurement import Domain, Level, Measurer
+from dpsynth.mechanisms.assemble import fit_model
+from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_one_ways
+from dpsynth.mechanisms.protocol import Step
+from dpsynth.model import FittedModel
+
+
+@dataclass(frozen=True)
+class Independent:
+    """The total and all one-way tables at their declared levels."""
+
+    name: str = "independent"
+
+    def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
+        """One step a query; nothing is chosen."""
+        return first_steps(domain, levels, 1 - TOTAL_SHARE)
+
+    def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
+        """Measure, and take the nearest distribution of each column."""
+        total = measurer.total(budget * TOTAL_SHARE)
+        one_ways = measure_one_ways(measurer, budget * (1 - TOTAL_SHARE))
+        return fit_model(measurer.levels, total, one_ways)

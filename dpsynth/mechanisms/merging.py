@@ -1,0 +1,59 @@
+"""Levels computed from noisy answers: cells too rare to be told from noise are merged with their neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from dpsynth.measurement import Level, NoisyMarginal
+
+
+def merge_rare(counts: Sequence[int], threshold: Fraction) -> tuple[int, ...]:
+    """The group of each cell: neighbours are merged until each group's noisy count reaches the threshold.
+
+    Cells are taken in the order of their codes. A group is closed as soon as it holds enough; what is left at the end
+    joins the last group. Integers and fractions alone, so that every processor finds the same groups.
+    """
+    groups, group, held = [], 0, 0
+    for count in counts:
+        groups.append(group)
+        held += count
+        if held >= threshold:
+            group, held = group + 1, 0
+    last = max(group - 1, 0)
+    return tuple(min(g, last) for g in groups)
+
+
+def ladder(answer: NoisyMarginal, scales: Fraction) -> tuple[Level, ...]:
+    """Ever coarser levels of one column, each a coarsening of the one before, the last with a single cell.
+
+    On the first rung every group holds at least ``scales`` noise scales of the noisy one-way table; the threshold
+    doubles from rung to rung. Rungs that merge nothing are left out.
+    """
+    (declared,) = answer.query.levels
+    counts: list[int] = answer.values.tolist()
+    threshold = scales * answer.sigma
+    rungs: list[Level] = []
+    level = declared
+    while level.size > 1 or not rungs:
+        groups = merge_rare(counts, threshold)
+        if not rungs or groups[-1] + 1 < level.size:
+            level = level.merged(np.array(groups))
+            counts = np.bincount(groups, counts, minlength=level.size).astype(np.int64).tolist()
+            rungs.append(level)
+        threshold = 2 * threshold if threshold else Fraction(1)
+    return tuple(rungs)
+
+
+def fitting(first: Sequence[Level], second: Sequence[Level], cells: Fraction) -> tuple[Level, Level]:
+    """The finest rungs of two columns whose joint table has at most so many cells; the larger column gives way."""
+    i = j = 0
+    limit = max(cells, Fraction(1))
+    while first[i].size * second[j].size > limit:
+        if first[i].size >= second[j].size:
+            i += 1
+        else:
+            j += 1
+    return first[i], second[j]

@@ -1,0 +1,125 @@
+"""``mst``: a privately chosen maximum spanning tree of pair tables.
+
+After McKenna, Miklau and Sheldon 2021 (arXiv 2108.04978):
+
+1. The total, and every column by itself.
+2. Cells too rare for the noise are merged; from here on only merged levels are asked.
+3. d - 1 pairs that span the columns, by one exponential mechanism: the score of a pair is the L1 distance between its
+   table and what independent columns would give.
+4. The tables of these pairs.
+5. A Markov network over the tree, fitted to all answers.
+
+Differences from the paper: pairs are scored at merged levels, too; rare cells join their neighbours instead of one
+rest; a pair too large for its noise is asked more coarsely; the fit weighs each table's noise against independence
+(:mod:`dpsynth.model.strength`); the shares are tuned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
+from math import isqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.measurement import Candidate, Domain, Level, Measurer, NoisyMarginal, Query
+from dpsynth.mechanisms.assemble import fit_model, sum_cells
+from dpsynth.mechanisms.merging import fitting, ladder
+from dpsynth.mechanisms.oneway import TOTAL_SHARE, best_total, first_steps, measure_one_ways, one_way_share
+from dpsynth.mechanisms.protocol import Step
+from dpsynth.model import FittedModel, project
+
+CELLS = 1 << 26
+"""Most cells of all candidates together: their exact counts take eight bytes a cell."""
+
+
+@dataclass(frozen=True)
+class MST:
+    """A spanning tree of pairs. The defaults do not depend on any data.
+
+    ``one_way`` and ``select`` are shares of the budget; the pairs get what these and the total leave. ``merge`` is the
+    number of noise scales that a group of cells must hold; ``useful`` the number of noise scales that a cell of a pair
+    must hold on average.
+    """
+
+    one_way: Fraction = Fraction(2, 5)
+    select: Fraction = Fraction(1, 10)
+    merge: Fraction = Fraction(12)
+    useful: Fraction = Fraction(1)
+    name: str = "mst"
+
+    def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
+        """The total, each column, the choice of a tree, its pairs."""
+        one_way, select, pairs = self._shares(len(domain.names))
+        first = first_steps(domain, levels, one_way)
+        if not pairs:
+            return first
+        edges = len(domain.names) - 1
+        one, two = sorted((levels[name].size for name in domain.names), reverse=True)[:2]
+        columns = domain.names if edges == 1 else None
+        chosen = (Step("select", None, edges, select, None),) if select else ()
+        return (*first, *chosen, Step("marginals", columns, edges, pairs, one * two))
+
+    def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
+        """Measure, choose, measure, estimate."""
+        names, declared = measurer.domain.names, measurer.levels
+        one_way, select, pairs = self._shares(len(names))
+        total = measurer.total(budget * TOTAL_SHARE)
+        one_ways = measure_one_ways(measurer, budget * one_way)
+        if not pairs:
+            return fit_model(declared, total, one_ways)
+        rows = best_total([total, *one_ways])
+        paid = one_way * one_way_share(declared, names, names[0])
+        limit = self._largest(rows, one_ways[0].sigma ** 2 * paid, pairs / (len(names) - 1))
+        candidates = self._candidates(one_ways, rows, min(limit, Fraction(CELLS, len(names) ** 2)))
+        if not candidates:
+            again = measure_one_ways(measurer, budget * (select + pairs))
+            return fit_model(declared, total, (*one_ways, *again))
+        tree = [candidate.query for candidate in candidates]
+        if len(tree) == 1:
+            pairs += select
+        else:
+            edges = len({name for query in tree for name in query.columns}) - 1
+            picked = measurer.select(candidates, "l1-to-model", edges, budget * select, "spanning-forest")
+            tree = [tree[i] for i in picked.picks]
+        return fit_model(declared, total, one_ways, measurer.marginals(tree, budget * pairs))
+
+    def _shares(self, columns: int) -> tuple[Fraction, Fraction, Fraction]:
+        """Shares of the one-way tables, of the choice and of the pairs: nothing for what there is none of."""
+        if columns == 1:
+            return 1 - TOTAL_SHARE, Fraction(0), Fraction(0)
+        select = self.select if columns > 2 else Fraction(0)
+        return self.one_way, select, 1 - TOTAL_SHARE - self.one_way - select
+
+    def _largest(self, rows: Fraction, unit: Fraction, price: Fraction) -> Fraction:
+        """Most cells of a pair bought at a price, so that its cells hold ``useful`` noise scales on average.
+
+        ``unit`` is sigma^2 x price of a known answer: the measurer alone knows the sensitivity, and sigma^2 goes as
+        1 / price. The root is rounded down to an integer.
+        """
+        squared = max(rows, Fraction(0)) ** 2 * price / (self.useful**2 * unit)
+        return Fraction(isqrt(int(squared)))
+
+    def _candidates(self, one_ways: Sequence[NoisyMarginal], rows: Fraction, limit: Fraction) -> list[Candidate]:
+        """Every pair of columns at levels that fit, with its expected counts if the columns were independent."""
+        total = max(float(rows), 1.0)
+        known: dict[str, tuple[Level, NDArray[np.float64]]] = {}
+        for answer in one_ways:
+            values = answer.values.astype(np.float64)
+            known[answer.query.columns[0]] = answer.query.levels[0], project(values, np.ones_like(values), total)
+
+        def shares(level: Level) -> NDArray[np.float64]:
+            declared, mass = known[level.column]
+            return sum_cells(declared.onto(level), mass, level.size)
+
+        rungs = {answer.query.columns[0]: ladder(answer, self.merge) for answer in one_ways}
+        result = []
+        for one, two in combinations(rungs, 2):
+            levels = fitting(rungs[one], rungs[two], limit)
+            if all(level.size > 1 for level in levels):
+                left, right = (shares(level) for level in levels)
+                result.append(Candidate.of(Query(levels), left[:, None] * right / total))
+        return result

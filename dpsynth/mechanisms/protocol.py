@@ -1,0 +1,43 @@
+"""What a mechanism is: a plan that reads no row, and a fit that sees only a Measurer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, Protocol
+
+from dpsynth.measurement import Domain, Level, Measurer
+from dpsynth.model import FittedModel
+
+
+@dataclass(frozen=True)
+class Step:
+    """A group of queries that a mechanism will ask, all at the same price.
+
+    ``count`` queries, each for ``share / count`` of the budget. ``columns`` is None where they are chosen privately;
+    then ``cells`` is the largest a query can be. None cells: nothing is measured, something is chosen.
+    """
+
+    verb: Literal["total", "marginals", "select"]
+    columns: tuple[str, ...] | None
+    count: int
+    share: Fraction
+    cells: int | None
+
+
+class Mechanism(Protocol):
+    """Select, measure, estimate. A mechanism is stateless: the same answers give the same model."""
+
+    @property
+    def name(self) -> str:
+        """The name in ``release.toml``."""
+        ...
+
+    def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
+        """All that ``fit`` may ask, worst case, in order. The shares sum to at most 1. Reads no row."""
+        ...
+
+    def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
+        """Measure for at most ``budget`` (in the units of the account's measure) and fit."""
+        ...

@@ -1,0 +1,31 @@
+"""The fitted distribution: domain, factor, junction tree, belief propagation, estimation, Markov network.
+
+Everything here is a deterministic function of noisy answers: no row, no randomness, no budget. It may import
+measurement and errors.
+"""
+
+from dpsynth.model.estimation import estimate
+from dpsynth.model.factor import Factor
+from dpsynth.model.fitted import FittedModel
+from dpsynth.model.junction import CELLS, JunctionTree, Node
+from dpsynth.model.network import Convergence, MarkovNetwork
+from dpsynth.model.operators import LinearQuery, Marginal, Measurement
+from dpsynth.model.projection import project
+from dpsynth.model.propagation import BeliefPropagation, Calibrated
+
+__all__ = [
+    "CELLS",
+    "BeliefPropagation",
+    "Calibrated",
+    "Convergence",
+    "Factor",
+    "FittedModel",
+    "JunctionTree",
+    "LinearQuery",
+    "Marginal",
+    "MarkovNetwork",
+    "Measurement",
+    "Node",
+    "estimate",
+    "project",
+]

@@ -1,0 +1,134 @@
+"""Belief propagation on a junction tree: from log-potentials on the nodes to their joint probabilities.
+
+Scaled linear space, one exponential a cell (research/algorithms 3.3); where a message would underflow, the pass is
+repeated in log space. A log-potential of minus infinity is a structural zero and gives an exact zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.model.factor import Alignment, Floats
+from dpsynth.model.junction import JunctionTree
+
+TINY = 1e-280
+"""A row of a message below this, and not structurally zero, has lost digits: log space then."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """``beliefs[i]`` holds the probabilities of node i's cells; ``log_partition`` the log of the sum of all weights."""
+
+    beliefs: tuple[Floats, ...]
+    log_partition: float
+
+
+class _Underflow(Exception):
+    """A message left the range of linear space."""
+
+
+class BeliefPropagation:
+    """Message passing over one tree. Holds the layout alone, no state between runs."""
+
+    def __init__(self, tree: JunctionTree) -> None:
+        self.tree = tree
+        domain = tree.domain
+        self._given = tuple(domain.shape(node.given) for node in tree.nodes)
+        self._rows = tuple(domain.cells(node.given) for node in tree.nodes)
+        self._up = tuple(
+            None if node.parent is None else Alignment.of(domain.project(node.given), tree.node_domain(node.parent))
+            for node in tree.nodes
+        )
+
+    def run(self, potentials: Sequence[Floats]) -> Calibrated:
+        """Calibrate; ValueError if the potentials leave no possible cell.
+
+        ``potentials[i]`` has the shape of node i's table. A row of a belief whose separator state is impossible is 0.
+        """
+        if any(not np.isfinite(table.max()) for table in potentials):
+            raise ValueError("the potentials leave no possible cell, or are not numbers")
+        try:
+            return self._linear(potentials)
+        except _Underflow:
+            return self._logarithmic(potentials)
+
+    def _linear(self, potentials: Sequence[Floats]) -> Calibrated:
+        possible = self._possible(potentials)
+        tops = [float(table.max()) for table in potentials]
+        tables = [np.exp(table - top) for table, top in zip(potentials, tops, strict=True)]
+        sums: list[Floats] = [np.empty(0)] * len(tables)
+        log_partition = sum(tops)
+        for i in range(len(tables) - 1, -1, -1):
+            row = tables[i].reshape(self._rows[i], -1).sum(axis=1)
+            scale = float(row.max())
+            kept = row if possible is None else row[possible[i]]
+            if kept.size == 0:
+                raise ValueError("the potentials leave no possible cell")
+            if not kept.min() >= TINY:
+                raise _Underflow
+            log_partition += log(scale)
+            sums[i] = row
+            parent, up = self.tree.nodes[i].parent, self._up[i]
+            if parent is not None and up is not None:
+                tables[parent] *= up.spread((row / scale).reshape(self._given[i]))
+        for i, table in enumerate(tables):
+            parent, up = self.tree.nodes[i].parent, self._up[i]
+            above = np.ones(1) if parent is None or up is None else up.gather(tables[parent]).reshape(-1)
+            table.reshape(self._rows[i], -1)[...] *= _ratio(above, sums[i])[:, None]
+        return Calibrated(tuple(tables), log_partition)
+
+    def _logarithmic(self, potentials: Sequence[Floats]) -> Calibrated:
+        tables = [np.array(table) for table in potentials]
+        sums: list[Floats] = [np.empty(0)] * len(tables)
+        log_partition = 0.0
+        for i in range(len(tables) - 1, -1, -1):
+            row = _log_row_sums(tables[i].reshape(self._rows[i], -1))
+            scale = float(row.max())
+            if not np.isfinite(scale):
+                raise ValueError("the potentials leave no possible cell")
+            log_partition += scale
+            sums[i] = row
+            parent, up = self.tree.nodes[i].parent, self._up[i]
+            if parent is not None and up is not None:
+                tables[parent] += up.spread((row - scale).reshape(self._given[i]))
+        for i, table in enumerate(tables):
+            parent, up = self.tree.nodes[i].parent, self._up[i]
+            above = np.ones(1) if parent is None or up is None else up.gather(tables[parent]).reshape(-1)
+            rows = table.reshape(self._rows[i], -1)
+            rows -= np.where(np.isfinite(sums[i]), sums[i], 0.0)[:, None]
+            np.exp(rows, out=rows)
+            rows *= above[:, None]
+        return Calibrated(tuple(tables), log_partition)
+
+    def _possible(self, potentials: Sequence[Floats]) -> list[NDArray[np.bool_]] | None:
+        """For each node, which separator states the subtree below it allows; None where all do."""
+        supports: list[NDArray[np.bool_]] = [np.asarray(table > -np.inf) for table in potentials]
+        if all(bool(support.all()) for support in supports):
+            return None
+        result: list[NDArray[np.bool_]] = [np.empty(0, dtype=np.bool_)] * len(supports)
+        for i in range(len(supports) - 1, -1, -1):
+            result[i] = np.asarray(supports[i].reshape(self._rows[i], -1).any(axis=1))
+            parent, up = self.tree.nodes[i].parent, self._up[i]
+            if parent is not None and up is not None:
+                supports[parent] &= result[i].reshape(self._given[i]).transpose(up.order).reshape(up.shape)
+        return result
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    """above / below with 0 / 0 = 0."""
+    shares: Floats = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    return shares
+
+
+def _log_row_sums(rows: Floats) -> Floats:
+    """log(sum(exp(row))) of each row; minus infinity for a row of structural zeros."""
+    top = rows.max(axis=1)
+    finite = np.where(np.isfinite(top), top, 0.0)
+    total = np.exp(rows - finite[:, None]).sum(axis=1)
+    result: Floats = finite + np.log(total, out=np.full_like(total, -np.inf), where=total > 0)
+    return result

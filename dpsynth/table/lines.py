@@ -180,15 +180,10 @@ def _quotes(
 
 def _patches(lines: list[list[bytes]], wanted: Sequence[int], offset: int) -> tuple[bytes, Ints]:
     """The wanted fields of lines cut one by one, end to end, and where each begins and how long it is."""
-    where = np.zeros((len(lines), len(wanted), 2), dtype=np.int64)
-    pieces = []
-    for row, fields in enumerate(lines):
-        for index, column in enumerate(wanted):
-            field = fields[column] if column < len(fields) else b""
-            where[row, index] = offset, len(field)
-            pieces.append(field)
-            offset += len(field)
-    return b"".join(pieces), where
+    pieces = [fields[column] if column < len(fields) else b"" for fields in lines for column in wanted]
+    lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
+    begins = offset + np.cumsum(lengths) - lengths
+    return b"".join(pieces), np.stack((begins, lengths), axis=1).reshape(len(lines), len(wanted), 2)
 
 
 def _unquoted(data: NDArray[np.uint8], begin: Ints, length: Ints) -> tuple[Ints, Ints]:

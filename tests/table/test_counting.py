@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.measurement import TOTAL, Level, Query
@@ -29,6 +29,7 @@ def queries(draw: st.DrawFn) -> Query:
 rows_of = st.lists(st.tuples(*(st.integers(0, size - 1) for size in SIZES.values())), max_size=12)
 
 
+@settings(deadline=None)
 @given(rows_of, st.lists(queries(), max_size=4), st.integers(1, 5))
 def test_is_what_one_counts_by_hand(rows: list[tuple[int, ...]], asked: list[Query], block: int) -> None:
     columns = {

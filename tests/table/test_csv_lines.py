@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.errors import SourceError
@@ -49,12 +49,14 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestSplit:
+    @settings(deadline=None)
     @given(st.lists(st.text(st.characters(exclude_characters="\r\n", codec="utf-8"), max_size=6), min_size=1))
     def test_reads_what_the_csv_module_writes(self, fields: list[str]) -> None:
         out = io.StringIO()
         csv.writer(out, lineterminator="").writerow(fields)
         assert split(out.getvalue().encode()) == [field.encode() for field in fields]
 
+    @settings(deadline=None)
     @given(st.lists(st.sampled_from('ab," '), max_size=12).map("".join))
     def test_reads_any_line_as_the_csv_module(self, text: str) -> None:
         expected = next(csv.reader([text]), [])
@@ -84,6 +86,7 @@ class TestSplit:
 
 
 class TestRecords:
+    @settings(deadline=None)
     @given(mixed, st.integers(1, 4), st.integers(1, 40), st.booleans())
     def test_follow_the_rule_for_any_block(
         self, file: Path, rows: list[bytes], width: int, block: int, ended: bool
@@ -96,6 +99,7 @@ class TestRecords:
         assert read(file, block) == expected
         assert read(file) == expected
 
+    @settings(deadline=None)
     @given(mixed, st.integers(1, 3), st.integers(1, 40))
     def test_a_long_line_is_cut_for_any_block(self, file: Path, rows: list[bytes], width: int, block: int) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -103,6 +107,7 @@ class TestRecords:
             file.write_bytes(b"a,b,c"[: 2 * width - 1] + b"\n" + b"".join(row + b"\n" for row in rows))
             assert read(file, block) == rule(rows, width, 8)
 
+    @settings(deadline=None)
     @given(mixed, line, st.integers(0, 11))
     def test_a_row_never_changes_another(self, file: Path, rows: list[bytes], other: bytes, at: int) -> None:
         at = min(at, len(rows))

@@ -110,7 +110,7 @@ ODD = [
 odd_cell = st.sampled_from([*ODD, (1,), {}, object(), 1 + 2j, float("inf"), np.float32(0.1), pd.Timestamp("2020")])
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(odd_cell, max_size=6), st.lists(odd_cell, max_size=2))
 def test_no_object_raises_or_changes_another_row(cells: list[object], others: list[object]) -> None:
     def of(values: list[object]) -> np.ndarray:

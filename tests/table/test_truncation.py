@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.table.truncation import identities, keep
@@ -42,16 +42,19 @@ def by_hand(rows: list[Row], max_rows: int) -> Counter[Row]:
 
 
 class TestKeep:
+    @settings(deadline=None)
     @given(rows_of, st.integers(1, 3))
     def test_is_the_documented_rule(self, rows: list[Row], max_rows: int) -> None:
         assert Counter(kept(rows, max_rows)) == by_hand(rows, max_rows)
 
+    @settings(deadline=None)
     @given(rows_of, st.integers(1, 3), st.randoms(use_true_random=False))
     def test_does_not_depend_on_the_order(self, rows: list[Row], max_rows: int, order: object) -> None:
         shuffled = list(rows)
         order.shuffle(shuffled)  # type: ignore[attr-defined]
         assert Counter(kept(shuffled, max_rows)) == Counter(kept(rows, max_rows))
 
+    @settings(deadline=None)
     @given(rows_of, st.integers(1, 3))
     def test_of_an_entity_does_not_depend_on_the_others(self, rows: list[Row], max_rows: int) -> None:
         whole = Counter(kept(rows, max_rows))

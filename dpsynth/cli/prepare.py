@@ -52,12 +52,12 @@ def init(data: Path, out: Path | None, as_json: bool) -> None:
 def plan(file: Path, as_json: bool) -> None:
     """Show what the release in FILE would ask, at what price, and the error to expect. Reads no row."""
     from dpsynth.privacy import decimal_text, epsilon_of_rho
-    from dpsynth.release import load_plan, preview
+    from dpsynth.release import load_plan, most_measured_cells, preview
 
     found = load_plan(file)
     lines = preview(found)
     quoted = epsilon_of_rho(found.cost.rho, found.budget.delta)
-    cells = sum(found.domain.sizes)
+    cells, most = sum(found.domain.sizes), most_measured_cells(found)
     if as_json:
         say_json(
             {
@@ -70,6 +70,7 @@ def plan(file: Path, as_json: bool) -> None:
                 "rho": str(found.cost.rho),
                 "certified_epsilon": decimal_text(quoted),
                 "cells": cells,
+                "most_measured_cells": most,
                 "queries": [
                     {
                         "what": line.what,
@@ -99,6 +100,7 @@ def plan(file: Path, as_json: bool) -> None:
         for line in lines
     ]
     say(table(["query", "cells", "share", "people a cell", "misplaced people"], rows))
+    say(f"\nat most {most:,} cells are measured: {most * 8 / 2**20:.1f} MB of answers")
     hint("the noise is the worst case of each query; no row was read and nothing was spent")
 
 

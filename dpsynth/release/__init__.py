@@ -7,7 +7,7 @@ answers.
 from dpsynth.release.check import verify
 from dpsynth.release.config import ReleaseConfig
 from dpsynth.release.derive import derive
-from dpsynth.release.plan import Plan, PlannedQuery, preview
+from dpsynth.release.plan import Plan, PlannedQuery, most_measured_cells, preview
 from dpsynth.release.release import Release
 from dpsynth.release.run import Progress, Published, load_plan, run_file, synthesize
 from dpsynth.verifier import Verdict
@@ -22,6 +22,7 @@ __all__ = [
     "Verdict",
     "derive",
     "load_plan",
+    "most_measured_cells",
     "preview",
     "run_file",
     "synthesize",

@@ -132,6 +132,11 @@ class PlannedQuery:
     misplaced: float | None
 
 
+def most_measured_cells(plan: Plan) -> int:
+    """The cells of all answers together, at worst: what the archive, the fit and the model take memory for."""
+    return sum(step.count * step.cells for step in plan.algorithm().plan(plan.domain, plan.levels) if step.cells)
+
+
 def preview(plan: Plan) -> tuple[PlannedQuery, ...]:
     """Every query that the plan will ask with its worst-case price and expected error. Reads no row."""
     unit = plan.schema.unit

@@ -212,6 +212,17 @@ def test_an_unforeseen_error_shows_no_text(desk: Desk, monkeypatch: pytest.Monke
     assert "ValueError" in result.output
 
 
+@pytest.mark.parametrize("files", [1, 2])
+def test_an_interruption(desk: Desk, monkeypatch: pytest.MonkeyPatch, files: int) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dpsynth.release.run_file", stop)
+    result = call("run", *[desk.release(str(file)) for file in range(files)])
+    assert result.exit_code == 130
+    assert "go on" in result.stderr
+
+
 def test_quiet_and_silent_when_no_terminal(desk: Desk) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "dpsynth", "run", str(desk.release()), "--out", str(desk.folder / "out"), "--json"],

@@ -217,7 +217,7 @@ NUMBER, POSITIVE, PROBABILITY, COUNT, COUNTING = exact(), exact(0), exact(0, 1),
 NAME, DECIMAL = re.compile("(?s).+"), re.compile(r"(0|[1-9][0-9]{0,999})(\.[0-9]{1,999})?")
 DIGEST, HEX64, HEX32 = re.compile("sha256:[0-9a-f]{64}"), re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{32}")
 DAY, FILE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}"), re.compile(r"(?!.*\.dsse\.json$)[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-NEIGHBOURS, MEASURE, NULLABLE = ("add-remove", "replace-one"), "zcdp", (None, str)
+NEIGHBOURS, NULLABLE = ("add-remove", "replace-one"), (None, str)
 AMOUNT: Shape = {"rho": NUMBER, "delta": NUMBER}
 CLAIM: Shape = {"epsilon": POSITIVE, "delta": PROBABILITY}
 
@@ -234,7 +234,9 @@ CHARGE: Json = {
 }
 COMMON: Json = {"v": 1, "seq": COUNT, "nonce": HEX32, "kind": str, "day": DAY, "account": NAME}
 KINDS: dict[str, Json] = {
-    "open": {"entity": NAME, "neighbours": NEIGHBOURS, "measure": MEASURE, "cap": AMOUNT, "policy": CLAIM},
+    "open": {
+        "entity": NAME, "column": NULLABLE, "neighbours": NEIGHBOURS, "measure": "zcdp", "cap": AMOUNT, "policy": CLAIM,
+    },
     "reserve": {
         "release": NAME, "plan": DIGEST, "reserved": AMOUNT, "quote": CLAIM, "held": AMOUNT, "running_epsilon": DECIMAL,
     },
@@ -249,7 +251,7 @@ SOFTWARE: Shape = {"name": str, "version": str}
 LEDGER: Shape = {
     "version": 1,
     "guarantee": {
-        "epsilon": POSITIVE, "delta": PROBABILITY, "measure": MEASURE, "reserved": AMOUNT, "entity": NAME,
+        "epsilon": POSITIVE, "delta": PROBABILITY, "measure": "zcdp", "reserved": AMOUNT, "entity": NAME,
         "unit_column": NULLABLE, "max_rows": COUNTING, "neighbours": NEIGHBOURS,
     },
     "account": {"name": NAME, "cap": AMOUNT, "held_before": AMOUNT, "held_after": AMOUNT},
@@ -401,8 +403,8 @@ def check_ledger(ledger: Json, report: Report) -> None:
     require(len({entry["nonce"] for entry in entries}) == len(entries), "two entries carry the same nonce")
     require(all(entry["account"] == account["name"] for entry in entries), "an entry belongs to another account")
     require(all(entry.get("release") == release["id"] for entry in entries[1:]), "an entry belongs to another release")
-    for key in ("entity", "neighbours", "measure"):
-        require(opened[key] == guarantee[key], f"the {key} of the guarantee is not that of the account")
+    for key, own in (("entity",) * 2, ("unit_column", "column"), ("neighbours",) * 2, ("measure",) * 2):
+        require(opened[own] == guarantee[key], f"the {key} of the guarantee is not that of the account")
     require(reserve["plan"] == release["plan"], "the plan of the release is not the one that was reserved for")
     require(reserve["reserved"] == reserved, "the guarantee is not stated for what was reserved")
     require(reserve["quote"] == quote, "the guarantee is not what was quoted when the budget was reserved")

@@ -116,6 +116,11 @@ def _name(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
 
+def _column(value: Any) -> bool:
+    """The column that says whose row it is; None where each row is an entity by itself."""
+    return value is None or _text(value)
+
+
 def _count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -149,7 +154,7 @@ _CLAIM: Shape = {"epsilon": _fraction, "delta": _fraction}
 _NEIGHBOURS = _among("add-remove", "replace-one")
 _CHARGE: dict[str, Shape] = {
     "release": _name,
-    "unit": {"entity": _name, "column": lambda value: value is None or isinstance(value, str), "max_rows": _positive},
+    "unit": {"entity": _name, "column": _column, "max_rows": _positive},
     "neighbours": _NEIGHBOURS,
     "sensitivity_squared": _fraction,
     "cost": _AMOUNT,
@@ -180,7 +185,14 @@ def _mechanism(*types: str) -> Callable[[Any], bool]:
 
 
 FIELDS: dict[Kind, dict[str, Shape]] = {
-    "open": {"entity": _name, "neighbours": _NEIGHBOURS, "measure": _among("zcdp"), "cap": _AMOUNT, "policy": _CLAIM},
+    "open": {
+        "entity": _name,
+        "column": _column,
+        "neighbours": _NEIGHBOURS,
+        "measure": _among("zcdp"),
+        "cap": _AMOUNT,
+        "policy": _CLAIM,
+    },
     "reserve": {
         "release": _name,
         "plan": _digest,

@@ -31,6 +31,7 @@ CHARGE: dict[str, Any] = {
 EXAMPLES: dict[Kind, dict[str, Any]] = {
     "open": {
         "entity": "person",
+        "column": "id",
         "neighbours": "replace-one",
         "measure": "zcdp",
         "cap": AMOUNT,
@@ -105,7 +106,7 @@ class TestEachKind:
 
     @pytest.mark.parametrize("wrong", [1.5, -1, True, b"x", "1e-3", "01", "2/4", {}, {"x": 1}, object()])
     def test_no_value_of_the_wrong_form_is_written(self, kind: Kind, wrong: object) -> None:
-        free = {"release", "entity", "unit.entity", "unit.column", "query.columns"}  # any text
+        free = {"release", "entity", "column", "unit.entity", "unit.column", "query.columns"}  # any text
         for path in paths(EXAMPLES[kind]):
             if isinstance(wrong, str) and path in free:
                 continue

@@ -99,7 +99,12 @@ class Log:
         self.spent = Fraction(0)
         self.answered: list[int] = []
         self.seq = -1
-        opening = {"entity": unit.entity, "neighbours": unit.neighbours, "measure": "zcdp"}
+        opening = {
+            "entity": unit.entity,
+            "column": unit.column,
+            "neighbours": unit.neighbours,
+            "measure": "zcdp",
+        }
         self.add("open", {**opening, "cap": both(CAP), "policy": quote(POLICY)})
         self.seq = 6  # another release's lines lie between
         reserve = {"plan": digest("plan"), "reserved": both(RESERVED), "quote": quote(QUOTE), "held": both(AFTER)}

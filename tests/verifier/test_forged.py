@@ -162,6 +162,14 @@ def by_a_lost_one(forged: Forged) -> None:
     forged.entry("measure", 4)["chosen_by"].append(forged.entry("lost")["of"][0])
 
 
+def row_unit(forged: Forged) -> None:
+    """The account protects persons by their column; the guarantee and every entry say that each row is one."""
+    forged.predicate["guarantee"]["unit_column"] = None
+    for entry in forged.entries:
+        if "unit" in entry:
+            entry["unit"]["column"] = None
+
+
 TOO_MUCH = str(Fraction(1, 1600) + Fraction(1, 2**49))
 
 UNKNOWN = {
@@ -219,6 +227,8 @@ UNKNOWN = {
     "empty axis": line("measure", "query", "shape", to=[0], number=1),
     "neighbours of an entry": line("measure", "neighbours", to="add-remove-one"),
     "unit of an entry": line("measure", "unit", "window", to="day"),
+    "column of the account": line("open", "column", to=7),
+    "no column of the account": without("open", "column"),
     "measure of the account": line("open", "measure", to="pure"),
     "nonce": line("open", "nonce", to="00"),
     "running epsilon exponent": line("measure", "running", "epsilon", to="1e-3"),
@@ -258,6 +268,10 @@ TOTALS = {
     "account's running epsilon high": line("reserve", "running_epsilon", to="2.0"),
     "plan": line("reserve", "plan", to=digest("another plan")),
     "entity": line("open", "entity", to="household"),
+    "column of the account": line("open", "column", to="household_id"),
+    "no column of the account": line("open", "column", to=None),
+    "column of the guarantee": put("guarantee", "unit_column", to="household_id"),
+    "a row unit on another account": row_unit,
     "neighbours of the account": line("open", "neighbours", to="replace-one"),
     "another account": line("measure", "account", to="others"),
     "another release": line("measure", "release", to="others"),

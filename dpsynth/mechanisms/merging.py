@@ -26,11 +26,11 @@ def merge_rare(counts: Sequence[int], threshold: Fraction) -> tuple[int, ...]:
     return tuple(min(g, last) for g in groups)
 
 
-def ladder(answer: NoisyMarginal, scales: Fraction) -> tuple[Level, ...]:
+def ladder(answer: NoisyMarginal, scales: Fraction, largest: int) -> tuple[Level, ...]:
     """Ever coarser levels of one column, each a coarsening of the one before, the last with a single cell.
 
     On the first rung every group holds at least ``scales`` noise scales of the noisy one-way table; the threshold
-    doubles from rung to rung. Rungs that merge nothing are left out.
+    doubles from rung to rung. Rungs that merge nothing, or have more than ``largest`` cells, are left out.
     """
     (declared,) = answer.query.levels
     counts: list[int] = answer.values.tolist()
@@ -44,7 +44,7 @@ def ladder(answer: NoisyMarginal, scales: Fraction) -> tuple[Level, ...]:
             counts = np.bincount(groups, counts, minlength=level.size).astype(np.int64).tolist()
             rungs.append(level)
         threshold = 2 * threshold if threshold else Fraction(1)
-    return tuple(rungs)
+    return tuple(rung for rung in rungs if rung.size <= largest)
 
 
 def fitting(first: Sequence[Level], second: Sequence[Level], cells: Fraction) -> tuple[Level, Level]:

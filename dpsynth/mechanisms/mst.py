@@ -30,10 +30,13 @@ from dpsynth.mechanisms.assemble import fit_model, sum_cells
 from dpsynth.mechanisms.merging import fitting, ladder
 from dpsynth.mechanisms.oneway import TOTAL_SHARE, best_total, first_steps, measure_one_ways, one_way_share
 from dpsynth.mechanisms.protocol import Step
-from dpsynth.model import FittedModel, project
+from dpsynth.model import CELLS, FittedModel, project
 
-CELLS = 1 << 26
+CANDIDATE_CELLS = 1 << 26
 """Most cells of all candidates together: their exact counts take eight bytes a cell."""
+
+MODEL_CELLS = CELLS // 2
+"""Most cells of the fitted tree, whatever it joins: the fit must never be refused after the budget was spent."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,18 @@ class MST:
     must hold on average.
     """
 
-    one_way: Fraction = Fraction(2, 5)
+    one_way: Fraction = Fraction(1, 2)
     select: Fraction = Fraction(1, 10)
-    merge: Fraction = Fraction(12)
-    useful: Fraction = Fraction(1)
+    merge: Fraction = Fraction(6)
+    useful: Fraction = Fraction(6)
     name: str = "mst"
 
     def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
-        """The total, each column, the choice of a tree, its pairs."""
+        """The total, each column, the choice of a tree, its pairs.
+
+        Where no pair of columns holds rows enough for its noise, ``fit`` asks the one-way tables a second time for the
+        price of the choice and the pairs instead.
+        """
         one_way, select, pairs = self._shares(len(domain.names))
         first = first_steps(domain, levels, one_way)
         if not pairs:
@@ -74,7 +81,7 @@ class MST:
         rows = best_total([total, *one_ways])
         paid = one_way * one_way_share(declared, names, names[0])
         limit = self._largest(rows, one_ways[0].sigma ** 2 * paid, pairs / (len(names) - 1))
-        candidates = self._candidates(one_ways, rows, min(limit, Fraction(CELLS, len(names) ** 2)))
+        candidates = self._candidates(one_ways, rows, min(limit, Fraction(CANDIDATE_CELLS, len(names) ** 2)))
         if not candidates:
             again = measure_one_ways(measurer, budget * (select + pairs))
             return fit_model(declared, total, (*one_ways, *again))
@@ -115,7 +122,8 @@ class MST:
             declared, mass = known[level.column]
             return sum_cells(declared.onto(level), mass, level.size)
 
-        rungs = {answer.query.columns[0]: ladder(answer, self.merge) for answer in one_ways}
+        largest = isqrt(MODEL_CELLS // (len(one_ways) - 1))
+        rungs = {answer.query.columns[0]: ladder(answer, self.merge, largest) for answer in one_ways}
         result = []
         for one, two in combinations(rungs, 2):
             levels = fitting(rungs[one], rungs[two], limit)

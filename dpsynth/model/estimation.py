@@ -89,7 +89,7 @@ def estimate(
 
 def _plain(m: Measurement) -> bool:
     """Is it the table of one column, cell by cell?"""
-    return len(m.columns) == 1 and isinstance(m.query, Marginal) and m.query.groups == (None,)
+    return len(m.columns) == 1 and isinstance(m.query, Marginal) and m.query.groups[0] is None
 
 
 def _merged(measurements: Sequence[Measurement]) -> list[Measurement]:

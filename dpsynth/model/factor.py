@@ -48,11 +48,12 @@ class Factor:
 class Alignment:
     """How the axes of a small table lie in those of a larger one: worked out once, used in every pass.
 
-    ``order`` permutes the small table's axes into the large table's order, ``shape`` puts an axis of length one
-    where the large table has a column of its own, ``absent`` are these axes.
+    ``order`` permutes the small table's axes into the large table's order and ``back`` undoes it; ``shape`` has an
+    axis of length one where the large table has a column of its own, ``absent`` are these axes.
     """
 
     order: tuple[int, ...]
+    back: tuple[int, ...]
     shape: tuple[int, ...]
     absent: tuple[int, ...]
 
@@ -67,6 +68,7 @@ class Alignment:
         present = sorted(position, key=lambda name: where[name])
         return cls(
             tuple(position[name] for name in present),
+            tuple(present.index(name) for name in small.names),
             tuple(large.size(name) if name in position else 1 for name in large.names),
             tuple(axis for axis, name in enumerate(large.names) if name not in position),
         )
@@ -77,5 +79,5 @@ class Alignment:
 
     def gather(self, values: Floats) -> Floats:
         """The large table summed over the columns that the small one lacks, axes in the small one's order."""
-        summed: Floats = np.asarray(values.sum(axis=self.absent) if self.absent else values)
-        return summed.transpose(np.argsort(self.order))
+        summed: Floats = np.add.reduce(values, axis=self.absent) if self.absent else values
+        return summed.transpose(self.back)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Protocol
 
@@ -67,14 +68,23 @@ class Marginal:
             maps.append(cells)
         return cls(columns, domain.shape(columns), tuple(maps))
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """Number of groups on each axis."""
-        return tuple(
-            size if cells is None else int(cells.max()) + 1 for size, cells in zip(self.sizes, self.groups, strict=True)
-        )
+        both = zip(self.sizes, self.groups, strict=True)
+        return tuple(size if cells is None else int(cells.max()) + 1 for size, cells in both)
 
-    @property
+    @cached_property
+    def _sorted(self) -> tuple[tuple[int, NDArray[np.intp], NDArray[np.intp]], ...]:
+        """For each axis that is grouped: its cells in the order of their groups, and where each group starts."""
+        found = []
+        for axis, cells in enumerate(self.groups):
+            if cells is not None:
+                order = np.argsort(cells, kind="stable")
+                found.append((axis, order, np.searchsorted(cells[order], np.arange(self.shape[axis]))))
+        return tuple(found)
+
+    @cached_property
     def key(self) -> str:
         """Columns and a digest of the groups."""
         state = sha256(repr((self.columns, self.sizes)).encode())
@@ -84,11 +94,8 @@ class Marginal:
 
     def apply(self, table: Floats) -> Floats:
         """Sum the cells of each group, axis by axis."""
-        for axis, cells in enumerate(self.groups):
-            if cells is not None:
-                order = np.argsort(cells, kind="stable")
-                starts = np.searchsorted(cells[order], np.arange(int(cells.max()) + 1))
-                table = np.add.reduceat(table.take(order, axis=axis), starts, axis=axis)
+        for axis, order, starts in self._sorted:
+            table = np.add.reduceat(table.take(order, axis=axis), starts, axis=axis)
         return table
 
     def adjoint(self, answer: Floats) -> Floats:

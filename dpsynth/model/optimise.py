@@ -107,5 +107,6 @@ def _line_search(
             length *= 4.0
         else:
             share = low_fall / (low_fall - high_fall) if np.isfinite(high_fall) and high_fall > 0 else 0.5
-            length = low + min(max(share, 0.1), 0.9) * (high - low)
+            share = 0.05 if low == 0 and trial > 4 else min(max(share, 0.1), 0.9)  # far off by orders of magnitude
+            length = low + share * (high - low)
     return None

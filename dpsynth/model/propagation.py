@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import isfinite, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,26 +50,26 @@ class BeliefPropagation:
 
         ``potentials[i]`` has the shape of node i's table. A row of a belief whose separator state is impossible is 0.
         """
-        if any(not np.isfinite(table.max()) for table in potentials):
+        tops = [float(np.maximum.reduce(table, axis=None)) for table in potentials]
+        if not all(isfinite(top) for top in tops):
             raise ValueError("the potentials leave no possible cell, or are not numbers")
         try:
-            return self._linear(potentials)
+            return self._linear(potentials, tops)
         except _Underflow:
             return self._logarithmic(potentials)
 
-    def _linear(self, potentials: Sequence[Floats]) -> Calibrated:
+    def _linear(self, potentials: Sequence[Floats], tops: Sequence[float]) -> Calibrated:
         possible = self._possible(potentials)
-        tops = [float(table.max()) for table in potentials]
         tables = [np.exp(table - top) for table, top in zip(potentials, tops, strict=True)]
         sums: list[Floats] = [np.empty(0)] * len(tables)
         log_partition = sum(tops)
         for i in range(len(tables) - 1, -1, -1):
-            row = tables[i].reshape(self._rows[i], -1).sum(axis=1)
-            scale = float(row.max())
+            row = np.add.reduce(tables[i].reshape(self._rows[i], -1), axis=1)
+            scale = float(np.maximum.reduce(row))
             kept = row if possible is None else row[possible[i]]
             if kept.size == 0:
                 raise ValueError("the potentials leave no possible cell")
-            if not kept.min() >= TINY:
+            if not np.minimum.reduce(kept) >= TINY:
                 raise _Underflow
             log_partition += log(scale)
             sums[i] = row
@@ -79,7 +79,8 @@ class BeliefPropagation:
         for i, table in enumerate(tables):
             parent, up = self.tree.nodes[i].parent, self._up[i]
             above = np.ones(1) if parent is None or up is None else up.gather(tables[parent]).reshape(-1)
-            table.reshape(self._rows[i], -1)[...] *= _ratio(above, sums[i])[:, None]
+            rows = table.reshape(self._rows[i], -1)
+            rows *= (above / sums[i] if possible is None else _ratio(above, sums[i]))[:, None]
         return Calibrated(tuple(tables), log_partition)
 
     def _logarithmic(self, potentials: Sequence[Floats]) -> Calibrated:
@@ -100,16 +101,17 @@ class BeliefPropagation:
             parent, up = self.tree.nodes[i].parent, self._up[i]
             above = np.ones(1) if parent is None or up is None else up.gather(tables[parent]).reshape(-1)
             rows = table.reshape(self._rows[i], -1)
-            rows -= np.where(np.isfinite(sums[i]), sums[i], 0.0)[:, None]
+            top = rows.max(axis=1)
+            rows -= np.where(np.isfinite(top), top, 0.0)[:, None]
             np.exp(rows, out=rows)
-            rows *= above[:, None]
+            rows *= _ratio(above, rows.sum(axis=1))[:, None]
         return Calibrated(tuple(tables), log_partition)
 
     def _possible(self, potentials: Sequence[Floats]) -> list[NDArray[np.bool_]] | None:
         """For each node, which separator states the subtree below it allows; None where all do."""
-        supports: list[NDArray[np.bool_]] = [np.asarray(table > -np.inf) for table in potentials]
-        if all(bool(support.all()) for support in supports):
+        if all(np.minimum.reduce(table, axis=None) > -np.inf for table in potentials):
             return None
+        supports: list[NDArray[np.bool_]] = [np.asarray(table > -np.inf) for table in potentials]
         result: list[NDArray[np.bool_]] = [np.empty(0, dtype=np.bool_)] * len(supports)
         for i in range(len(supports) - 1, -1, -1):
             result[i] = np.asarray(supports[i].reshape(self._rows[i], -1).any(axis=1))

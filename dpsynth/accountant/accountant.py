@@ -51,10 +51,18 @@ class Accountant:
         return self._store.secret
 
     def open_account(
-        self, name: str, *, entity: str, neighbours: str, budget: Budget, measure: str = MEASURE
+        self,
+        name: str,
+        *,
+        entity: str,
+        neighbours: str,
+        budget: Budget,
+        column: str | None = None,
+        measure: str = MEASURE,
     ) -> Account:
         """Open an account whose cap, for its whole life, is ``budget``.
 
+        ``column`` holds the text that tells one entity from another; None: each row is an entity of its own.
         Opening it again on the same terms gives it as it stands; on other terms it is a ConfigurationError.
         """
         _require_name("account", name)
@@ -64,15 +72,17 @@ class Accountant:
         if neighbours not in NEIGHBOURS:
             known = " or ".join(map(repr, NEIGHBOURS))
             raise ConfigurationError(f"neighbours {neighbours!r}: must be {known}{nearest(neighbours, NEIGHBOURS)}")
+        if column == "":
+            raise ConfigurationError("column '': name the column that tells entities apart, or None for rows")
         cap = budget.cost()
         split(cap)
-        wanted = Account(name, entity, neighbours, measure, budget, cap, Cost.nothing())
+        wanted = Account(name, entity, column, neighbours, measure, budget, cap, Cost.nothing())
 
         def act(tx: Writing) -> Account:
             if tx.account(name) is not None:
                 return _same_terms(_load(tx, name), wanted)
             tx.add_account(AccountRow(name, None, cap, Cost.nothing()))
-            terms = {"entity": entity, "neighbours": neighbours, "measure": measure}
+            terms = {"entity": entity, "column": column, "neighbours": neighbours, "measure": measure}
             log.append(tx, "open", {**terms, "cap": amount(cap), "policy": claim(budget)}, account=name)
             return wanted
 
@@ -188,7 +198,8 @@ def _load(tx: Reading, name: str) -> Account:
         raise StoreDamaged(f"account {name!r} is not what its log line says: bring back a whole copy of the store")
     terms = entries[0].fields
     policy = Budget(terms["policy"]["epsilon"], terms["policy"]["delta"])
-    return Account(name, terms["entity"], terms["neighbours"], terms["measure"], policy, row.cap, row.held)
+    unit = terms["entity"], terms["column"], terms["neighbours"]
+    return Account(name, *unit, terms["measure"], policy, row.cap, row.held)
 
 
 def _path(tx: Reading, name: str) -> tuple[Account, ...]:
@@ -212,10 +223,11 @@ def _audit(tx: Reading) -> None:
 
 
 def _same_terms(found: Account, wanted: Account) -> Account:
-    for key in ("entity", "neighbours", "measure", "policy"):
+    words = {"entity": "entity", "column": "unit column", "neighbours": "neighbours", "policy": "budget"}
+    for key, word in {**words, "measure": "measure"}.items():
         if getattr(found, key) != getattr(wanted, key):
             raise ConfigurationError(
-                f"account {found.name!r} is open already with another {key if key != 'policy' else 'budget'}, and its "
+                f"account {found.name!r} is open already with another {word}, and its "
                 "terms never change: use it as it is (`dpsynth budget show`), or another name for other people"
             )
     return found

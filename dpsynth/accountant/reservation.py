@@ -11,7 +11,7 @@ from typing import Any, cast
 from dpsynth.accountant import filter as rule
 from dpsynth.accountant import log
 from dpsynth.accountant.store import Reading, ReleaseRow, Store, VerbRow, Writing
-from dpsynth.accountant.values import Account, Charge, ChargeKind, StoredAnswer
+from dpsynth.accountant.values import Account, Charge, ChargeKind, StoredAnswer, unit_text
 from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged
 from dpsynth.ledger import Entry, amount
 from dpsynth.ledger.strict_json import MAX_BITS
@@ -83,8 +83,8 @@ class Reservation:
         StoreError can leave the charge standing.
 
         Raises BudgetRefused if the sum of all costs of the release would exceed its reserve (nothing is written),
-        StoreBusy if another run took the release over, ConfigurationError for an entry about another entity or
-        neighbour relation than the account's, DpsynthError if an earlier verb is still open.
+        StoreBusy if another run took the release over, ConfigurationError for an entry about another entity,
+        unit column or neighbour relation than the account's, DpsynthError if an earlier verb is still open.
         """
         if len({charge.kind for charge in charges}) != 1:
             raise DpsynthError("a verb draws one or more charges, all of one kind")
@@ -178,11 +178,12 @@ class Reservation:
         return {**charge.fields, **ours}
 
     def _require_unit(self, charge: Charge) -> None:
-        found = (charge.fields["unit"]["entity"], charge.fields["neighbours"])
-        if found != (self.account.entity, self.account.neighbours):
+        unit, account = charge.fields["unit"], self.account
+        found = (unit["entity"], unit["column"], charge.fields["neighbours"])
+        if found != (account.entity, account.column, account.neighbours):
             raise ConfigurationError(
-                f"account {self.account.name!r} protects {self.account.entity!r} under {self.account.neighbours}, not "
-                f"{found[0]!r} under {found[1]}: use an account of that unit, or mend the schema's [unit]"
+                f"account {account.name!r} protects {account.unit}, not {unit_text(*found)}: use an account of that "
+                "unit, or mend the schema's [unit]"
             )
 
     def _require_mine(self, tx: Reading) -> VerbRow | None:

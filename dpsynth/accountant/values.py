@@ -17,18 +17,26 @@ ChargeKind = Literal["measure", "select"]
 class Account:
     """An account as it stood at one moment.
 
-    It protects one kind of ``entity`` under one ``neighbours`` relation and adds costs in one ``measure``, for ever.
+    It protects one kind of ``entity``, told apart by the text in one ``column`` (None: each row is one of its own),
+    under one ``neighbours`` relation, and adds costs in one ``measure``, for ever. How many rows of an entity count may
+    differ from entry to entry.
     ``cap`` is the most it may ever hold and ``policy`` the (epsilon, delta) that the cap comes from; ``held`` is the
     sum of everything reserved so far, spent or not.
     """
 
     name: str
     entity: str
+    column: str | None
     neighbours: str
     measure: str
     policy: Budget
     cap: Cost
     held: Cost
+
+    @property
+    def unit(self) -> str:
+        """What it protects, in words."""
+        return unit_text(self.entity, self.column, self.neighbours)
 
     @property
     def left(self) -> Cost:
@@ -39,6 +47,12 @@ class Account:
     def epsilon(self) -> Fraction:
         """The epsilon, at the policy's delta, of everything reserved so far, rounded up; a multiple of 10^-18."""
         return epsilon_at(self.held, self.policy.delta)
+
+
+def unit_text(entity: str, column: str | None, neighbours: str) -> str:
+    """An entity, its column and its neighbour relation in words: ``'person' (column 'pid') under add-remove``."""
+    told = "each row its own" if column is None else f"column {column!r}"
+    return f"{entity!r} ({told}) under {neighbours}"
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def reserve(accountant: Accountant, release: str = "r1", cost: Cost = TENTH, **c
 
 
 def open_people(accountant: Accountant, name: str = "people", budget: Budget = CAP) -> None:
-    accountant.open_account(name, entity="person", neighbours="add-remove", budget=budget)
+    accountant.open_account(name, entity="person", column="id", neighbours="add-remove", budget=budget)
 
 
 def ask_often(opener: Opener, place: Path, worker: int, asks: int, start: Any, result: Any) -> None:
@@ -145,7 +145,11 @@ class StoreContract:
 
     def test_an_account_is_what_was_opened(self, accountant: Accountant) -> None:
         account = accountant.account("people")
-        assert (account.name, account.entity, account.neighbours) == ("people", "person", "add-remove")
+        assert (account.name, account.entity, account.column) == ("people", "person", "id")
+        assert account.neighbours == "add-remove"
+        rows = accountant.open_account("rows", entity="row", neighbours="replace-one", budget=CAP)
+        assert rows == accountant.account("rows")
+        assert (rows.column, parse(accountant.history("rows")[0]).fields["column"]) == (None, None)
         assert (account.measure, account.policy, account.cap) == ("zcdp", CAP, CAP.cost())
         assert account.held == Cost.nothing()
         assert account.left == account.cap
@@ -159,20 +163,22 @@ class StoreContract:
     def test_opening_again_on_the_same_terms_changes_nothing(self, accountant: Accountant) -> None:
         reserve(accountant)
         before = accountant.history("people")
-        account = accountant.open_account("people", entity="person", neighbours="add-remove", budget=CAP)
-        assert account.held == TENTH
+        open_people(accountant)
+        assert accountant.account("people").held == TENTH
         assert accountant.history("people") == before
 
     @pytest.mark.parametrize(
         ("change", "word"),
         [
             ({"entity": "household"}, "entity"),
+            ({"column": "pid"}, "unit column"),
+            ({"column": None}, "unit column"),
             ({"neighbours": "replace-one"}, "neighbours"),
             ({"budget": Budget("2", "1e-9")}, "budget"),
         ],
     )
     def test_terms_never_change(self, accountant: Accountant, change: dict[str, Any], word: str) -> None:
-        terms = {"entity": "person", "neighbours": "add-remove", "budget": CAP, **change}
+        terms = {"entity": "person", "column": "id", "neighbours": "add-remove", "budget": CAP, **change}
         with pytest.raises(ConfigurationError, match=f"'people' is open already with another {word}"):
             accountant.open_account("people", **terms)
 
@@ -183,6 +189,10 @@ class StoreContract:
     def test_unknown_neighbours_are_refused(self, accountant: Accountant) -> None:
         with pytest.raises(ConfigurationError, match="did you mean 'add-remove'"):
             accountant.open_account("a", entity="person", neighbours="add-remov", budget=CAP)
+
+    def test_a_column_without_a_name_is_refused(self, accountant: Accountant) -> None:
+        with pytest.raises(ConfigurationError, match="name the column"):
+            accountant.open_account("a", entity="person", column="", neighbours="add-remove", budget=CAP)
 
     @pytest.mark.parametrize("name", ["", " a", "a\n", "x" * 201, "\ud800", "\x00"])
     def test_names_are_printable(self, accountant: Accountant, name: str) -> None:
@@ -433,11 +443,26 @@ class StoreContract:
 
     @pytest.mark.parametrize(
         "change",
-        [{"neighbours": "replace-one"}, {"unit": {"entity": "household", "column": "id", "max_rows": 1}}],
+        [
+            {"neighbours": "replace-one"},
+            {"unit": {"entity": "household", "column": "id", "max_rows": 1}},
+            {"unit": {"entity": "person", "column": "pid", "max_rows": 1}},
+            {"unit": {"entity": "person", "column": None, "max_rows": 1}},
+        ],
     )
     def test_an_entry_is_about_the_account_s_unit(self, accountant: Accountant, change: dict[str, Any]) -> None:
-        with pytest.raises(ConfigurationError, match="protects 'person' under add-remove, not"):
-            reserve(accountant).draw([charge(TENTH, **change)])
+        reservation = reserve(accountant)
+        before = accountant.history("people")
+        with pytest.raises(ConfigurationError, match=r"protects 'person' \(column 'id'\) under add-remove, not"):
+            reservation.draw([charge(TENTH.rho / 2), charge(TENTH.rho / 2, **change)])
+        assert accountant.history("people") == before
+
+    def test_entries_may_differ_in_the_rows_that_count(self, accountant: Accountant) -> None:
+        reservation = reserve(accountant)
+        for rows in (1, 3):
+            unit = {"entity": "person", "column": "id", "max_rows": rows}
+            reservation.store(reservation.draw([charge(TENTH.rho / 2, unit=unit)]), b"x")
+        assert reservation.left == Cost.nothing()
 
     def test_a_line_that_the_ledger_does_not_know_is_not_written(self, accountant: Accountant) -> None:
         reservation = reserve(accountant)

@@ -82,10 +82,12 @@ class LightReservation:
 class Desk:
     """A store of accounts in a folder, with one account, opened anew by each question as another process would."""
 
-    def __init__(self, folder: Path, entity: str = "row", neighbours: str = "add-remove") -> None:
+    def __init__(
+        self, folder: Path, entity: str = "row", neighbours: str = "add-remove", column: str | None = None
+    ) -> None:
         self.path = folder / "store.db"
         with Accountant.open(self.path, create=True) as accountant:
-            accountant.open_account(ACCOUNT, entity=entity, neighbours=neighbours, budget=BUDGET)
+            accountant.open_account(ACCOUNT, entity=entity, column=column, neighbours=neighbours, budget=BUDGET)
 
     def open(self) -> Accountant:
         return Accountant.open(self.path)

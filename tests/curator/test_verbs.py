@@ -199,11 +199,21 @@ class TestRefusals:
                 curator.total(2 * RHO)
         assert desk.charged() == []
 
-    def test_another_unit_than_the_accounts(self, tmp_path: Path) -> None:
-        desk = Desk(tmp_path, entity="person")
+    @pytest.mark.parametrize(
+        ("entity", "column", "max_rows", "told"),
+        [
+            ("person", None, 0, r"'person' \(each row its own\) under add-remove, not 'row' \(each row"),
+            ("person", None, 3, r"'person' \(each row its own\) under add-remove, not 'person' \(column 'id'\)"),
+            ("row", "id", 0, r"'row' \(column 'id'\) under add-remove, not 'row' \(each row its own\)"),
+        ],
+    )
+    def test_another_unit_than_the_accounts(
+        self, tmp_path: Path, entity: str, column: str | None, max_rows: int, told: str
+    ) -> None:
+        desk = Desk(tmp_path, entity=entity, column=column)
         with desk.open() as accountant:
-            curator = Curator.open(FRAME, schema_of(), desk.reserve(accountant))
-            with pytest.raises(ConfigurationError, match="protects 'person' under add-remove, not 'row'"):
+            curator = Curator.open(FRAME, schema_of(max_rows=max_rows), desk.reserve(accountant))
+            with pytest.raises(ConfigurationError, match=told):
                 curator.total(RHO)
         assert desk.charged() == []
 

@@ -73,7 +73,7 @@ def look(text: str, neighbours: str, max_rows: int, fault: Callable[[], None] | 
         with quick_folder() as folder:
             path = folder / "people.csv"
             path.write_bytes(text.encode("utf-8", "surrogateescape"))
-            desk = Desk(folder, neighbours=neighbours)
+            desk = Desk(folder, neighbours=neighbours, column="id" if max_rows else None)
             with desk.open() as accountant:
                 reservation = desk.reserve(accountant)
                 with Curator.open(path, schema, reservation, seen.append) as curator:

@@ -15,7 +15,8 @@ prices sum to at most what was reserved; what was reserved gives at most the eps
 the unit and the neighbour relation named; and the account's cap holds.
 
 WHAT IT DOES NOT PROVE. That the noise was really drawn so, and well; that what is declared public is public; that the
-table was not queried elsewhere; who holds the key: compare the key id with one got from the publisher another way.
+table was not queried elsewhere; that the rows are those of the model (dpsynth draws them again: verify --rebuild, for a
+sample --parent); who holds the key: compare the key id with one got from the publisher another way.
 
 Exit codes: 0 verified; 2 usage; 20 signature or form; 21 a file is missing, unlisted or changed; 22 a cost, sum or
 claim is wrong; 23 something unknown, so that epsilon must be taken as infinite; 70 the verifier failed. Of several
@@ -503,7 +504,7 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def check_files(folder: Path, statement: Json, envelopes: set[str], report: Report) -> None:
-    """The folder holds the files signed, unchanged, and nothing else but envelopes."""
+    """The folder holds the files signed, unchanged, the envelopes read, and nothing else whatever."""
     signed = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
     report.require(0 < len(signed) == len(statement["subject"]), "no file is signed, or one is signed twice", FILES)
     for name, digest in signed.items():
@@ -513,28 +514,27 @@ def check_files(folder: Path, statement: Json, envelopes: set[str], report: Repo
             report.require(same, f"the file {name} was changed after it was signed", FILES)
         except Refused as refusal:
             report.require(False, *refusal.args)
-    for top, folders, files in os.walk(folder):
-        for name in sorted(Path(top, item).relative_to(folder).as_posix() for item in folders + files):
-            if re.fullmatch(r"approvals/[^/]+\.dsse\.json", name):
-                report.notes.append(f"not judged by this verifier: {name}")
-            elif re.fullmatch(r"[^/]+\.dsse\.json", name):
-                report.require(name in envelopes, f"{name} is an envelope that this verifier does not know", UNKNOWN)
-            elif name != "approvals":
-                report.require(name in signed, f"{name} is not among the files signed", FILES)
+    for name in sorted({path.name for path in folder.iterdir()} - signed.keys() - envelopes):  # file, folder or link
+        report.require(False, f"{name} is not among the files signed", FILES)
 
 
 def check_derivation(folder: Path, derivation: Json, report: Report) -> None:
-    """A further sample of a published model costs nothing: its guarantee is its parent's, which is checked again."""
+    """A further sample of a published model is free. Only its signer says that it is one: it must be the parent's."""
     demand(derivation, DERIVATION, "derivation")
     parent = derivation["parent"]
     origin, keyid, digest = open_envelope(folder / "parent.dsse.json", report)
     report.require(digest == parent["envelope"], "parent.dsse.json is not the ledger that was sampled", FILES)
     demand(origin["predicateType"], LEDGER_TYPE, "predicateType of the parent")
+    same = derivation["signer"] == origin["predicate"]["signer"]
+    report.require(same, "the sample is not signed by the key that signed its parent", SIGNATURE)
     check_ledger(origin["predicate"], report)
     report.require(report.claim["release"] == parent["release"], "the parent is another release", FILES)
     model = {"name": "model.npz", "digest": {"sha256": parent["model"].removeprefix("sha256:")}}
     report.require(model in origin["subject"], "the model sampled is not the parent's", FILES)
-    report.notes.insert(0, f"post-processing of release {parent['release']}, whose ledger is signed by key {keyid}")
+    report.notes[:0] = [
+        f"post-processing of release {parent['release']}, whose ledger is signed by key {keyid}",
+        "this check did not draw the rows again: `dpsynth verify --parent RELEASE` shows whether they are the model's",
+    ]
 
 
 def verify(folder: str | os.PathLike[str]) -> Verdict:
@@ -590,8 +590,8 @@ def main(arguments: list[str]) -> int:
             *(f"  FAILED {text}" for text in verdict.failures),
             *(f"  {text}" for text in verdict.notes),
         ]
-    text = json.dumps(facts) if options.json else "\n".join(lines)
-    sys.stdout.buffer.write(text.encode(errors="backslashreplace") + b"\n")
+    lines = [json.dumps(facts)] if options.json else lines
+    sys.stdout.buffer.write("\n".join([*lines, ""]).encode(errors="backslashreplace"))
     return code
 
 

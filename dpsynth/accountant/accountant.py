@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -105,38 +107,35 @@ class Accountant:
 
         return self._store.read(act)
 
-    def check(self, account: str, cost: Cost, *, release: str, plan: str) -> None:
+    def check(self, account: str, cost: Cost, *, release: str, plan: str, source: str = "") -> None:
         """Return if ``reserve`` would be granted at this moment; nothing is written.
 
-        Raises BudgetRefused (no such account, or it cannot pay) or ReleaseConflict (the id is taken by another plan).
+        Raises BudgetRefused (no such account, or it cannot pay) or ReleaseConflict (the id is taken by another plan
+        or by rows of another ``source``).
         """
         cost = round_up(cost)
-
-        def act(tx: Reading) -> Account | None:
-            found = tx.release(release)
-            if found is None:
-                return rule.unable(_path(tx, account), cost)
-            _require_same(found, log.of_release(tx, release), account, plan, {"reserved": amount(cost)})
-            return None
-
-        unable = self._store.read(act)
-        if unable is not None:
-            raise rule.refusal(unable, cost)
+        asked = _Asked(release, account, plan, self._mark(source), cost, {"reserved": amount(cost)})
+        found = self._store.read(asked.standing)
+        if isinstance(found, Account):
+            raise rule.refusal(found, cost)
 
     def settled(self, release: str) -> bool:
         """Whether this release is done: it is given back from its stored answers, and nothing more is drawn."""
         found = self._store.read(lambda tx: tx.release(release))
         return found is not None and found.state not in OPEN_STATES
 
-    def reserve(self, account: str, *, release: str, plan: str, cost: Cost, quote: Budget) -> Reservation:
+    def reserve(
+        self, account: str, *, release: str, plan: str, cost: Cost, quote: Budget, source: str = ""
+    ) -> Reservation:
         """Reserve the worst case of a whole release, for ever, and give its handle.
 
         ``cost`` is rounded up to the grid of 2^-60; ``quote`` is what the release will claim and must cover it. The
-        account, and every account above it, pays or nobody does.
+        account, and every account above it, pays or nobody does. ``source`` names the rows, such as the path of their
+        file; empty: they have no name. The store keeps its keyed hash, never the text.
 
-        The same id with the same plan, account, cost and quote gives the same reservation and pays nothing: that is
-        how a run resumes. It takes the release over: an older handle can no longer draw, and a verb that was drawn
-        and never stored is marked lost and stays charged.
+        The same id with the same plan, account, cost, quote and source gives the same reservation and pays nothing:
+        that is how a run resumes. It takes the release over: an older handle can no longer draw, and a verb that was
+        drawn and never stored is marked lost and stays charged.
 
         Raises BudgetRefused, ReleaseConflict, or ConfigurationError for a quote that does not cover the cost.
         """
@@ -144,23 +143,15 @@ class Accountant:
         cost = round_up(cost)
         rule.require_quote(quote, cost)
         terms = {"reserved": amount(cost), "quote": claim(quote)}
+        asked = _Asked(release, account, plan, self._mark(source), cost, terms)
 
         def act(tx: Writing) -> Reservation | Account:
-            found = tx.release(release)
+            found = asked.standing(tx)
+            if isinstance(found, Account):
+                return found
             if found is None:
-                payers = _path(tx, account)
-                unable = rule.unable(payers, cost)
-                if unable is not None:
-                    return unable
-                held, policy = payers[0].held + cost, payers[0].policy
-                tx.add_release(ReleaseRow(release, account, plan, "RESERVED", 0))
-                running = decimal_text(rule.epsilon_at(held, policy.delta))
-                fields = {"release": release, "plan": plan, **terms, "held": amount(held), "running_epsilon": running}
-                log.append(tx, "reserve", fields, account=account, release=release)
-                for payer in payers:
-                    tx.hold(release, payer.name, cost)
+                _add(tx, asked)
             else:
-                _require_same(found, log.of_release(tx, release), account, plan, terms)
                 _take_over(tx, found)
             return Reservation.of(self._store, tx, _load(tx, account), release)
 
@@ -168,6 +159,10 @@ class Accountant:
         if isinstance(made, Account):
             raise rule.refusal(made, cost)
         return made
+
+    def _mark(self, source: str) -> bytes:
+        """What the store keeps of a source: whether it is the same again, and nothing to read."""
+        return hmac.digest(self.secret, source.encode("utf-8", "surrogatepass"), "sha256")
 
     def close(self) -> None:
         """Let go of the store."""
@@ -180,6 +175,38 @@ class Accountant:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A release as it is asked for. ``terms`` are what its reserve line says of its amounts."""
+
+    release: str
+    account: str
+    plan: str
+    source: bytes
+    cost: Cost
+    terms: Mapping[str, Any]
+
+    def standing(self, tx: Reading) -> ReleaseRow | Account | None:
+        """The release, if it was reserved already as it is asked for now; otherwise who cannot pay for it, or None."""
+        found = tx.release(self.release)
+        if found is None:
+            return rule.unable(_path(tx, self.account), self.cost)
+        _require_same(found, log.of_release(tx, self.release), self)
+        return found
+
+
+def _add(tx: Writing, asked: _Asked) -> None:
+    """Write a new release, its log line, and what each paying account holds for it."""
+    payers = _path(tx, asked.account)
+    held, policy = payers[0].held + asked.cost, payers[0].policy
+    tx.add_release(ReleaseRow(asked.release, asked.account, asked.plan, asked.source, "RESERVED", 0))
+    sums = {"held": amount(held), "running_epsilon": decimal_text(rule.epsilon_at(held, policy.delta))}
+    fields = {"release": asked.release, "plan": asked.plan, **asked.terms, **sums}
+    log.append(tx, "reserve", fields, account=asked.account, release=asked.release)
+    for payer in payers:
+        tx.hold(asked.release, payer.name, asked.cost)
 
 
 def _load(tx: Reading, name: str) -> Account:
@@ -233,18 +260,19 @@ def _same_terms(found: Account, wanted: Account) -> Account:
     return found
 
 
-def _require_same(
-    found: ReleaseRow, entries: Sequence[Entry], account: str, plan: str, terms: Mapping[str, Any]
-) -> None:
-    """ReleaseConflict unless the release was reserved by this account for this plan on these terms."""
+def _require_same(found: ReleaseRow, entries: Sequence[Entry], asked: _Asked) -> None:
+    """ReleaseConflict unless the release was reserved by this account for this plan and source on these terms."""
     reserved = entries[0].fields
-    same = (found.account, found.plan) == (account, plan)
-    if same and all(reserved[key] == value for key, value in terms.items()):
+    if found.account != asked.account:
+        differs, before = "from another account", "name the account that it had"
+    elif found.plan != asked.plan or any(reserved[key] != value for key, value in asked.terms.items()):
+        differs, before = "with another plan", "run the plan that it had"
+    elif not hmac.compare_digest(found.source, asked.source):
+        differs, before = "for rows of another source", "name the source that it had"
+    else:
         return
-    differs = "from another account" if found.account != account else "with another plan"
     raise ReleaseConflict(
-        f"release {found.id!r} was already reserved {differs}: give this one another id, or run the plan that it had; "
-        "nothing was spent"
+        f"release {found.id!r} was already reserved {differs}: give this one another id, or {before}; nothing was spent"
     )
 
 

@@ -48,7 +48,7 @@ class SqliteTransaction:
 
     def release(self, name: str) -> ReleaseRow | None:
         """The release of this id."""
-        query = "SELECT id, account, plan, state, lease FROM release WHERE id = ?"
+        query = "SELECT id, account, plan, source, state, lease FROM release WHERE id = ?"
         row = self._connection.execute(query, (name,)).fetchone()
         return None if row is None else ReleaseRow(*row)
 
@@ -95,7 +95,8 @@ class SqliteTransaction:
     def add_release(self, row: ReleaseRow) -> None:
         """Add a reserved release."""
         self._connection.execute(
-            "INSERT INTO release VALUES (?, ?, ?, ?, ?)", (row.id, row.account, row.plan, row.state, row.lease)
+            "INSERT INTO release VALUES (?, ?, ?, ?, ?, ?)",
+            (row.id, row.account, row.plan, row.source, row.state, row.lease),
         )
 
     def hold(self, release: str, account: str, cost: Cost) -> None:

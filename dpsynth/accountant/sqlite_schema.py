@@ -46,6 +46,7 @@ CREATE TABLE release (
     id TEXT PRIMARY KEY,
     account TEXT NOT NULL REFERENCES account (name),
     plan TEXT NOT NULL CHECK (plan GLOB 'sha256:*' AND length(plan) = 71),
+    source BLOB NOT NULL CHECK (length(source) = 32),
     state TEXT NOT NULL DEFAULT 'RESERVED' CHECK (state IN (
         'RESERVED', 'VOID', 'DRAWING', 'MEASURED', 'SETTLED', 'APPROVED', 'REJECTED', 'RELEASED', 'SUPERSEDED',
         'WITHDRAWN')),
@@ -101,8 +102,8 @@ WHEN EXISTS (SELECT 1 FROM account WHERE name = NEW.name)
     OR (NEW.held_whole, NEW.held_units, NEW.held_delta) <> (0, 0, 0)
 BEGIN SELECT RAISE(ABORT, 'an account is opened once and holds nothing then'); END;
 
-CREATE TRIGGER release_is_fixed BEFORE UPDATE OF id, account, plan ON release
-BEGIN SELECT RAISE(ABORT, 'a release never changes its plan'); END;
+CREATE TRIGGER release_is_fixed BEFORE UPDATE OF id, account, plan, source ON release
+BEGIN SELECT RAISE(ABORT, 'a release never changes its plan or source'); END;
 CREATE TRIGGER release_is_kept BEFORE DELETE ON release BEGIN SELECT RAISE(ABORT, 'a release is never deleted'); END;
 CREATE TRIGGER release_is_new BEFORE INSERT ON release
 WHEN EXISTS (SELECT 1 FROM release WHERE id = NEW.id) OR NEW.state <> 'RESERVED'

@@ -28,11 +28,15 @@ class AccountRow:
 
 @dataclass(frozen=True)
 class ReleaseRow:
-    """A release: to whom it is charged, for which plan, how far it went, and how often its handle was taken."""
+    """A release: to whom it is charged, for which plan, how far it went, and how often its handle was taken.
+
+    ``source`` is the keyed hash (32 bytes) of what its rows were named, never the name.
+    """
 
     id: str
     account: str
     plan: str
+    source: bytes
     state: str
     lease: int
 

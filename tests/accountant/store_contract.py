@@ -324,8 +324,14 @@ class StoreContract:
 
     @pytest.mark.parametrize(
         "change",
-        [{"plan": OTHER_PLAN}, {"account": "others"}, {"cost": HALF}, {"quote": Budget("2", "1e-9")}],
-        ids=["plan", "account", "cost", "quote"],
+        [
+            {"plan": OTHER_PLAN},
+            {"account": "others"},
+            {"cost": HALF},
+            {"quote": Budget("2", "1e-9")},
+            {"source": "/data/people.csv"},
+        ],
+        ids=["plan", "account", "cost", "quote", "source"],
     )
     def test_another_plan_is_a_conflict(self, accountant: Accountant, change: dict[str, Any]) -> None:
         open_people(accountant, "others")
@@ -334,10 +340,50 @@ class StoreContract:
         with pytest.raises(ReleaseConflict, match="'r1' was already reserved"):
             reserve(accountant, **{"cost": TENTH, **change})
         if "quote" not in change:
-            terms = {"account": "people", "cost": TENTH, "plan": PLAN, **change}
+            terms = {"account": "people", "cost": TENTH, "plan": PLAN, "source": "", **change}
             with pytest.raises(ReleaseConflict):
-                accountant.check(terms["account"], terms["cost"], release="r1", plan=terms["plan"])
+                accountant.check(terms.pop("account"), terms.pop("cost"), release="r1", **terms)
         assert [account.held for account in accountant.accounts()] == before
+
+    @pytest.mark.parametrize("settled", [False, True])
+    @pytest.mark.parametrize(("first", "second"), [("/a/x.csv", "/a/y.csv"), ("/a/x.csv", ""), ("", "/a/x.csv")])
+    def test_another_source_is_a_conflict_that_quotes_neither(
+        self, accountant: Accountant, first: str, second: str, settled: bool
+    ) -> None:
+        reservation = reserve(accountant, source=first)
+        if settled:
+            reservation.settle()
+        before = reservation.lines()
+        calls: list[Callable[[], object]] = [
+            lambda: reserve(accountant, source=second),
+            lambda: accountant.check("people", TENTH, release="r1", plan=PLAN, source=second),
+        ]
+        for call in calls:
+            with pytest.raises(ReleaseConflict, match="'r1' was already reserved for rows of another source") as caught:
+                call()
+            assert ".csv" not in str(caught.value)
+        accountant.check("people", TENTH, release="r1", plan=PLAN, source=first)
+        assert reserve(accountant, source=first).lines() == before
+        assert not any(b".csv" in line for line in before)
+
+    def test_any_text_is_a_source(self, accountant: Accountant) -> None:
+        for number, source in enumerate(["人口.csv", "\udcff.csv", "\x00"]):
+            reserve(accountant, f"r{number}", source=source).settle()
+            assert reserve(accountant, f"r{number}", source=source).settled
+
+    def test_what_is_kept_of_a_source_differs_from_store_to_store(self, tmp_path: Path) -> None:
+        kept = []
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            store = self.opener(tmp_path / name)
+            with Accountant(store) as accountant:
+                open_people(accountant)
+                reserve(accountant, source="/data/people.csv")
+                row = store.read(lambda tx: tx.release("r1"))
+                assert row is not None
+                kept.append(row.source)
+        assert kept[0] != kept[1]
+        assert not any(b"people" in mark for mark in kept)
 
     # --- verbs --------------------------------------------------------------------------------------------------------
 

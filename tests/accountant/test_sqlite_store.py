@@ -180,7 +180,7 @@ STATEMENTS = {
     "cap raised": "UPDATE account SET cap_whole = 9 WHERE name = 'people'",
     "check broken": "PRAGMA ignore_check_constraints = ON; UPDATE account SET held_whole = 1 WHERE name = 'people'",
     "orphan": "PRAGMA foreign_keys = OFF; INSERT INTO release VALUES ('r9', 'nobody', 'sha256:' || hex(zeroblob(32)), "
-    "'RESERVED', 0)",
+    "zeroblob(32), 'RESERVED', 0)",
 }
 
 
@@ -291,11 +291,12 @@ def _without_nonces(found: list[object]) -> list[object]:
         "DELETE FROM account",
         "INSERT OR REPLACE INTO account SELECT name, parent, 9, 0, 0, 0, 0, 0 FROM account",
         "UPDATE release SET plan = 'sha256:' || hex(zeroblob(32))",
+        "UPDATE release SET source = zeroblob(32)",
         "UPDATE release SET state = 'RESERVED' WHERE id = 'r1'",
         "UPDATE release SET state = 'VOID' WHERE id = 'r2'",
         "UPDATE release SET lease = lease - 1",
         "DELETE FROM release",
-        "INSERT OR REPLACE INTO release SELECT id, account, plan, 'RESERVED', 0 FROM release",
+        "INSERT OR REPLACE INTO release SELECT id, account, plan, source, 'RESERVED', 0 FROM release",
         "UPDATE store SET secret = zeroblob(32)",
         "DELETE FROM store",
         "INSERT OR REPLACE INTO store VALUES (1, zeroblob(32))",

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpsynth.measurement import Level, NoisyMarginal, Query
+from dpsynth.mechanisms.merging import fitting, ladder, merge_rare
+
+COUNTS = st.lists(st.integers(-50, 200), min_size=1, max_size=30)
+
+
+def answer(counts: list[int], sigma: Fraction = Fraction(10)) -> NoisyMarginal:
+    return NoisyMarginal(Query((Level.identity("a", len(counts)),)), np.array(counts), sigma, 1)
+
+
+@given(COUNTS, st.fractions(-10, 500))
+def test_groups_are_runs_that_hold_enough(counts: list[int], threshold: Fraction) -> None:
+    groups = merge_rare(counts, threshold)
+    assert groups[0] == 0
+    assert all(later - group in (0, 1) for group, later in pairwise(groups))
+    held = [sum(c for c, g in zip(counts, groups, strict=True) if g == group) for group in range(groups[-1] + 1)]
+    assert all(h >= threshold for h in held[:-1])
+    first = [c for c, g in zip(counts, groups, strict=True) if g == groups[-1]]
+    assert len(held) == 1 or any(sum(first[: n + 1]) >= threshold for n in range(len(first)))
+
+
+@given(COUNTS, st.integers(1, 30))
+def test_rungs_coarsen_down_to_one_cell(counts: list[int], largest: int) -> None:
+    rungs = ladder(answer(counts), Fraction(3), largest)
+    assert rungs[-1].size == 1
+    assert all(rung.size <= largest for rung in rungs)
+    for finer, coarser in pairwise(rungs):
+        assert coarser.size < finer.size
+        finer.onto(coarser)
+
+
+def test_a_tie_stands_alone_and_the_rule_is_exact() -> None:
+    third = Fraction(1, 3)
+    assert merge_rare([30, 30, 30], Fraction(30)) == (0, 1, 2)
+    assert merge_rare([30, 30, 30], 30 + third) == (0, 0, 0)
+    assert merge_rare([1, 2, 30, 5, -9, 40], Fraction(30)) == (0, 0, 0, 1, 1, 1)
+    assert merge_rare([40, 50, 3, 2], Fraction(30)) == (0, 1, 1, 1)
+    assert merge_rare([-5, 0], Fraction(3)) == (0, 0)
+    assert merge_rare([2**60, 1, 2**60 + 1], Fraction(2**60 + 1)) == (0, 0, 1)
+
+
+def test_a_public_count_needs_no_merging() -> None:
+    assert ladder(answer([0, 5, 0, 7], Fraction(0)), Fraction(3), 99)[0].size == 4
+
+
+@given(COUNTS, COUNTS, st.fractions(-5, 900))
+def test_pairs_fit(one: list[int], two: list[int], cells: Fraction) -> None:
+    first, second = ladder(answer(one), Fraction(1), 99), ladder(answer(two), Fraction(1), 99)
+    left, right = fitting(first, second, cells)
+    assert left.size * right.size <= max(cells, 1)
+    if first[0].size * second[0].size <= cells:
+        assert (left, right) == (first[0], second[0])
+
+
+def test_the_larger_column_gives_way() -> None:
+    wide, narrow = ladder(answer([100] * 16), Fraction(3), 99), ladder(answer([100] * 3), Fraction(3), 99)
+    left, right = fitting(wide, narrow, Fraction(24))
+    assert (left.size, right.size) == (8, 3)
+
+
+def test_declared_levels_stay_declared() -> None:
+    declared = Level("a", np.array([0, 0, 1, 1, 2, 2]))
+    rungs = ladder(NoisyMarginal(Query((declared,)), np.array([5, 50, 50]), Fraction(10), 1), Fraction(3), 99)
+    assert rungs[0].cells.tolist() == [0, 0, 0, 0, 1, 1]
+    with pytest.raises(ValueError, match="not a coarsening"):
+        rungs[0].onto(declared)

@@ -6,8 +6,7 @@
 
 This one file needs Python >= 3.11, its standard library and the package `cryptography`. It reads no private data, opens
 no connection, imports nothing that a ledger names, and refuses everything that it does not know. Read it from top to
-bottom: 1 exact arithmetic, 2 what each mechanism costs, 3 the form of everything signed, 4 the envelope, 5 the ledger,
-6 the files, 7 the command line.
+bottom: its seven sections build on each other.
 
 WHAT A PASS PROVES. The files are those that the holder of the key signed. By the signed ledger, every question asked of
 the private table was paid before the answer was known, at the price that its noise and its sensitivity call for; the
@@ -217,15 +216,12 @@ def exact(above: int = -1, below: float = math.inf) -> Shape:
 NUMBER, POSITIVE, PROBABILITY, COUNT, COUNTING = exact(), exact(0), exact(0, 1), range(2**63), range(1, 2**63)
 NAME, DECIMAL = re.compile("(?s).+"), re.compile(r"(0|[1-9][0-9]{0,999})(\.[0-9]{1,999})?")
 DIGEST, HEX64, HEX32 = re.compile("sha256:[0-9a-f]{64}"), re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{32}")
-DAY, FILE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}"), re.compile(r"(?!.*\.dsse\.json$)[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 NEIGHBOURS, NULLABLE = ("add-remove", "replace-one"), (None, str)
 AMOUNT: Shape = {"rho": NUMBER, "delta": NUMBER}
 CLAIM: Shape = {"epsilon": POSITIVE, "delta": PROBABILITY}
-
 NOISE: Shape = ({"type": "discrete_gaussian", "sigma": POSITIVE}, {"type": "public_count"})
-CHOICE: Shape = {
-    "type": "exponential", "scale": POSITIVE, "picks": COUNTING, "rule": ("distinct", "spanning-forest"),
-}
+CHOICE: Shape = {"type": "exponential", "scale": POSITIVE, "picks": COUNTING, "rule": ("distinct", "spanning-forest")}
 TABLE: Shape = {"columns": [str], "levels": [DIGEST], "shape": [COUNTING], "basis": "marginal"}
 SCORE: Shape = {"score": "l1-to-model", "lattice": SCORE_LATTICE, "candidates": COUNTING, "digest": DIGEST}
 CHARGE: Json = {
@@ -270,8 +266,11 @@ DERIVATION: Shape = {
     "signer": SIGNER, "software": SOFTWARE,
 }
 LEDGER_TYPE, DERIVATION_TYPE = "urn:dpsynth:dp-ledger:v1", "urn:dpsynth:dp-derivation:v1"
+SAMPLE = ("data.parquet", "datapackage.json")
+RELEASE = (*SAMPLE, "measurements.npz", "model.npz", "report.html", "CITATION.cff")
+PUBLISHED = {LEDGER_TYPE: (RELEASE, ("data.csv",)), DERIVATION_TYPE: (SAMPLE, ())}  # what is signed, and what may be
 STATEMENT: Shape = {
-    "_type": "https://in-toto.io/Statement/v1", "subject": [{"name": FILE, "digest": {"sha256": HEX64}}],
+    "_type": "https://in-toto.io/Statement/v1", "subject": [{"name": str, "digest": {"sha256": HEX64}}],
     "predicateType": (LEDGER_TYPE, DERIVATION_TYPE), "predicate": dict,
 }
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -344,6 +343,10 @@ def open_envelope(path: Path, report: Report) -> tuple[Json, str, str]:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
     except (InvalidSignature, ValueError):
         report.require(False, f"{path.name}: the signature does not fit the bytes and the key", SIGNATURE)
+    (must, may), names = PUBLISHED[statement["predicateType"]], [subject["name"] for subject in statement["subject"]]
+    demand(names, [(*must, *may)], f"the name of a file signed by {path.name}")
+    report.require(set(must) <= set(names), f"{path.name} does not sign all of {', '.join(must)}", FILES)
+    report.require(len(set(names)) == len(names), f"{path.name} signs a file twice", FILES)
     return statement, keyid, "sha256:" + hashlib.sha256(data).hexdigest()
 
 
@@ -389,7 +392,6 @@ def check_ledger(ledger: Json, report: Report) -> None:
     guarantee, account, release = ledger["guarantee"], ledger["account"], ledger["release"]
     reserved, quote = guarantee["reserved"], {key: guarantee[key] for key in ("epsilon", "delta")}
     report.claim |= {**quote, "rho": reserved["rho"], "release": release["id"]}
-
     lines = [line.encode(errors="replace") for line in ledger["entries"]]
     head = {"root": merkle_root(lines), "size": len(lines)}
     report.require(ledger["log"] == head, "the root of the log is not that of its lines", FILES)
@@ -411,7 +413,6 @@ def check_ledger(ledger: Json, report: Report) -> None:
     require(reserve["quote"] == quote, "the guarantee is not what was quoted when the budget was reserved")
     bound = converted(reserved, Fraction(guarantee["delta"]))
     require(bound <= Fraction(guarantee["epsilon"]), "what was reserved does not give the epsilon claimed")
-
     spent = check_charges(charges, guarantee, report)
     require(spent <= Fraction(reserved["rho"]), "the entries cost more than was reserved")
     require(opened["cap"] == account["cap"], "the cap stated is not that with which the account was opened")
@@ -439,8 +440,7 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fract
     """Recompute the price of every answer; returns the sum of rho (no mechanism known has a cost in delta)."""
     unit = {"entity": guarantee["entity"], "column": guarantee["unit_column"], "max_rows": guarantee["max_rows"]}
     delta, spent = Fraction(guarantee["delta"]), Fraction(0)
-    waiting: set[int] = set()  # drawn, and neither stored nor lost
-    stored: set[int] = set()
+    waiting, stored = set[int](), set[int]()  # drawn and neither stored nor lost; stored
     counts = dict.fromkeys(KINDS, 0)
     for entry in entries:
         kind, found = entry["kind"], Report()
@@ -464,7 +464,7 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fract
             if spent.denominator.bit_length() > 2**13:  # keep a long sum short, rounding up
                 spent = Fraction(math.ceil(spent * 2**512), 2**512)
             require(within(running["rho"], spent), "its running sum is wrong")
-            so_far = converted({"rho": running["rho"], "delta": "0"}, delta)
+            so_far = epsilon_of(Fraction(running["rho"]), delta)
             require(within(running["epsilon"], so_far), "its running epsilon is wrong")
             require(set(entry["chosen_by"]) <= stored, "it was chosen by an answer that was not known")
             waiting.add(entry["seq"])
@@ -480,6 +480,7 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fract
         else:
             require(False, "an account is opened, and a release reserved for, once")
         report.failures += [(code, f"entry {entry['seq']} ({kind}): {message}") for code, message in found.failures]
+    report.require(bool(stored), "no answer was paid for and stored, so that no row can come from the table")
     report.notes += [
         f"{counts['measure']} tables measured, {counts['select']} private selections made",
         f"answers paid for and never seen: {len(waiting)} unfinished, {counts['lost']} lost",
@@ -506,7 +507,6 @@ def open_regular(path: Path) -> BufferedReader:
 def check_files(folder: Path, statement: Json, envelopes: set[str], report: Report) -> None:
     """The folder holds the files signed, unchanged, the envelopes read, and nothing else whatever."""
     signed = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
-    report.require(0 < len(signed) == len(statement["subject"]), "no file is signed, or one is signed twice", FILES)
     for name, digest in signed.items():
         try:
             with open_regular(folder / name) as file:

@@ -45,7 +45,10 @@ DAY = "2026-11-22"
 DELTA = Fraction(1, 10**9)
 SOFTWARE = Software("dpsynth-engine", "0.1.0")
 FILES = {
+    "CITATION.cff": b"cff-version: 1.2.0\n",
     "data.csv": b"age,sex\n31,f\n47,m\n",
+    "data.parquet": b"artificial rows\n",
+    "datapackage.json": b'{"artificial": true}\n',
     "measurements.npz": b"artificial archive of noisy answers\n",
     "model.npz": b"artificial integer tables\n",
     "report.html": b"<!doctype html><title>artificial</title>\n",
@@ -198,7 +201,7 @@ def build_release(folder: Path, unit: Unit | None = None, files: dict[str, bytes
 
 def build_sample(folder: Path, parent: Path) -> Path:
     """A further sample of a release folder."""
-    write(folder, {"data.csv": b"age,sex\n12,m\n"})
+    write(folder, {"data.parquet": b"another artificial row\n", "datapackage.json": b'{"artificial": true}\n'})
     ledger = (parent / "ledger.dsse.json").read_bytes()
     model = sha256((parent / "model.npz").read_bytes()).hexdigest()
     origin = Parent("golden", "sha256:" + sha256(ledger).hexdigest(), f"sha256:{model}")

@@ -15,7 +15,7 @@ import pytest
 
 from dpsynth.ledger import SigningKey, canonical, envelope
 from dpsynth.verifier import verify
-from tests.verifier.build import KEY, Forged, build_release, build_sample, forge
+from tests.verifier.build import FILES, KEY, Forged, build_release, build_sample, forge
 
 FLIPS = 1000
 
@@ -59,7 +59,7 @@ def test_no_flipped_bit_verifies(folder: Path, sample: Path) -> None:
 
 
 def test_a_file_changed_missing_or_added_is_21(folder: Path) -> None:
-    for name in ("data.csv", "measurements.npz", "model.npz", "report.html", "ledger.dsse.json"):
+    for name in (*FILES, "ledger.dsse.json"):
         before = (folder / name).read_bytes()
         (folder / name).unlink()
         assert code(folder) == 21
@@ -125,6 +125,49 @@ def test_no_release_at_all(tmp_path: Path) -> None:
     assert code(tmp_path / "nowhere") == 21
 
 
+def unsign(name: str) -> Callable[[Forged], None]:
+    def change(forged: Forged) -> None:
+        subjects = forged.statement["subject"]
+        subjects[:] = [subject for subject in subjects if subject["name"] != name]
+
+    return change
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_release_signs_all_that_makes_one(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    forge(folder, unsign(name))
+    assert code(folder) == (0 if name == "data.csv" else 21)
+
+
+@pytest.mark.parametrize("name", ["data.parquet", "datapackage.json"])
+def test_a_sample_signs_its_rows_and_what_they_are(sample: Path, name: str) -> None:
+    (sample / name).unlink()
+    forge(sample, unsign(name), "derivation.dsse.json")
+    assert code(sample) == 21
+
+
+@pytest.mark.parametrize(
+    "name", ["people.csv", "data.csv ", "DATA.CSV", "approvals", "parent.dsse.json", "ledger.dsse.json", "../data.csv"]
+)
+def test_a_signed_file_of_another_name_is_unknown(folder: Path, sample: Path, name: str) -> None:
+    """Its signer means something by it that this verifier does not know: 23, as for anything else unknown."""
+    new = {"name": name, "digest": {"sha256": sha256(b"x").hexdigest()}}
+    for where, envelope_name in ((folder, "ledger.dsse.json"), (sample, "derivation.dsse.json")):
+        if "." not in name or name.endswith((".csv", ".CSV")):
+            (where / name).write_bytes(b"x")
+        forge(where, lambda forged: forged.statement["subject"].append(new), envelope_name)
+        assert code(where) == 23
+
+
+@pytest.mark.parametrize("name", ["data.csv", "model.npz", "report.html"])
+def test_a_sample_signs_nothing_more(sample: Path, name: str) -> None:
+    (sample / name).write_bytes(b"x")
+    new = {"name": name, "digest": {"sha256": sha256(b"x").hexdigest()}}
+    forge(sample, lambda forged: forged.statement["subject"].append(new), "derivation.dsse.json")
+    assert code(sample) == 23
+
+
 class TestSample:
     """A further sample carries its parent's ledger, so that it can be checked alone."""
 
@@ -146,7 +189,7 @@ class TestSample:
         payload = json.loads(base64.b64decode(json.loads(path.read_bytes())["payload"]))
         payload["predicate"]["signer"].update(keyid=other.public.keyid, public_key=other.public.base64)
         if replaced:
-            (sample / "data.csv").write_bytes(b"x")
+            (sample / "data.parquet").write_bytes(b"x")
             payload["subject"][0]["digest"]["sha256"] = sha256(b"x").hexdigest()
         path.write_bytes(envelope(canonical(payload), other))
         verdict = verify(sample)
@@ -179,6 +222,8 @@ class TestSample:
         ("change", "expected"),
         [
             (lambda forged: forged.entry("measure")["cost"].update(rho="0"), 22),
+            (unsign("report.html"), 21),
+            (lambda forged: forged.statement["subject"][0].update(name="people.csv"), 23),
             (lambda forged: forged.statement.update(predicateType="urn:dpsynth:dp-derivation:v1"), 23),
         ],
     )

@@ -148,6 +148,33 @@ def with_delta(forged: Forged) -> None:
         amount["delta"] = "1/1000000000"
 
 
+def nothing_stored(forged: Forged) -> None:
+    """What was drawn was never stored; all the rest fits."""
+    forged.entries = [entry for entry in forged.entries if entry["kind"] != "stored"]
+    for entry in forged.entries:
+        if "chosen_by" in entry:
+            entry["chosen_by"] = []
+
+
+def everything_lost(forged: Forged) -> None:
+    for entry in forged.entries:
+        if entry["kind"] == "stored":
+            entry["kind"] = "lost"
+            del entry["answer"]
+        if "chosen_by" in entry:
+            entry["chosen_by"] = []
+
+
+def nothing_asked(forged: Forged) -> None:
+    """An account, a reserve and an end: a signed guarantee over rows that came from anywhere."""
+    forged.entries = [entry for entry in forged.entries if entry["kind"] in ("open", "reserve", "settle")]
+    forged.entry("settle")["spent"]["rho"] = "0"
+
+
+def only_opened(forged: Forged) -> None:
+    del forged.entries[2:]
+
+
 def later(forged: Forged) -> None:
     last = forged.entries[-1]
     forged.entries.append({**forged.entry("stored"), "seq": last["seq"] + 1, "nonce": "0" * 32, "of": [999]})
@@ -202,6 +229,7 @@ UNKNOWN = {
     "more in the statement": statement("more", "x"),
     "predicate no object": statement("predicate", ["x"]),
     "another digest": subject("digest", {"sha512": "0" * 128}),
+    "another file": subject("name", "other.csv"),
     "path in a name": subject("name", "../data.csv"),
     "absolute name": subject("name", "/etc/passwd"),
     "hidden name": subject("name", ".data.csv"),
@@ -298,6 +326,10 @@ TOTALS = {
     "settled another reserve": line("settle", "reserved", "rho", to="1/999"),
     "chosen by itself": early_choice,
     "chosen by a lost answer": by_a_lost_one,
+    "nothing asked": nothing_asked,
+    "only opened and reserved": only_opened,
+    "nothing stored": nothing_stored,
+    "everything lost": everything_lost,
     "no reserve": lambda forged: forged.entries.pop(1),
     "no entries": lambda forged: forged.entries.clear(),
 }
@@ -308,7 +340,6 @@ FILES = {
     "lines cut off": rootless(lambda forged: forged.entries.pop()),
     "no file signed": statement("subject", []),
     "file signed twice": lambda forged: forged.statement["subject"].append(forged.statement["subject"][0]),
-    "file that is not there": subject("name", "other.csv"),
     "digest of another file": subject("digest", {"sha256": "0" * 64}),
 }
 

@@ -4,8 +4,8 @@ It sees costs, log lines and noisy answers as bytes; never a private row, never 
 
 - :mod:`accountant`, :mod:`reservation`: the rules, one transaction a method. :mod:`filter`: the sum and its refusal.
 - :mod:`values`: Account, Charge, StoredAnswer. :mod:`log`: lines and their links. :mod:`grid`: exact integers.
-- :mod:`store`: the protocol of a database of accounts. :mod:`sqlite`, ``sqlite_rows``, ``sqlite_schema``: the embedded
-  one.
+- :mod:`store`: the protocol of a database of accounts. :mod:`sqlite`, ``sqlite_rows``, ``sqlite_schema``, ``locks``:
+  the embedded one.
 """
 
 from dpsynth.accountant.accountant import Accountant

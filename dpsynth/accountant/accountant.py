@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -137,7 +138,11 @@ class Accountant:
         that is how a run resumes. It takes the release over: an older handle can no longer draw, and a verb that was
         drawn and never stored is marked lost and stays charged.
 
-        Raises BudgetRefused, ReleaseConflict, or ConfigurationError for a quote that does not cover the cost.
+        The handle holds its release, so that no other run takes it over, until it is closed or settled, this
+        accountant is closed, or the process dies: use it in a ``with`` statement. A settled release is held by nobody.
+
+        Raises BudgetRefused, ReleaseConflict, ConfigurationError for a quote that does not cover the cost, or StoreBusy
+        while another run holds the release, be it in this process.
         """
         _require_name("release id", release)
         cost = round_up(cost)
@@ -153,11 +158,22 @@ class Accountant:
                 _add(tx, asked)
             else:
                 _take_over(tx, found)
-            return Reservation.of(self._store, tx, _load(tx, account), release)
+            return Reservation.of(self._store, tx, _load(tx, account), release, lock)
 
-        made = self._store.write(act)
-        if isinstance(made, Account):
-            raise rule.refusal(made, cost)
+        with ExitStack() as held:
+            standing = self._store.read(asked.standing)
+            if isinstance(standing, Account):
+                raise rule.refusal(standing, cost)
+            lock = None
+            if standing is None or standing.state in OPEN_STATES:
+                lock = self._store.lock(release)
+                held.callback(lock.close)
+            made = self._store.write(act)
+            if isinstance(made, Account):
+                raise rule.refusal(made, cost)
+            if made.settled and lock is not None:  # by a run that ended since it was looked at
+                lock.close(for_ever=True)
+            held.pop_all()
         return made
 
     def _mark(self, source: str) -> bytes:
@@ -165,7 +181,7 @@ class Accountant:
         return hmac.digest(self.secret, source.encode("utf-8", "surrogatepass"), "sha256")
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Let go of the store, and of every release that is held by a handle of this accountant."""
         self._store.close()
 
     def __enter__(self) -> Accountant:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from hashlib import sha256
 from itertools import accumulate
+from types import TracebackType
 from typing import Any, cast
 
 from dpsynth.accountant import filter as rule
 from dpsynth.accountant import log
-from dpsynth.accountant.store import Reading, ReleaseRow, Store, VerbRow, Writing
+from dpsynth.accountant.store import Lock, Reading, ReleaseRow, Store, VerbRow, Writing
 from dpsynth.accountant.values import Account, Charge, ChargeKind, StoredAnswer, unit_text
 from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged
 from dpsynth.ledger import Entry, amount
@@ -24,6 +25,9 @@ OPEN_STATES = ("RESERVED", "DRAWING", "MEASURED")
 class Reservation:
     """A release that has reserved its worst case. Made by ``Accountant.reserve``; a newer handle makes it stale.
 
+    Use it in a ``with`` statement: until it is closed or settled it holds the release against other runs. Closed, it
+    can still be read.
+
     A verb is one ``draw`` and one ``store``. Between them the private table is read and noise is drawn; whatever
     fails there, the charge stands.
 
@@ -33,7 +37,13 @@ class Reservation:
     """
 
     def __init__(
-        self, store: Store, account: Account, row: ReleaseRow, entries: Sequence[Entry], verbs: Sequence[VerbRow]
+        self,
+        store: Store,
+        account: Account,
+        row: ReleaseRow,
+        entries: Sequence[Entry],
+        verbs: Sequence[VerbRow],
+        lock: Lock | None,
     ) -> None:
         terms = entries[0].fields
         self.release = row.id
@@ -44,6 +54,8 @@ class Reservation:
         self.held_after = _cost(terms["held"])
         self.held_before = self.held_after - self.reserved
         self._store = store
+        self._lock = lock
+        self._closed = False
         self._lease = row.lease
         self._settled = row.state not in OPEN_STATES
         self._last = verbs[-1].first if verbs else None
@@ -51,12 +63,26 @@ class Reservation:
         self._spent = sum((_cost(e.fields["cost"]) for e in entries if e.kind in log.CHARGES), Cost.nothing())
 
     @classmethod
-    def of(cls, store: Store, tx: Reading, account: Account, release: str) -> Reservation:
-        """The handle on a release as it stands in this transaction."""
+    def of(cls, store: Store, tx: Reading, account: Account, release: str, lock: Lock | None) -> Reservation:
+        """The handle on a release as it stands in this transaction; ``lock`` holds it if it is open."""
         row, entries = tx.release(release), log.of_release(tx, release)
         if row is None:
             raise _gone(release)
-        return cls(store, account, row, entries, tx.verbs(release))
+        return cls(store, account, row, entries, tx.verbs(release), lock)
+
+    def close(self) -> None:
+        """Let go of the release: another run may take it over. Nothing more can be drawn or stored by this handle."""
+        self._closed = True
+        if self._lock is not None:
+            self._lock.close()
+
+    def __enter__(self) -> Reservation:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         return f"Reservation({self.release!r}, account={self.account.name!r})"
@@ -128,7 +154,10 @@ class Reservation:
         self._store.write(act)
 
     def settle(self) -> None:
-        """End the release: nothing more can be drawn. What it reserved stays reserved. Settling again does nothing."""
+        """End the release: nothing more can be drawn, and nobody holds it any more.
+
+        What it reserved stays reserved. Settling again does nothing.
+        """
 
         def act(tx: Writing) -> None:
             row = tx.release(self.release)
@@ -143,6 +172,8 @@ class Reservation:
 
         self._store.write(act)
         self._settled = True
+        if self._lock is not None:
+            self._lock.close(for_ever=True)
 
     def answers(self) -> tuple[StoredAnswer, ...]:
         """Every verb of the release that has its outcome, in order; StoredAnswer.answer is None where it was lost."""
@@ -193,6 +224,8 @@ class Reservation:
             raise _gone(self.release)
         if row.state not in OPEN_STATES:
             raise DpsynthError(f"release {self.release!r} is settled: nothing more can be drawn for it")
+        if self._closed:
+            raise DpsynthError(f"this handle on release {self.release!r} is closed: reserve it again to go on")
         if row.lease != self._lease or (last.first if last else None) != self._last:
             raise StoreBusy(
                 f"another run took release {self.release!r} over; this one stops here. Nothing more was spent; let "

@@ -10,9 +10,12 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
+from weakref import WeakSet
 
+from dpsynth.accountant.locks import FileLock
 from dpsynth.accountant.sqlite_rows import SqliteTransaction
 from dpsynth.accountant.sqlite_schema import APPLICATION_ID, SCHEMA, VERSION
 from dpsynth.accountant.store import Reading, Writing
@@ -35,6 +38,7 @@ class SqliteStore:
         self._connection = connection
         self._secret = secret
         self._process = os.getpid()
+        self._locks: WeakSet[FileLock] = WeakSet()
 
     @classmethod
     def open(cls, path: str | Path, create: bool = False, wait: float = WAIT) -> SqliteStore:
@@ -75,8 +79,26 @@ class SqliteStore:
         """Do ``act`` in one transaction that holds the write lock from its start and is on the disk at its end."""
         return self._transact("BEGIN IMMEDIATE", act)
 
+    def lock(self, release: str) -> FileLock:
+        """Hold a release by a lock on a file beside the store, which stays until the release is settled."""
+        path = self._path.with_name(f"{self._path.name}.{sha256(release.encode()).hexdigest()[:32]}.lock")
+        busy = StoreBusy(f"another run of release {release!r} is under way; wait for it, nothing was spent")
+        try:
+            lock = FileLock.take(path)
+        except BlockingIOError:
+            raise busy from None
+        except OSError as error:
+            raise ConfigurationError(
+                f"{path}: the store cannot be written ({error.strerror}); it needs a folder that you may write to, on "
+                "a local disk that knows file locks"
+            ) from error
+        self._locks.add(lock)
+        return lock
+
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file and of all locks."""
+        for lock in list(self._locks):
+            lock.close()
         self._connection.close()
 
     def _transact(self, begin: str, act: Callable[[SqliteTransaction], T]) -> T:
@@ -208,7 +230,7 @@ def _translation(path: Path, error: sqlite3.Error, otherwise: type[DpsynthError]
     code = getattr(error, "sqlite_errorcode", None)
     match None if code is None else code & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return StoreBusy(f"{path}: another process holds the store; nothing was spent, try again")
+            return StoreBusy(f"{path}: another process holds the store; nothing was written, try again")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_FORMAT:
             return _damaged(path, "it is damaged or is not a store of dpsynth accounts")
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:

@@ -148,6 +148,14 @@ class Writing(Reading, Protocol):
         ...
 
 
+class Lock(Protocol):
+    """What a live run holds while it works on a release."""
+
+    def close(self, for_ever: bool = False) -> None:
+        """Let go; again does nothing. ``for_ever``: the release is settled, and no run will ask for its lock again."""
+        ...
+
+
 class Store(Protocol):
     """A database of accounts.
 
@@ -172,6 +180,15 @@ class Store(Protocol):
         """
         ...
 
+    def lock(self, release: str) -> Lock:
+        """Hold a release for as long as this process lives, the Lock is referred to, and neither it nor this is closed.
+
+        StoreBusy, at once, while somebody else holds it: another process, or this one under another Lock. The system
+        takes it from a process that died. Nothing that is right depends on it: the lease of a release keeps two runs
+        apart also where a system knows no such locks; with them no run takes a release from one that is alive.
+        """
+        ...
+
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database and of all locks."""
         ...

@@ -6,6 +6,7 @@ A subclass says how a store at a place is opened (made first if it is missing); 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -84,6 +85,23 @@ def open_at_once(opener: Opener, place: Path, start: Any, result: Any) -> None:
     with Accountant(opener(place)) as accountant:
         open_people(accountant)
         result.put(accountant.secret)
+
+
+def hold_and_die(opener: Opener, place: Path, told: Any, stop: Any) -> None:
+    """A run that stores one answer, draws another, says so, and ends without closing anything."""
+    reservation = reserve(Accountant(opener(place)))
+    reservation.store(reservation.draw([charge(TENTH.rho / 2)]), b"x")
+    reservation.draw([charge(TENTH.rho / 4)])
+    told.set()
+    stop.wait(120)
+    os._exit(1)
+
+
+class NoLock:
+    """The lock of a system that has none."""
+
+    def close(self, for_ever: bool = False) -> None:
+        """Nothing was held."""
 
 
 @dataclass
@@ -315,8 +333,8 @@ class StoreContract:
     # --- one id, one plan -------------------------------------------------------------------------------------------
 
     def test_the_same_release_pays_once(self, accountant: Accountant) -> None:
-        first = reserve(accountant, cost=CAP.cost())
-        accountant.check("people", CAP.cost(), release="r1", plan=PLAN)
+        with reserve(accountant, cost=CAP.cost()) as first:
+            accountant.check("people", CAP.cost(), release="r1", plan=PLAN)
         second = reserve(accountant, cost=CAP.cost())
         assert second.lines() == first.lines()
         assert (second.reserved, second.held_before, second.held_after) == (CAP.cost(), Cost.nothing(), CAP.cost())
@@ -353,6 +371,7 @@ class StoreContract:
         reservation = reserve(accountant, source=first)
         if settled:
             reservation.settle()
+        reservation.close()
         before = reservation.lines()
         calls: list[Callable[[], object]] = [
             lambda: reserve(accountant, source=second),
@@ -456,6 +475,7 @@ class StoreContract:
         stated = [Fraction(f["running"]["rho"]) for f in reservation.answers()[0].fields]
         for index, rho in enumerate(stated):
             assert 0 <= rho - sum(costs[: index + 1]) < Fraction(1, GRID)
+        reservation.close()
         resumed = reserve(accountant)
         floor = Fraction(int(rest * 2**100), 2**100)
         with pytest.raises(BudgetRefused):
@@ -525,6 +545,7 @@ class StoreContract:
         kept = first.draw([charge(TENTH.rho / 2)])
         first.store(kept, b"kept")
         lost = first.draw([charge(TENTH.rho / 4), charge(TENTH.rho / 4)])
+        first.close()
         second = reserve(accountant)
         assert [(s.seqs, s.answer) for s in second.answers()] == [(kept, b"kept"), (lost, None)]
         assert parse(second.lines()[-1]).fields == {"release": "r1", "of": list(lost)}
@@ -533,7 +554,11 @@ class StoreContract:
             second.draw([charge(Fraction(1, GRID))])
         assert "lost" in repr(second.answers()[1])
 
-    def test_a_new_handle_makes_the_old_one_stale(self, accountant: Accountant) -> None:
+    def test_a_new_handle_makes_the_old_one_stale(
+        self, accountant: Accountant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also where the system keeps no locks: two runs of one release never both write."""
+        monkeypatch.setattr(accountant._store, "lock", lambda release: NoLock())
         old = reserve(accountant)
         seqs = old.draw([charge(TENTH.rho / 2)])
         new = reserve(accountant)
@@ -548,6 +573,87 @@ class StoreContract:
                 call()
         assert new.lines() == before
         new.store(new.draw([charge(TENTH.rho / 2)]), b"x")
+
+    # --- a live run holds its release ---------------------------------------------------------------------------------
+
+    def test_a_release_is_held_by_its_handle(self, tmp_path: Path, accountant: Accountant) -> None:
+        held = reserve(accountant)
+        seqs = held.draw([charge(TENTH.rho / 2)])
+        before = held.lines()
+        with Accountant(self.opener(tmp_path)) as other:
+            for desk in (accountant, other):
+                with pytest.raises(StoreBusy, match="another run of release 'r1' is under way; wait for it") as caught:
+                    reserve(desk)
+                assert caught.value.exit_code == 30
+                desk.check("people", TENTH, release="r1", plan=PLAN)
+                with pytest.raises(ReleaseConflict):
+                    reserve(desk, plan=OTHER_PLAN)
+            reserve(other, "r2").close()
+            assert held.lines() == before
+            held.store(seqs, b"x")
+            held.close()
+            held.close()
+            with reserve(other) as taken:
+                assert [s.answer for s in taken.answers()] == [b"x"]
+                with pytest.raises(StoreBusy):
+                    reserve(accountant)
+            reserve(accountant).settle()
+            assert [s.answer for s in reserve(other).answers()] == [b"x"]
+        assert not any(parse(line).kind == "lost" for line in held.lines())
+
+    def test_a_refusal_holds_nothing(self, tmp_path: Path, accountant: Accountant) -> None:
+        with pytest.raises(BudgetRefused):
+            reserve(accountant, cost=Cost(2 * CAP.cost().rho), quote=Budget("3", "1e-9"))
+        with Accountant(self.opener(tmp_path)) as other:
+            reserve(other)
+
+    def test_a_settled_release_is_held_by_nobody(self, tmp_path: Path, accountant: Accountant) -> None:
+        done = reserve(accountant)
+        done.settle()
+        with Accountant(self.opener(tmp_path)) as other:
+            again = [reserve(desk) for desk in (accountant, other, other)]
+            assert all(handle.lines() == done.lines() for handle in again)
+
+    def test_an_accountant_that_is_closed_holds_nothing(self, tmp_path: Path, accountant: Accountant) -> None:
+        with Accountant(self.opener(tmp_path)) as other:
+            held = reserve(other)
+            held.draw([charge(TENTH.rho / 2)])
+        assert [s.answer for s in reserve(accountant).answers()] == [None]
+
+    def test_a_handle_that_is_closed_reads_and_no_more(self, accountant: Accountant) -> None:
+        with reserve(accountant) as handle:
+            handle.store(handle.draw([charge(TENTH.rho / 4)]), b"x")
+            seqs = handle.draw([charge(TENTH.rho / 4)])
+        before = handle.lines()
+        calls: list[Callable[[], object]] = [
+            lambda: handle.store(seqs, b"y"),
+            lambda: handle.draw([charge(TENTH.rho / 4)]),
+            handle.settle,
+        ]
+        for call in calls:
+            with pytest.raises(DpsynthError, match="this handle on release 'r1' is closed"):
+                call()
+        assert handle.lines() == before
+        assert [s.answer for s in handle.answers()] == [b"x"]
+
+    @pytest.mark.parametrize("kill", [True, False])
+    def test_a_process_that_died_holds_nothing(self, tmp_path: Path, accountant: Accountant, kill: bool) -> None:
+        context = multiprocessing.get_context("spawn")
+        told, stop = context.Event(), context.Event()
+        child = context.Process(target=hold_and_die, args=(self.opener, tmp_path, told, stop), daemon=True)
+        child.start()
+        assert told.wait(60)
+        before = accountant.history("people")
+        with pytest.raises(StoreBusy, match="under way"):
+            reserve(accountant)
+        assert accountant.history("people") == before
+        if kill:
+            child.kill()
+        else:
+            stop.set()
+        child.join(60)
+        assert child.exitcode != 0
+        assert [s.answer for s in reserve(accountant).answers()] == [b"x", None]
 
     def test_a_settled_release_is_read_only(self, accountant: Accountant) -> None:
         reservation = reserve(accountant)
@@ -587,6 +693,7 @@ class StoreContract:
             seqs = reservation.draw([charge(TENTH.rho / 2)])
             reservation.store(seqs, b"x")
         assert [parse(line).stamp.day[:4] for line in reservation.lines()[2:]] == ["1970", "2070", "2170", "2270"]
+        reservation.close()
         assert reserve(accountant, cost=CAP.cost()).day == reservation.day
 
     # --- the database itself ------------------------------------------------------------------------------------------
@@ -635,6 +742,7 @@ class StoreContract:
             assert one.secret.hex() not in repr(reservation)
             reservation.store(reservation.draw([charge(TENTH)]), b"x")
             assert one.account("people").held == TENTH
+            reservation.close()
             assert reserve(one).answers() == reservation.answers()
 
     # --- against the model --------------------------------------------------------------------------------------------
@@ -658,6 +766,8 @@ class StoreContract:
             open_people(accountant)
             for verb, release, size in steps:
                 if verb == "reserve":
+                    if release in handles:
+                        handles[release].close()
                     try:
                         handles[release] = reserve(accountant, release, Cost(sizes[release] * unit))
                         done = True

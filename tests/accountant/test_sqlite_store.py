@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dpsynth.accountant import Accountant
+from dpsynth.accountant.locks import FileLock
 from dpsynth.accountant.sqlite import SqliteStore
-from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged, StoreError
+from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, StoreBusy, StoreDamaged, StoreError
 
 pytest.register_assert_rewrite("tests.accountant.store_contract")
 from tests.accountant.store_contract import CAP, TENTH, StoreContract, charge, open_people, reserve  # noqa: E402
@@ -150,6 +151,80 @@ def test_a_store_is_not_carried_across_a_fork(store: Path, monkeypatch: pytest.M
         monkeypatch.setattr(os, "getpid", lambda: 1)
         with pytest.raises(DpsynthError, match="across a fork"):
             accountant.accounts()
+
+
+# --- locks of releases ------------------------------------------------------------------------------------------------
+
+
+def locks(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"{NAME}.*.lock"))
+
+
+def test_a_lock_is_a_file_that_tells_nothing_and_goes_when_the_release_is_settled(store: Path) -> None:
+    old = os.umask(0)
+    try:
+        with Accountant.open(store) as accountant:
+            held, other = reserve(accountant, "../r 3"), reserve(accountant, "x" * 200)
+            assert len(locks(store.parent)) == 2
+            assert {path.stat().st_mode & 0o777 for path in locks(store.parent)} == {0o600}
+            assert {path.stat().st_size for path in locks(store.parent)} == {0}
+            held.settle()
+            held.close()
+            assert len(locks(store.parent)) == 1
+            other.close()
+            assert len(locks(store.parent)) == 1, "another process may wait for it"
+            with pytest.raises(BudgetRefused):
+                reserve(accountant, "r4", CAP.cost())
+            reserve(accountant, "r1")
+    finally:
+        os.umask(old)
+    assert len(locks(store.parent)) == 1
+
+
+def test_a_handle_that_nobody_has_holds_nothing(store: Path) -> None:
+    with Accountant.open(store) as accountant:
+        reservation = reserve(accountant, "r2")
+        with pytest.raises(StoreBusy):
+            reserve(accountant, "r2")
+        del reservation
+        reserve(accountant, "r2")
+
+
+def test_a_link_in_the_place_of_a_lock_is_not_followed(store: Path, tmp_path: Path) -> None:
+    with Accountant.open(store) as accountant:
+        reserve(accountant, "r2").close()
+        (path,) = locks(store.parent)
+        path.unlink()
+        path.symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(ConfigurationError, match="the store cannot be written"):
+            reserve(accountant, "r2")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_that_ends_does_not_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    lock = FileLock.take(path)
+    child = os.fork()
+    if child == 0:
+        lock.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    with pytest.raises(BlockingIOError):
+        FileLock.take(path)
+    lock.close()
+    FileLock.take(path).close(for_ever=True)
+    assert not path.exists()
+
+
+def test_without_file_locks_the_newest_run_goes_on(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dpsynth.accountant.locks.fcntl", None)
+    with Accountant.open(store) as accountant:
+        old, new = reserve(accountant, "r3"), reserve(accountant, "r3")
+        with pytest.raises(StoreBusy, match="took release 'r3' over"):
+            old.draw([charge(TENTH)])
+        new.settle()
+    assert locks(store.parent) == []
 
 
 # --- damage -----------------------------------------------------------------------------------------------------------
@@ -330,7 +405,7 @@ def test_a_lock_held_too_long_is_busy(store: Path, lock: str) -> None:
         accountant = Accountant(inner)
         other.execute(f"BEGIN {lock}")
         started = time.monotonic()
-        with pytest.raises(StoreBusy, match="nothing was spent, try again") as caught:
+        with pytest.raises(StoreBusy, match="nothing was written, try again") as caught:
             reserve(accountant, "r3")
         assert caught.value.exit_code == 30
         assert time.monotonic() - started < 3

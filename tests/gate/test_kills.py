@@ -122,8 +122,25 @@ def test_losses_stay_charged_until_the_reserve_is_used_up(folder: Path) -> None:
     assert len(desk.charged()) == 7
 
 
-def test_a_run_that_was_taken_over_shows_nothing(folder: Path) -> None:
+def test_a_second_run_does_not_disturb_the_first(folder: Path) -> None:
     desk = Desk(folder)
+    refused = []
+
+    def meanwhile(name: str) -> None:
+        with pytest.raises(StoreBusy, match="another run of release 'r' is under way"):
+            run(folder, nothing)
+        refused.append(name)
+
+    assert len(run(folder, meanwhile)) == 4
+    assert set(STEPS) == set(refused)
+    check_books(desk, folder)
+    assert [line["kind"] for line in desk.lines()].count("lost") == 0
+
+
+def test_a_run_that_was_taken_over_shows_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system keeps no locks."""
+    desk = Desk(folder)
+    monkeypatch.setattr("dpsynth.accountant.locks.fcntl", None)
 
     def meanwhile(name: str) -> None:
         if name == "before store":

@@ -5,8 +5,7 @@
     python verifier.py convert --rho P/Q --delta D [--json] epsilon of rho-zCDP at a delta, rounded up
 
 This one file needs Python >= 3.11, its standard library and the package `cryptography`. It reads no private data, opens
-no connection, imports nothing that a ledger names, and refuses everything that it does not know. Read it from top to
-bottom: its seven sections build on each other.
+no connection, imports nothing that a ledger names, and refuses everything that it does not know.
 
 WHAT A PASS PROVES. The files are those that the holder of the key signed. By the signed ledger, every question asked of
 the private table was paid before the answer was known, at the price that its noise and its sensitivity call for; the
@@ -45,7 +44,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 OK, SIGNATURE, FILES, TOTALS, UNKNOWN, INTERNAL = 0, 20, 21, 22, 23, 70
 MAX_BYTES = 64 * 2**20  # an envelope longer than this is refused unread
-MAX_NUMBER = 5000  # so is an exact number written with more characters
+MAX_NUMBER = 2500  # so is an exact number of more digits, above or below the line; Python itself reads 4300
 
 Json = dict[str, Any]
 
@@ -204,9 +203,10 @@ Shape = Any
 
 def exact(above: int = -1, below: float = math.inf) -> Shape:
     """An exact number between two bounds, as text in lowest terms: "3", "1/800"."""
+    whole = f"[1-9][0-9]{{0,{MAX_NUMBER - 1}}}"
 
     def test(value: Any) -> bool:
-        form = type(value) is str and len(value) <= MAX_NUMBER and re.fullmatch("(0|[1-9][0-9]*)(/[1-9][0-9]*)?", value)
+        form = type(value) is str and re.fullmatch(f"(0|{whole})(/{whole})?", value)
         return bool(form) and above < Fraction(value) < below and str(Fraction(value)) == value
 
     return test
@@ -216,8 +216,7 @@ def exact(above: int = -1, below: float = math.inf) -> Shape:
 NUMBER, POSITIVE, PROBABILITY, COUNT, COUNTING = exact(), exact(0), exact(0, 1), range(2**63), range(1, 2**63)
 NAME, DECIMAL = re.compile("(?s).+"), re.compile(r"(0|[1-9][0-9]{0,999})(\.[0-9]{1,999})?")
 DIGEST, HEX64, HEX32 = re.compile("sha256:[0-9a-f]{64}"), re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{32}")
-DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-NEIGHBOURS, NULLABLE = ("add-remove", "replace-one"), (None, str)
+DAY, NEIGHBOURS, NULLABLE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}"), ("add-remove", "replace-one"), (None, str)
 AMOUNT: Shape = {"rho": NUMBER, "delta": NUMBER}
 CLAIM: Shape = {"epsilon": POSITIVE, "delta": PROBABILITY}
 NOISE: Shape = ({"type": "discrete_gaussian", "sigma": POSITIVE}, {"type": "public_count"})
@@ -426,7 +425,8 @@ def check_ledger(ledger: Json, report: Report) -> None:
     held = converted(account["held_after"], policy["delta"])
     require(within(reserve["running_epsilon"], held), "the running epsilon of the account is wrong")
     used = " of ".join(decimal(Fraction(account[state]["rho"])) for state in ("held_after", "cap"))
-    rows = f"at most {guarantee['max_rows']} rows each (column {guarantee['unit_column'] or 'none: a row each'})"
+    column, most = guarantee["unit_column"], guarantee["max_rows"]
+    rows = f"at most {most} row{'s' * (most > 1)} each ({'no column' if column is None else f'column {column}'})"
     report.notes += [
         f"protected: each {guarantee['entity']}, {rows}, neighbours {guarantee['neighbours']}",
         f"account {account['name']}: rho {used} held after this release",
@@ -482,7 +482,7 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fract
         report.failures += [(code, f"entry {entry['seq']} ({kind}): {message}") for code, message in found.failures]
     report.require(bool(stored), "no answer was paid for and stored, so that no row can come from the table")
     report.notes += [
-        f"{counts['measure']} tables measured, {counts['select']} private selections made",
+        f"tables measured: {counts['measure']}, private selections made: {counts['select']}",
         f"answers paid for and never seen: {len(waiting)} unfinished, {counts['lost']} lost",
     ]
     return spent

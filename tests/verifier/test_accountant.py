@@ -80,4 +80,4 @@ def test_its_lines_verify(answers: int, tmp_path: Path) -> None:
         return
     assert verdict.failures == ()
     assert verdict.epsilon == "1"
-    assert f"{answers} tables measured, 0 private selections made" in verdict.notes
+    assert f"tables measured: {answers}, private selections made: 0" in verdict.notes

@@ -214,7 +214,8 @@ UNKNOWN = {
     "epsilon not reduced": put("guarantee", "epsilon", to="10/8"),
     "epsilon negative": put("guarantee", "epsilon", to="-5/4"),
     "epsilon infinite": put("guarantee", "epsilon", to="inf"),
-    "epsilon too long": put("guarantee", "epsilon", to="1" * 5001),
+    **{f"epsilon of {n} digits": put("guarantee", "epsilon", to="1" * n) for n in (2501, 4300, 4301, 5000, 5001)},
+    **{f"cost of {n} digits": line("measure", "cost", "rho", to=f"1/{'3' * n}") for n in (2501, 4300, 4301, 5000)},
     "epsilon newline": put("guarantee", "epsilon", to="5/4\n"),
     "delta 1": put("guarantee", "delta", to="1"),
     "rule of rows": put("release", "rows_rule", to="exact total"),
@@ -412,6 +413,27 @@ def test_a_release_cut_off_before_its_end_is_charged_and_said(tmp_path: Path) ->
 )
 def test_every_unit_verifies(unit: Unit, tmp_path: Path) -> None:
     assert verify(build_release(tmp_path / "release", unit)).failures == ()
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"),
+    [
+        (Unit("person", "id", 1), "each person, at most 1 row each (column id)"),
+        (Unit("person", "id", 12), "each person, at most 12 rows each (column id)"),
+        (Unit("row", None, 1), "each row, at most 1 row each (no column)"),
+    ],
+)
+def test_the_unit_is_said(unit: Unit, said: str, tmp_path: Path) -> None:
+    notes = verify(build_release(tmp_path / "release", unit)).notes
+    assert f"protected: {said}, neighbours add-remove" in notes
+
+
+@pytest.mark.parametrize("digits", [2466, 2500])
+def test_a_number_as_long_as_the_ledger_writes_is_read(digits: int, tmp_path: Path) -> None:
+    """It is judged by what it says, not refused for its length."""
+    folder = build_release(tmp_path / "release")
+    forge(folder, line("measure", "cost", "rho", to=f"{'1' * digits}/{'1' * (digits - 1)}2"))
+    assert verify(folder).exit_code == 22
 
 
 def test_all_failures_are_listed_and_the_gravest_decides(tmp_path: Path) -> None:

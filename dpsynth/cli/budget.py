@@ -29,6 +29,7 @@ def budget() -> None:
 @click.option("--epsilon", required=True, help='Exact, such as "1" or "3/2".')
 @click.option("--delta", required=True, help='Exact, such as "1e-9".')
 @click.option("--entity", default="row", show_default=True, help="Whom it protects, as in the schema's [unit].")
+@click.option("--column", help="The column that names the entity, as in [unit]; without it each row is one.")
 @click.option(
     "--neighbours",
     type=click.Choice(["add-remove", "replace-one"]),
@@ -38,7 +39,16 @@ def budget() -> None:
 )
 @json_option
 @command
-def open_(name: str, store: Path, epsilon: str, delta: str, entity: str, neighbours: str, as_json: bool) -> None:
+def open_(
+    name: str,
+    store: Path,
+    epsilon: str,
+    delta: str,
+    entity: str,
+    column: str | None,
+    neighbours: str,
+    as_json: bool,
+) -> None:
     """Open the account NAME with a cap for its whole life.
 
     No clock refills it, and no spend is ever given back. The store is made if it does not exist.
@@ -48,7 +58,7 @@ def open_(name: str, store: Path, epsilon: str, delta: str, entity: str, neighbo
 
     cap = Budget(epsilon=epsilon, delta=delta)
     with Accountant.open(store, create=not store.exists()) as accountant:
-        account = accountant.open_account(name, entity=entity, neighbours=neighbours, budget=cap)
+        account = accountant.open_account(name, entity=entity, column=column, neighbours=neighbours, budget=cap)
     if as_json:
         say_json({"ok": True, **_document(account)})
         return
@@ -114,6 +124,7 @@ def _document(account: Account) -> dict[str, Any]:
     return {
         "account": account.name,
         "entity": account.entity,
+        "column": account.column,
         "neighbours": account.neighbours,
         "measure": account.measure,
         "policy": {"epsilon": str(account.policy.epsilon), "delta": str(account.policy.delta)},
@@ -138,9 +149,21 @@ def _show(accounts: list[Account]) -> None:
                 exact(account.policy.epsilon),
                 exact(account.policy.delta),
                 account.entity,
+                account.column or "each row",
                 account.neighbours,
             ]
         )
-    header = ["account", "cap rho", "reserved", "left", "epsilon so far", "of", "at delta", "entity", "neighbours"]
+    header = [
+        "account",
+        "cap rho",
+        "reserved",
+        "left",
+        "epsilon so far",
+        "of",
+        "at delta",
+        "entity",
+        "column",
+        "neighbours",
+    ]
     say(table(header, rows))
     hint("epsilon so far is the promise of everything reserved, for the account's whole life")

@@ -66,12 +66,16 @@ def demo(out: Path, as_json: bool) -> None:
     with Accountant.open(inputs / "accounts.db", create=not (inputs / "accounts.db").exists()) as accountant:
         if not accountant.accounts():
             cap = Budget(epsilon="1", delta="1e-9")
-            accountant.open_account("demo", entity=unit.entity, neighbours=unit.neighbours, budget=cap)
+            accountant.open_account(
+                "demo", entity=unit.entity, column=unit.column, neighbours=unit.neighbours, budget=cap
+            )
     with progress(quiet=as_json) as tell:
         published = run_file(inputs / "release.toml", out, progress=tell)
     release = published.release
     if as_json:
-        say_json({"ok": True, "folder": str(out), "rows": release.rows, "epsilon": "1", "delta": release.delta})
+        say_json(
+            {"ok": True, "folder": str(out), "rows": release.rows, "epsilon": release.epsilon, "delta": release.delta}
+        )
         return
     say(f"{out}: {release.rows} synthetic rows from {ROWS} artificial people, epsilon 1 at delta 1e-9")
     say()

@@ -42,6 +42,8 @@ def init(data: Path, out: Path | None, as_json: bool) -> None:
         say(text.rstrip("\n"))
     else:
         say(str(out))
+        if all(column.declared is None for column in columns):
+            hint("the first line was taken for the names of the columns: if it is a row, delete the draft")
         hint(f"{len(columns)} columns drafted; fill in the blanks, then `dpsynth plan release.toml`")
 
 

@@ -75,6 +75,10 @@ def unpack(data: bytes) -> tuple[Answer, ...]:
             index = json.loads(arrays["index"].tobytes())
             if index["v"] != 1:
                 raise DigestMismatch(f"measurement archive of unknown version {index['v']!r}")
+            held = {"index", *(f"level_{name}" for name in index["level_columns"])}
+            held |= {f"answer_{item['entry']}" for item in index["answers"] if item["kind"] == "marginal"}
+            if len(arrays.files) != len(held) or set(arrays.files) != held:
+                raise DigestMismatch("the measurement archive holds other arrays than its index says")
             levels = {name: Level(column, arrays[f"level_{name}"]) for name, column in index["level_columns"].items()}
             return tuple(_answer(item, levels, arrays) for item in index["answers"])
     except (KeyError, ValueError, TypeError, OSError, zipfile.BadZipFile, EOFError) as error:

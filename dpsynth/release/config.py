@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -98,7 +99,9 @@ class ReleaseConfig(_Section):
         try:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise ConfigurationError(f"{origin}: not valid TOML: {error}") from None
+            # tomllib's message can quote what it read, and the file may be the data by mistake: only its place is told.
+            place = re.search(r"at (?:line \d+, column \d+|end of document)", str(error))
+            raise ConfigurationError(f"{origin}: not valid TOML {place[0] if place else ''}") from None
         try:
             return cls.model_validate(document)
         except ValidationError as error:

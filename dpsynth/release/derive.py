@@ -66,7 +66,7 @@ def derive(
     with new_folder(Path(out)) as made:
         digest = RowsDigest(parent.tables, rows)
         write_rows(records(parent.tables, parent.plan.codecs, rows, seed, digest), made, ("parquet",))
-        (made / "datapackage.json").write_bytes(datapackage(parent.plan, rows, day))
+        (made / "datapackage.json").write_bytes(datapackage(parent.plan, rows, day, ("parquet",)))
         model = sha256((parent.folder / "model.npz").read_bytes()).hexdigest()
         predicate = DerivationPredicate(
             Parent(parent.plan.release, "sha256:" + sha256(ledger).hexdigest(), f"sha256:{model}"),

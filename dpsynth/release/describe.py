@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from dpsynth import __version__
@@ -28,7 +29,7 @@ def summary(plan: Plan) -> str:
     return f"{text} {ARTIFICIAL}" if plan.artificial else text
 
 
-def datapackage(plan: Plan, rows: int, day: str) -> bytes:
+def datapackage(plan: Plan, rows: int, day: str, formats: Sequence[str]) -> bytes:
     """``datapackage.json``: a Data Package whose property ``dpsynth`` holds the plan and the schema."""
     fields = [_field(name, column) for name, column in plan.schema.columns.items()]
     kinds = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv"}
@@ -45,7 +46,7 @@ def datapackage(plan: Plan, rows: int, day: str) -> bytes:
                 "mediatype": kinds[kind],
                 "schema": {"fields": fields, "missingValues": [""]},
             }
-            for kind in plan.formats
+            for kind in formats
         ],
         "dpsynth": {"plan": plan.document(), "schema": plan.schema.to_toml(), "rows": rows},
     }

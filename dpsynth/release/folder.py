@@ -38,7 +38,8 @@ SOFTWARE = Software("dpsynth-engine", __version__)
 
 def save(release: Release, folder: Path, key: SigningKey | str | Path | None) -> Path:
     """Write and sign ``release`` as ``folder``; a folder that already is this release is checked and left alone."""
-    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+    require_place(folder)
+    if (folder / LEDGER).is_file():
         _require_same(release, folder)
         return folder
     signer = key if isinstance(key, SigningKey) else SigningKey.load(key) if key else default_key()
@@ -56,7 +57,7 @@ def _write(release: Release, folder: Path) -> str:
     write_rows(release.batches(tally), folder, plan.formats)
     (folder / "measurements.npz").write_bytes(pack(release.answers))
     release.tables.save(folder / "model.npz")
-    (folder / "datapackage.json").write_bytes(datapackage(plan, release.rows, release.day))
+    (folder / "datapackage.json").write_bytes(datapackage(plan, release.rows, release.day, plan.formats))
     (folder / "CITATION.cff").write_bytes(citation(plan, release.day))
     (folder / "report.html").write_text(render(facts(release, tally)), encoding="utf-8")
     return tally.text
@@ -73,7 +74,7 @@ def sign_ledger(release: Release, folder: Path, signer: SigningKey, digest: str)
             plan.digest,
             plan.mechanism,
             release.rows,
-            "noisy total" if plan.rows is None else "given",
+            plan.rows_rule,
             plan.seed,
             digest,
             release.day,
@@ -126,7 +127,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     ``folder`` may exist only if it is empty; a cut-off attempt leaves at most ``.NAME.partial``, which the next one
     replaces.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
         raise ConfigurationError(f"{folder} exists and is not empty: give another --out, or remove it")
     partial = folder.parent / f".{folder.name}.partial"
     try:
@@ -143,11 +144,15 @@ def new_folder(folder: Path) -> Iterator[Path]:
         raise
 
 
+def require_place(folder: Path) -> None:
+    """ConfigurationError unless ``folder`` is free, or holds a release already."""
+    if folder.is_file() or (folder.exists() and any(folder.iterdir()) and not (folder / LEDGER).is_file()):
+        raise ConfigurationError(f"{folder} exists and is no release: give another --out, or remove it")
+
+
 def _require_same(release: Release, folder: Path) -> None:
     from dpsynth.verifier import verify
 
-    if not (folder / LEDGER).is_file():
-        raise ConfigurationError(f"{folder} exists and is no release: give another --out, or remove it")
     verdict = verify(folder)
     if not verdict.ok:
         raise DigestMismatch(

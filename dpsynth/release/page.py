@@ -46,7 +46,7 @@ def facts(release: Release, tally: Tally) -> report.ReportFacts:
         software=f"dpsynth-engine {__version__}",
         mechanism=plan.mechanism,
         rows=release.rows,
-        rows_rule="noisy total" if plan.rows is None else "given",
+        rows_rule=plan.rows_rule,
         total=totals[0] if totals else None,
         claim=report.Claim(
             unit.entity,

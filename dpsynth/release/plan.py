@@ -12,6 +12,7 @@ from math import pi, sqrt
 from typing import Any
 
 from dpsynth.encoding import Codec, codecs
+from dpsynth.ledger import RowsRule
 from dpsynth.measurement import Domain, Level
 from dpsynth.mechanisms import Mechanism, by_name
 from dpsynth.privacy import Budget, Cost, sensitivity, sigma_for
@@ -90,6 +91,11 @@ class Plan:
         """``sha256:...`` over the canonical JSON of :meth:`document`."""
         text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return "sha256:" + sha256(b"dpsynth-plan-v1\n" + text.encode()).hexdigest()
+
+    @property
+    def rows_rule(self) -> RowsRule:
+        """Where the number of synthetic rows comes from."""
+        return "noisy total" if self.rows is None else "given"
 
     @cached_property
     def codecs(self) -> tuple[Codec, ...]:

@@ -32,11 +32,16 @@ Floating-point sums differ in their last bits between processors; the fit is con
 def rebuild_release(folder: Path) -> list[str]:
     """Rebuild a release from its own files; returns what was found, raises DigestMismatch where it differs.
 
-    1. The noisy answers are those that the ledger's entries name, by digest, query and noise scale.
-    2. The mechanism, fed with those answers and nothing else, gives the published model within TOLERANCE.
-    3. The published model, sampled in integers with the published seed, gives the published rows exactly.
+    1. What the ledger claims is what the published plan and schema say.
+    2. The noisy answers are those that the ledger's entries name, by digest, query and noise scale.
+    3. The mechanism, fed with those answers and nothing else, gives the published model within TOLERANCE.
+    4. The published model, sampled in integers with the published seed, gives the published rows exactly, in every
+       format.
+
+    The report and the texts of datapackage.json and CITATION.cff are signed, not rebuilt.
     """
     release = read_release(folder)
+    _match_plan(release)
     answers = read_archive(folder / "measurements.npz")
     _match_entries(release, answers)
     furthest = _refit(release, answers)
@@ -46,6 +51,7 @@ def rebuild_release(folder: Path) -> list[str]:
         f"rebuilt: {len(answers)} noisy answers are those of the ledger",
         f"rebuilt: the model fitted again differs by at most {furthest:.1e} (allowed: {TOLERANCE:.0e})",
         f"rebuilt: all {facts['rows']} rows drawn again are the published ones",
+        "signed but not rebuilt: report.html, CITATION.cff and the texts of datapackage.json",
     ]
 
 
@@ -61,6 +67,27 @@ def redraw_sample(folder: Path, parent: Path) -> list[str]:
     sample = said["sample"]
     _same_rows(release, folder, sample["rows"], sample["seed"], sample["rows_digest"])
     return [f"all {sample['rows']} rows drawn again from {release.plan.release} are the published ones"]
+
+
+def _match_plan(release: OpenedRelease) -> None:
+    plan, unit = release.plan, release.plan.schema.unit
+    facts, claim = release.predicate["release"], release.predicate["guarantee"]
+    said = {**{name: facts[name] for name in ("id", "mechanism", "rows_rule", "seed")}, **claim}
+    planned = {
+        "id": plan.release,
+        "mechanism": plan.mechanism,
+        "rows_rule": plan.rows_rule,
+        "seed": plan.seed,
+        "epsilon": str(plan.budget.epsilon),
+        "delta": str(plan.budget.delta),
+        "entity": unit.entity,
+        "unit_column": unit.column,
+        "max_rows": unit.max_rows,
+        "neighbours": unit.neighbours,
+    }
+    wrong = [name for name, value in planned.items() if said[name] != value]
+    if wrong:
+        raise DigestMismatch(f"the ledger's {wrong[0]} is not that of the published plan")
 
 
 def _match_entries(release: OpenedRelease, answers: Sequence[Answer]) -> None:
@@ -153,23 +180,51 @@ def _given(names: tuple[str, ...], joints: list[tuple[tuple[str, ...], NDArray[n
 
 
 def _same_rows(release: OpenedRelease, folder: Path, rows: int, seed: int, digest: str) -> None:
-    import pyarrow.parquet
-
-    published = pyarrow.parquet.read_table(folder / "data.parquet")
-    if published.num_rows != rows:
-        raise DigestMismatch("data.parquet does not hold the number of rows that was signed")
+    published = {"data.parquet": _read_parquet(folder / "data.parquet")}
     start, drawn = 0, RowsDigest(release.tables, rows)
     for batch in records(release.tables, release.plan.codecs, rows, seed, drawn):
-        if not _same(batch, published.slice(start, batch.num_rows)):
-            raise DigestMismatch("data.parquet: the rows are not those that model.npz gives")
+        if start == 0 and (folder / "data.csv").exists():
+            published["data.csv"] = _read_csv(folder / "data.csv", batch.schema)
+        for name, table in published.items():
+            if table.num_rows != rows:
+                raise DigestMismatch(f"{name} does not hold the number of rows that was signed")
+            if not _same(batch, table.slice(start, batch.num_rows)):
+                raise DigestMismatch(f"{name}: the rows are not those that model.npz gives")
         start += batch.num_rows
     if drawn.text != digest:
         raise DigestMismatch("the rows drawn again from model.npz do not have the digest that was signed")
 
 
+def _read_parquet(path: Path) -> pyarrow.Table:
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(path)
+        more = set(pyarrow.parquet.read_metadata(path).metadata or ()) - {b"ARROW:schema"}
+    except (OSError, ValueError):  # pyarrow's own errors are of these, and may quote a cell
+        table = None
+    if table is None:
+        raise DigestMismatch(f"{path.name} cannot be read as Parquet")
+    if more:
+        raise DigestMismatch(f"{path.name} carries more than rows: its metadata are not empty")
+    return table
+
+
+def _read_csv(path: Path, schema: pyarrow.Schema) -> pyarrow.Table:
+    from pyarrow import csv
+
+    options = csv.ConvertOptions(
+        column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
+    try:
+        return csv.read_csv(path, parse_options=csv.ParseOptions(newlines_in_values=True), convert_options=options)
+    except (OSError, ValueError):
+        pass
+    raise DigestMismatch(f"{path.name} cannot be read as CSV with the columns of the schema")
+
+
 def _same(batch: pyarrow.RecordBatch, published: pyarrow.Table) -> bool:
     import pyarrow
 
-    return published.schema.names == batch.schema.names and bool(
-        pyarrow.Table.from_batches([batch]).equals(published.cast(batch.schema))
-    )
+    table = pyarrow.Table.from_batches([batch])
+    return bool(published.schema.equals(table.schema, check_metadata=True) and table.equals(published))

@@ -9,18 +9,19 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from dpsynth.accountant import Accountant, Reservation
+from dpsynth.accountant import Account, Accountant, Reservation
 from dpsynth.curator import Curator, Source
-from dpsynth.errors import ConfigurationError
+from dpsynth.errors import BudgetRefused, ConfigurationError
 from dpsynth.ledger import SigningKey
 from dpsynth.measurement import Answer, Measurer, Replayer, unpack
 from dpsynth.model import FittedModel
 from dpsynth.privacy import Budget
 from dpsynth.release.config import ReleaseConfig
-from dpsynth.release.plan import Plan
+from dpsynth.release.folder import require_place
+from dpsynth.release.plan import Plan, preview
 from dpsynth.release.release import Release
 from dpsynth.sampling import IntegerTables
-from dpsynth.schema import Schema
+from dpsynth.schema import Schema, Unit
 
 Progress = Callable[[str], None]
 """Told what is being done. It is never given a number that depends on a private row."""
@@ -91,25 +92,27 @@ def run_file(
     key = None if config.release.sign_with is None else SigningKey.load(here / config.release.sign_with)
     store = None if config.budget.store is None else here / config.budget.store
     source = Source.of(here / config.data.source)
-    release = execute(plan, source, account=config.budget.account, store=store, progress=progress)
     base = Path(out) if out is not None else Path()
     folder = base / plan.release if among_several or out is None else base
+    require_place(folder)
+    release = execute(plan, source, account=config.budget.account, store=store, progress=progress)
     return Published(release, release.save(folder, key))
 
 
 def execute(
     plan: Plan, source: Source, *, account: str | None, store: str | Path | None, progress: Progress | None = None
 ) -> Release:
-    """Check, reserve, measure, fit. A release that was settled before is rebuilt from its stored answers."""
+    """Price, check, reserve, measure, fit. A release that was settled is rebuilt from its stored answers."""
+    preview(plan)
     ignored: tuple[str, ...] = ()
+    name, place = account or OWN_ACCOUNT, "" if source.path is None else str(source.path.resolve())
     with _open_store(plan, source, account, store) as accountant:
-        name = account or OWN_ACCOUNT
         _check_unit(plan, accountant, name)
-        accountant.check(name, plan.cost, release=plan.release, plan=plan.digest)
+        accountant.check(name, plan.cost, release=plan.release, plan=plan.digest, source=place)
         if not accountant.settled(plan.release):
             ignored = _structure(plan, source)
         reservation = accountant.reserve(
-            name, release=plan.release, plan=plan.digest, cost=plan.cost, quote=plan.budget
+            name, release=plan.release, plan=plan.digest, cost=plan.cost, quote=plan.budget, source=place
         )
         if reservation.settled:
             answers = tuple(
@@ -169,27 +172,48 @@ def _open_store(plan: Plan, source: Source, account: str | None, store: str | Pa
                 f"account {account!r} needs its store: give [budget] store (or store=...), the file that "
                 "`dpsynth budget open` made"
             )
+        if not Path(store).exists():
+            raise BudgetRefused(
+                f"there is no store {store}, so no account {account!r}: `dpsynth budget open {account} --store {store} "
+                "--epsilon ... --delta ...` opens one. The data were not opened",
+                account=account,
+            )
         return Accountant.open(store)
     if source.path is None:
         raise ConfigurationError(
             "a data frame or table in memory must name an account and its store: `dpsynth budget open NAME --store "
             "FILE ...` makes one"
         )
-    own = Path(store or f"{source.path}.dpsynth.db")
+    # Resolved, so that another name of the same file finds the same store.
+    own = Path(store or f"{source.path.resolve()}.dpsynth.db")
     if not own.exists():
         _structure(plan, source)
     accountant = Accountant.open(own, create=not own.exists())
-    if OWN_ACCOUNT not in {found.name for found in accountant.accounts()}:
+    names = [found.name for found in accountant.accounts()]
+    if names and OWN_ACCOUNT not in names:
+        accountant.close()
+        raise ConfigurationError(
+            f"{own.name} holds the accounts {', '.join(map(repr, names))}: say which one pays with [budget] account "
+            "(or account=...)"
+        )
+    if not names:
         unit = plan.schema.unit
-        accountant.open_account(OWN_ACCOUNT, entity=unit.entity, neighbours=unit.neighbours, budget=plan.budget)
+        accountant.open_account(
+            OWN_ACCOUNT, entity=unit.entity, column=unit.column, neighbours=unit.neighbours, budget=plan.budget
+        )
     return accountant
 
 
 def _check_unit(plan: Plan, accountant: Accountant, name: str) -> None:
     """An account protects one kind of entity under one neighbour relation, for ever."""
     account, unit = accountant.account(name), plan.schema.unit
-    if (account.entity, account.neighbours) != (unit.entity, unit.neighbours):
+    if (account.entity, account.column, account.neighbours) != (unit.entity, unit.column, unit.neighbours):
         raise ConfigurationError(
-            f"account {name!r} protects {account.entity!r} under {account.neighbours}; the schema's [unit] says "
-            f"{unit.entity!r} under {unit.neighbours}: use an account of that unit, or mend the schema"
+            f"account {name!r} protects {_unit(account)}; the schema's [unit] says {_unit(unit)}: use an account of "
+            "that unit, or mend the schema"
         )
+
+
+def _unit(unit: Account | Unit) -> str:
+    rows = "each row by itself" if unit.column is None else f"the rows of each {unit.column!r}"
+    return f"{unit.entity!r} ({rows}) under {unit.neighbours}"

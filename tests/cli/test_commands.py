@@ -80,7 +80,7 @@ class TestRun:
             ({"schema": "nothing.toml"}, 2),
             ({"epsilon": "-1"}, 2),
             ({"mechanism": "magic"}, 2),
-            ({"budget": 'account = "a"\nstore = "nothing.db"'}, 2),
+            ({"budget": 'account = "a"\nstore = "nothing.db"'}, 10),
             ({"budget": 'account = "a"'}, 2),
         ],
     )

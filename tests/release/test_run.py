@@ -52,7 +52,7 @@ def test_from_table_to_verified_release(desk: Desk, mechanism: str) -> None:
     verdict = verify(published.folder, rebuild=True)
     assert (verdict.ok, verdict.exit_code) == (True, 0), verdict.failures
     assert Fraction(verdict.epsilon) <= 1
-    assert sum("rebuilt" in note for note in verdict.notes) == 3
+    assert sum(note.startswith("rebuilt:") for note in verdict.notes) == 3
 
 
 def test_the_rows_have_the_types_ranges_and_categories_of_the_schema(desk: Desk) -> None:
@@ -236,6 +236,49 @@ class TestAccounts:
                 store=desk.folder / "accounts.db",
             )
             assert release.rows > 0
+
+
+class TestWhoseBudget:
+    def test_another_name_of_the_same_file_is_the_same_account(self, desk: Desk) -> None:
+        run_file(desk.release(), desk.folder / "out")
+        (desk.folder / "again.csv").symlink_to(desk.table)
+        with pytest.raises(BudgetRefused):
+            run_file(desk.release("second", source="again.csv"), desk.folder / "out2")
+
+    def test_a_store_of_accounts_opens_no_other_one_by_itself(self, desk: Desk) -> None:
+        TestAccounts().opened(desk, "1/100")
+        with pytest.raises(ConfigurationError, match="'a'"):
+            run_file(desk.release(budget='store = "accounts.db"'), desk.folder / "out")
+
+    def test_a_release_id_belongs_to_one_table(self, desk: Desk) -> None:
+        budget = 'store = "accounts.db"'
+        run_file(desk.release(budget=budget), desk.folder / "out")
+        (desk.folder / "other.csv").write_text(people(50, seed=1))
+        with pytest.raises(ReleaseConflict):
+            run_file(desk.release(budget=budget, source="other.csv"), desk.folder / "out2")
+
+    def test_an_account_of_rows_does_not_pay_for_people(self, desk: Desk) -> None:
+        budget = TestAccounts().opened(desk, "9")
+        schema = desk.folder / "schema.toml"
+        schema.write_text(schema.read_text().replace("[unit]\n", '[unit]\ncolumn = "note"\n'))
+        with pytest.raises(ConfigurationError, match="note"):
+            run_file(desk.release(budget=budget), desk.folder / "out")
+
+
+def test_an_occupied_folder_is_told_before_anything_is_spent(desk: Desk) -> None:
+    (desk.folder / "out").mkdir()
+    (desk.folder / "out" / "thesis.tex").write_text("x")
+    with pytest.raises(ConfigurationError, match="out"):
+        run_file(desk.release(), desk.folder / "out")
+    assert not Path(f"{desk.table}.dpsynth.db").exists()
+
+
+def test_a_unit_too_large_for_any_noise_spends_nothing(desk: Desk) -> None:
+    schema = desk.folder / "schema.toml"
+    schema.write_text(schema.read_text().replace("[unit]\n", f'[unit]\ncolumn = "note"\nmax_rows = {2**62}\n'))
+    with pytest.raises(ConfigurationError):
+        run_file(desk.release(), desk.folder / "out")
+    assert not Path(f"{desk.table}.dpsynth.db").exists()
 
 
 def test_three_statements_of_python(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

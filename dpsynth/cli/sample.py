@@ -14,7 +14,9 @@ from dpsynth.cli.output import command, hint, json_option, progress, say, say_js
 @click.option("--rows", type=click.IntRange(min=1, max=10**9), required=True, help="How many rows to draw.")
 @click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), default=1, show_default=True, help="Public.")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder to make  [default: RELEASE-sample]")
-@click.option("--sign-with", type=click.Path(path_type=Path), help="The signing key  [default: the user's own]")
+@click.option(
+    "--sign-with", type=click.Path(path_type=Path), help="The key that signed RELEASE  [default: the user's own]"
+)
 @json_option
 @command
 def sample(release: Path, rows: int, seed: int, out: Path | None, sign_with: Path | None, as_json: bool) -> None:

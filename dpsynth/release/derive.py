@@ -57,10 +57,16 @@ def derive(
 ) -> Path:
     """Draw ``rows`` rows with public ``seed`` from the model of ``release``; write and sign the folder ``out``.
 
-    Post-processing: it costs nothing. Raises the verifier's error if the release does not verify.
+    Post-processing: it costs nothing. The key must be that of the release. Raises the verifier's error if the release
+    does not verify, ConfigurationError for another key.
     """
     parent = read_release(Path(release))
     signer = key if isinstance(key, SigningKey) else SigningKey.load(key) if key else default_key()
+    if signer.public.keyid != parent.predicate["signer"]["keyid"]:
+        raise ConfigurationError(
+            f"a sample is signed by the key of its release, {parent.predicate['signer']['keyid'][:16]}..., so that nobody "
+            "else can pass rows off as drawn from it: give that key with --sign-with (or key=...)"
+        )
     ledger = (parent.folder / LEDGER).read_bytes()
     day = datetime.now(UTC).date().isoformat()
     with new_folder(Path(out)) as made:

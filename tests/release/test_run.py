@@ -24,7 +24,7 @@ from dpsynth.errors import (
     SourceError,
     StoreDamaged,
 )
-from dpsynth.ledger import parse
+from dpsynth.ledger import SigningKey, parse
 from dpsynth.privacy import Budget, Cost
 from dpsynth.release import derive, run_file, synthesize, verify
 from tests.desk import Desk, people
@@ -324,6 +324,9 @@ def test_a_sample_is_free_and_bound_to_its_parent(desk: Desk) -> None:
         verify(sample, rebuild=True)
     with pytest.raises(ConfigurationError, match="--rebuild"):
         verify(parent, parent=parent)
+    with pytest.raises(ConfigurationError, match="sign-with"):
+        derive(parent, rows=77, seed=5, out=desk.folder / "else", key=SigningKey.generate())
+    assert not (desk.folder / "else").exists()
     other = run_file(desk.release("other", budget='store = "other.db"'), desk.folder / "other").folder
     assert verify(sample, parent=other).exit_code == 21
     (parent / "model.npz").write_bytes(b"")

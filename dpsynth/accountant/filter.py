@@ -66,8 +66,8 @@ def refusal(account: Account, cost: Cost) -> BudgetRefused:
 def overdrawn(release: str, account: str, asked: Cost, left: Cost, lost: int) -> BudgetRefused:
     """The error for a charge that exceeds what its release has reserved; ``lost`` answers were paid and lost before."""
     why = (
-        f"{lost} answer(s) of it were lost in a crash after they were paid for and stay charged: start a new release "
-        "under another id, from what its account has left"
+        f"{lost} answer(s) of it were lost in a crash after they were paid for and stay charged, and what is left does "
+        "not cover asking again: start a new release under another id, from what its account has left"
         if lost
         else "a release never spends more than it reserved at its start"
     )

@@ -13,6 +13,7 @@ import numpy as np
 from dpsynth import privacy
 from dpsynth.accountant import Charge, Reservation
 from dpsynth.curator import charges
+from dpsynth.curator.interruptions import held_back
 from dpsynth.curator.rules import remaining, require_rule
 from dpsynth.curator.scores import SCORES, require_expected
 from dpsynth.curator.stored import StoredAnswers
@@ -47,14 +48,21 @@ Progress = Callable[[str], None]
 
 Act = Callable[[PrivateTable, Sequence[int]], Sequence[Answer]]
 
+LOST = (
+    "The answer that was being drawn is lost and stays charged; the release cannot be finished unless its reserve "
+    "covers asking again; otherwise start another release id from what the account has left"
+)
+"""What a failure between paying and storing means."""
+
 
 class Curator:
     """A Measurer over the private rows: noisy answers for a price, and nothing else.
 
     Each verb describes its query, prices it, and draws on the reserve of its release, so that its log entries are on
     the disk in state DRAWING, before the table is opened; then it counts, adds noise, stores the noisy answer and
-    returns it. A crash loses budget, never privacy: what was drawn stays charged, one charge reveals at most one noise
-    vector, and a release that is run again is given its stored answers before anything new is asked.
+    returns it. An interruption (SIGINT, SIGTERM, SIGHUP) takes effect after the answer is stored and loses nothing. A
+    crash loses budget, never privacy: what was drawn stays charged, one charge reveals at most one noise vector, and a
+    release that is run again is given its stored answers before anything new is asked.
 
     Use it in a ``with`` statement. Every verb may raise BudgetRefused (the reserve does not cover it), StoreError,
     SourceError (the file cannot be read to its end) or ConfigurationError (a query that the schema does not allow).
@@ -222,9 +230,10 @@ class Curator:
             raise DpsynthError("this curator is closed")
         answers = self._stored.take(drawn)
         if answers is None:
-            entries = self._reservation.draw(drawn)
-            answers = self._acted(act, entries)
-            self._reservation.store(entries, pack(answers))
+            with held_back(self._interrupted):
+                entries = self._reservation.draw(drawn)
+                answers = self._acted(act, entries)
+                self._kept(entries, answers)
         self._answers += answers
         self._entries += [answer.entry for answer in answers]
         if self._progress is not None:
@@ -237,14 +246,22 @@ class Curator:
         try:
             return tuple(act(self._opened(), entries))
         except DpsynthError as error:
-            problem = error
+            problem = _losing(error)
         except Exception:  # whatever it says or holds may be of the rows
-            problem = DpsynthError(
-                "the private table could not be counted. What was drawn stays charged; running the release again goes "
-                "on from its stored answers"
-            )
+            problem = _losing(DpsynthError("the private table could not be counted"))
         problem.__context__ = problem.__cause__ = None
         raise problem.with_traceback(None)
+
+    def _kept(self, entries: Sequence[int], answers: Sequence[Answer]) -> None:
+        """Store the answers; where the store fails, it says what that loses."""
+        try:
+            self._reservation.store(entries, pack(answers))
+        except DpsynthError as error:
+            raise _losing(error) from None
+
+    def _interrupted(self) -> None:
+        if self._progress is not None:
+            self._progress("interrupted: stopping as soon as the answer that is being drawn is stored")
 
     def _opened(self) -> PrivateTable:
         if self._table is None:
@@ -276,6 +293,12 @@ class Curator:
                 f"the queries have {cells:,} cells together; at most {MAX_CELLS:,} are counted at once. The largest is "
                 f"of {largest.columns}: ask for fewer columns, or for coarser levels"
             )
+
+
+def _losing(error: DpsynthError) -> DpsynthError:
+    """The same error, which also tells what is lost."""
+    error.args = (f"{error}. {LOST}",)
+    return error
 
 
 def _require_price(price: Fraction) -> None:

@@ -69,7 +69,8 @@ class Source:
 def columns(source: Source) -> tuple[ColumnInfo, ...]:
     """Names and declared types, never values; SourceError where there is no header or a name stands twice.
 
-    Columns without a name, such as a written row index, are left out.
+    Columns without a name, such as a written row index, are left out. The first line of a CSV file is always taken as
+    its header: of a file without one this would give the first row as names.
     """
     found = [column for column in structure(source) if column.name]
     names = [column.name for column in found]

@@ -1,4 +1,8 @@
-"""A run that dies where it is told to, and what it leaves behind. Also a program: ``python crash.py FOLDER STEP``."""
+"""A run that dies where it is told to, and what it leaves behind.
+
+Also a program: ``python -m tests.gate.crash FOLDER STEP SIGNAL SHARE``. It runs in a folder that has a store, and at a
+step it kills itself (``SIGKILL``) or says so and is slow, so that it can be sent the signal from outside.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -39,6 +44,8 @@ STEPS = (
     "after return",
 )
 """Where to die: around each of the gate's steps, in their order."""
+
+HALF = Fraction(1, 2)
 
 SCHEMA = Schema.parse(
     '[columns.a]\ntype = "categorical"\nvalues = ["x", "y"]\n[columns.b]\ntype = "categorical"\nvalues = ["u", "v"]\n'
@@ -94,9 +101,13 @@ class WitnessedNoise(OpenDPNoise):
         return drawn
 
 
-def run(folder: Path, at: Callable[[str], None], victim: str = "marginals") -> list[Answer]:
-    """Three verbs, the second of which may die: ``at`` is called with the name of each step of it that is reached."""
+def run(folder: Path, at: Callable[[str], None], victim: str = "marginals", share: Fraction = HALF) -> list[Answer]:
+    """Three verbs, the second of which may die: ``at`` is called with the name of each step of it that is reached.
+
+    Together they ask for ``share`` of what the release has reserved.
+    """
     witness = Witness(folder)
+    rho = RHO * share
     armed = False
 
     def step(name: str) -> None:
@@ -122,32 +133,36 @@ def run(folder: Path, at: Callable[[str], None], victim: str = "marginals") -> l
         Curator.open(FRAME, SCHEMA, Desk.reserve(accountant), _noise=WitnessedNoise(witness, step)) as curator,
     ):
         a, b = (Query((level,)) for level in curator.levels.values())
-        answers: list[Answer] = [curator.total(RHO / 8)]
+        answers: list[Answer] = [curator.total(rho / 4)]
         witness.see(answers)
         if victim == "marginals":
             curator._table, armed = None, True
-            found: list[Answer] = [*curator.marginals([a, b], RHO / 4)]
+            found: list[Answer] = [*curator.marginals([a, b], rho / 2)]
         else:
             curator._table, armed = None, True
             candidates = [Candidate.of(query, np.zeros(2)) for query in (a, b)]
-            found = [curator.select(candidates, "l1-to-model", 2, RHO / 4)]
+            found = [curator.select(candidates, "l1-to-model", 2, rho / 2)]
         step("after return")
         armed = False
         witness.see(found)
-        last = list(curator.marginals([a], RHO / 8))
+        last = list(curator.marginals([a], rho / 4))
         witness.see(last)
         return answers + found + last
 
 
 def main() -> None:
-    """Run in a folder that has a store; kill this process at a step."""
-    folder, fatal = Path(sys.argv[1]), sys.argv[2]
+    """What the module says."""
+    folder, fatal, number, share = Path(sys.argv[1]), sys.argv[2], signal.Signals[sys.argv[3]], Fraction(sys.argv[4])
 
     def at(name: str) -> None:
-        if name == fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if name != fatal:
+            return
+        if number == signal.SIGKILL:
+            os.kill(os.getpid(), number)
+        print("slow", flush=True)
+        time.sleep(1)
 
-    run(folder, at)
+    run(folder, at, share=share)
 
 
 if __name__ == "__main__":

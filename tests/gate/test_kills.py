@@ -18,11 +18,13 @@ import pytest
 from dpsynth.curator import curator as room
 from dpsynth.errors import BudgetRefused, DpsynthError, StoreBusy
 from tests.curator.bench import RHO, Desk, quick_folder
-from tests.gate.crash import STEPS, Witness, plain, run
+from tests.gate.crash import HALF, STEPS, Witness, plain, run
 
 ROOT = Path(__file__).parents[2]
 LOST = STEPS[STEPS.index("after draw") : STEPS.index("after store")]
 """Dying there, the answer is paid for and lost."""
+AMONG_ROWS = STEPS[STEPS.index("before opening") : STEPS.index("before store")]
+"""What is raised there goes through the words of the gate."""
 
 
 @pytest.fixture
@@ -59,54 +61,104 @@ def check_books(desk: Desk, folder: Path) -> None:
     assert all(len(values) == 1 for values in seen.values())
 
 
-def check_resumed(desk: Desk, folder: Path, fatal: str, victim: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def check_resumed(
+    desk: Desk, folder: Path, fatal: str, victim: str, monkeypatch: pytest.MonkeyPatch, share: Fraction = HALF
+) -> None:
     """The release goes on to its end, and then gives all of it back without asking anything."""
     before = Witness(folder).seen()
-    answers = [plain(answer) for answer in run(folder, nothing, victim)]
+    if share == 1 and fatal in LOST:
+        return check_refused(desk, folder, victim)
+    answers = [plain(answer) for answer in run(folder, nothing, victim, share)]
     check_books(desk, folder)
     assert answers[: len(before)] == before
     kinds = [line["kind"] for line in desk.lines()]
     assert (kinds.count("lost"), kinds.count("stored")) == (fatal in LOST, 3)
-    paid = RHO * (Fraction(3, 4) if fatal in LOST else Fraction(1, 2))
+    paid = RHO * share * (Fraction(3, 2) if fatal in LOST else 1)
     assert paid * Fraction(999_999, 1_000_000) < desk.spent() <= paid
 
     drawn = Witness(folder).drawn()
     monkeypatch.setattr(room, "open_table", lambda *_: pytest.fail("the table was opened"))
-    assert [plain(answer) for answer in run(folder, nothing, victim)] == answers
+    assert [plain(answer) for answer in run(folder, nothing, victim, share)] == answers
     assert Witness(folder).drawn() == drawn
     check_books(desk, folder)
 
 
+def check_refused(desk: Desk, folder: Path, victim: str) -> None:
+    """The reserve does not cover asking again: the run says so, however often, and draws and charges nothing."""
+    drawn, seen, spent = Witness(folder).drawn(), Witness(folder).seen(), desk.spent()
+    for _ in range(2):
+        with pytest.raises(BudgetRefused, match=r"1 answer\(s\) of it were lost .* does not cover asking again: start"):
+            run(folder, nothing, victim, Fraction(1))
+        check_books(desk, folder)
+    assert (Witness(folder).drawn(), desk.spent()) == (drawn, spent)
+    assert {str(value) for _, value in Witness(folder).seen()} == {str(value) for _, value in seen}
+    assert [line["kind"] for line in desk.lines()].count("lost") == 1
+
+
+@pytest.mark.parametrize("share", [HALF, Fraction(1)], ids=["half", "whole"])
 @pytest.mark.parametrize(
     ("fatal", "victim"), [*((step, "marginals") for step in STEPS), *((step, "select") for step in STEPS[3:9:2])]
 )
-def test_death(folder: Path, fatal: str, victim: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_death(folder: Path, fatal: str, victim: str, share: Fraction, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(folder)
     with pytest.raises(Died):
-        run(folder, dying_at(fatal), victim)
+        run(folder, dying_at(fatal), victim, share)
     check_books(desk, folder)
     assert len(desk.charged()) == (1 if fatal == "before draw" else 3 if victim == "marginals" else 2)
-    check_resumed(desk, folder, fatal, victim, monkeypatch)
+    check_resumed(desk, folder, fatal, victim, monkeypatch, share)
 
 
 @pytest.mark.parametrize("fatal", STEPS[::2])
 def test_an_error(folder: Path, fatal: str, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(folder)
-    with pytest.raises((DpsynthError, ValueError)):
+    with pytest.raises((DpsynthError, ValueError)) as caught:
         run(folder, dying_at(fatal, ValueError))
+    assert (room.LOST in str(caught.value)) == (fatal in AMONG_ROWS)
     check_books(desk, folder)
     check_resumed(desk, folder, fatal, "marginals", monkeypatch)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-@pytest.mark.parametrize("fatal", ["after draw", "after noise", "after store"])
-def test_a_real_kill(folder: Path, fatal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("fatal", "share"),
+    [("after draw", HALF), ("after noise", HALF), ("after store", HALF), ("after noise", Fraction(1))],
+)
+def test_a_real_kill(folder: Path, fatal: str, share: Fraction, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(folder)
-    command = [sys.executable, "-m", "tests.gate.crash", str(folder), fatal]
-    died = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
-    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    died = child(folder, fatal, "SIGKILL", share)
+    assert died.wait(60) == -signal.SIGKILL, died.communicate()[1]
     check_books(desk, folder)
-    check_resumed(desk, folder, fatal, "marginals", monkeypatch)
+    check_resumed(desk, folder, fatal, "marginals", monkeypatch, share)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
+@pytest.mark.parametrize(
+    ("name", "slow"),
+    [("SIGTERM", "before opening"), ("SIGINT", "before opening"), ("SIGTERM", "after draw"), ("SIGHUP", "after noise")],
+)
+def test_a_polite_interruption_loses_nothing(
+    folder: Path, name: str, slow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a run that has reserved exactly what it asks for: with one answer lost it could never be finished."""
+    desk, share = Desk(folder), Fraction(1)
+    with child(folder, slow, name, share) as run_:
+        assert run_.stdout is not None
+        assert run_.stdout.readline() == "slow\n"
+        kinds = [line["kind"] for line in desk.lines()]
+        assert kinds.count("measure") == 3, "the second verb is paid for"
+        assert kinds.count("stored") == 1, "and not stored"
+        run_.send_signal(signal.Signals[name])
+        assert run_.wait(60) == -signal.Signals[name]
+    kinds = [line["kind"] for line in desk.lines()]
+    assert (kinds.count("measure"), kinds.count("stored"), kinds.count("lost")) == (3, 2, 0)
+    check_resumed(desk, folder, "after store", "marginals", monkeypatch, share)
+
+
+def child(folder: Path, step: str, name: str, share: Fraction) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.gate.crash", str(folder), step, name, str(share)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
 def test_losses_stay_charged_until_the_reserve_is_used_up(folder: Path) -> None:

@@ -62,10 +62,11 @@ def derive(
     """
     parent = read_release(Path(release))
     signer = key if isinstance(key, SigningKey) else SigningKey.load(key) if key else default_key()
-    if signer.public.keyid != parent.predicate["signer"]["keyid"]:
+    owner = parent.predicate["signer"]["keyid"]
+    if signer.public.keyid != owner:
         raise ConfigurationError(
-            f"a sample is signed by the key of its release, {parent.predicate['signer']['keyid'][:16]}..., so that nobody "
-            "else can pass rows off as drawn from it: give that key with --sign-with (or key=...)"
+            f"a sample is signed by the key of its release, {owner[:16]}..., so that nobody else can pass rows off as "
+            "drawn from it: give that key with --sign-with (or key=...)"
         )
     ledger = (parent.folder / LEDGER).read_bytes()
     day = datetime.now(UTC).date().isoformat()

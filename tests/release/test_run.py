@@ -318,8 +318,11 @@ def test_a_sample_is_free_and_bound_to_its_parent(desk: Desk) -> None:
     parent = run_file(desk.release(), desk.folder / "out").folder
     sample = derive(parent, rows=77, seed=5, out=desk.folder / "more", key=desk.folder / "key.pem")
     assert pq.read_table(sample / "data.parquet").num_rows == 77
+    assert any("did not draw" in note for note in verify(sample).notes)
     verdict = verify(sample, parent=parent)
     assert verdict.ok, verdict.failures
+    assert not any("did not draw" in note for note in verdict.notes)
+    assert any("drawn again" in note for note in verdict.notes)
     with pytest.raises(ConfigurationError, match="--parent"):
         verify(sample, rebuild=True)
     with pytest.raises(ConfigurationError, match="--rebuild"):

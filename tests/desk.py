@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import random
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+from dpsynth.cli import main
 from dpsynth.ledger import SigningKey
 
 SCHEMA = """
@@ -74,6 +77,31 @@ def people(rows: int, seed: int = 0) -> str:
         income = "" if rng.random() < 0.1 else f"{age * 8 + rng.random() * 100:.2f}"
         lines.append(f"{sex},{age},{income},{'yes' if (sex == 'f') != (age > 60) else 'no'},x")
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a command came to."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        """All that it said."""
+        return self.stdout + self.stderr
+
+
+def call(*words: object) -> Called:
+    """Run the command line as its entry point does, in this process."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            main([str(word) for word in words])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    return Called(code, out.getvalue(), err.getvalue())
 
 
 def make_desk(folder: Path) -> Desk:

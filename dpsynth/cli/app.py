@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import signal
+import sys
+from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
-from typing import Any
 
 import click
 
 from dpsynth import __version__
+from dpsynth.cli.output import report
 
 COMMANDS = {
     "demo": ("dpsynth.cli.demo", "Make a signed release from embedded artificial people."),
@@ -63,11 +65,21 @@ def dpsynth() -> None:
     """Differentially private synthetic data, with a signed ledger that a stranger can verify."""
 
 
-def _terminated(number: int, frame: FrameType | None) -> Any:
+def _terminated(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def main() -> None:
-    """The entry point of the ``dpsynth`` command."""
+def main(words: Sequence[str] | None = None) -> None:
+    """The entry point of ``dpsynth``: every error becomes one sentence, an exit code and, if asked, JSON."""
+    given = list(sys.argv[1:] if words is None else words)
     signal.signal(signal.SIGTERM, _terminated)
-    dpsynth(prog_name="dpsynth")
+    try:
+        code = dpsynth.main(given, prog_name="dpsynth", standalone_mode=False)
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+            raise SystemExit(error.exit_code) from None
+        code = report(error, "--json" in given)
+    raise SystemExit(code or 0)

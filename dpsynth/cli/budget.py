@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpsynth.cli.output import command, exact, hint, json_option, say, say_json, table
+from dpsynth.cli.output import hint, json_option, say, say_json, table
 from dpsynth.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ def budget() -> None:
     help="The neighbour relation, as in the schema's [unit].",
 )
 @json_option
-@command
 def open_(
     name: str,
     store: Path,
@@ -69,7 +68,6 @@ def open_(
 @click.argument("name", required=False)
 @store_option
 @json_option
-@command
 def show(name: str | None, store: Path, as_json: bool) -> None:
     """Show what each account may spend, has reserved and has left."""
     from dpsynth.accountant import Accountant
@@ -87,7 +85,6 @@ def show(name: str | None, store: Path, as_json: bool) -> None:
 @click.option("--rho", help="Exact, such as 293764/114921.")
 @click.option("--delta", required=True, help="Exact, such as 1e-9.")
 @json_option
-@command
 def convert(epsilon: str | None, rho: str | None, delta: str, as_json: bool) -> None:
     """Convert zCDP's rho to epsilon at a delta (rounded up), or epsilon to the rho that it buys (rounded down).
 
@@ -136,6 +133,8 @@ def _document(account: Account) -> dict[str, Any]:
 
 
 def _show(accounts: list[Account]) -> None:
+    from dpsynth.privacy import exact_text
+
     rows = []
     for account in accounts:
         found = _document(account)
@@ -146,8 +145,8 @@ def _show(accounts: list[Account]) -> None:
                 f"{float(account.held.rho):.6g}",
                 f"{float(account.left.rho):.6g}",
                 f"{float(found['epsilon']):.6g}",
-                exact(account.policy.epsilon),
-                exact(account.policy.delta),
+                exact_text(account.policy.epsilon),
+                exact_text(account.policy.delta),
                 account.entity,
                 account.column or "each row",
                 account.neighbours,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from dpsynth.cli.output import command, hint, json_option, progress, say, say_json
+from dpsynth.cli.output import hint, json_option, progress, say, say_json
+from dpsynth.errors import ConfigurationError
 
 ROWS = 20_000
 RELEASE = """# Artificial people: nobody in this table exists.
@@ -41,7 +42,6 @@ sign_with = "signing.pem"
     help="The release folder to make; its inputs, accounts and key go beside it.",
 )
 @json_option
-@command
 def demo(out: Path, as_json: bool) -> None:
     """Make a signed release from embedded artificial people, offline.
 
@@ -54,8 +54,12 @@ def demo(out: Path, as_json: bool) -> None:
     from dpsynth.privacy import Budget
     from dpsynth.release import run_file
 
-    inputs = out.with_name(f"{out.name}-inputs")
-    inputs.mkdir(parents=True, exist_ok=True)
+    out = out.absolute() if out.name in ("", "..") else out
+    try:
+        inputs = out.with_name(f"{out.name}-inputs")
+        inputs.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError):
+        raise ConfigurationError(f"{out} cannot be made: give another --out") from None
     if not (inputs / "people.csv").exists():
         people.write_csv(inputs / "people.csv", ROWS)
     (inputs / "people.toml").write_text(people.SCHEMA_TOML, encoding="utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dpsynth.cli.output import command, hint, json_option, say, say_json
+from dpsynth.cli.output import hint, json_option, say, say_json
 
 
 @click.group()
@@ -17,7 +17,6 @@ def keys() -> None:
 @keys.command()
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The file to make (mode 0600).")
 @json_option
-@command
 def new(out: Path, as_json: bool) -> None:
     """Make an Ed25519 signing key.
 

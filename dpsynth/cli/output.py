@@ -7,17 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
-from fractions import Fraction
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import click
 
-from dpsynth.errors import DpsynthError, Interrupted
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from dpsynth.errors import ConfigurationError, DpsynthError, Interrupted
 
 PATIENCE = 1.0
 """Seconds of silence before progress is shown."""
@@ -40,16 +34,6 @@ def say_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
     click.echo(json.dumps(document, sort_keys=True))
 
 
-def exact(value: Fraction | str) -> str:
-    """An exact number as people write it: ``1e-9``, a finite decimal, or ``p/q``."""
-    number = Fraction(value)
-    places = len(str(number.denominator)) - 1
-    if number.numerator == 1 and places > 3 and number.denominator == 10**places:
-        return f"1e-{places}"
-    shown = Decimal(number.numerator) / Decimal(number.denominator)
-    return f"{shown:f}" if Fraction(shown) == number else str(number)
-
-
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns aligned as plain text; numbers (all but the first column) to the right."""
     widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
@@ -65,6 +49,11 @@ def failure(error: BaseException) -> tuple[int, str]:
     """The exit code and the sentence of an error; an unforeseen one by its type: its text may hold data."""
     if isinstance(error, DpsynthError):
         return error.exit_code, str(error)
+    if isinstance(error, click.UsageError):
+        where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+        return ConfigurationError.exit_code, f"{error.format_message()}{where}"
+    if isinstance(error, click.ClickException):
+        return ConfigurationError.exit_code, error.format_message()
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return Interrupted.exit_code, "interrupted; what was stored is kept, run the same command again to go on"
     place = error.__traceback__
@@ -82,21 +71,6 @@ def report(error: BaseException, as_json: bool, about: str = "") -> int:
         say_json({"ok": False, "exit": code, "error": text})
     hint(f"error: {text}")
     return code
-
-
-def command(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn the errors of a command into exit codes."""
-
-    @wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except (click.exceptions.Exit, click.ClickException, SystemExit):
-            raise
-        except BaseException as error:
-            raise SystemExit(report(error, bool(kwargs.get("as_json")))) from None
-
-    return guarded
 
 
 @contextmanager

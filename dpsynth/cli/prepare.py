@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dpsynth.cli.output import command, exact, hint, json_option, say, say_json, table
+from dpsynth.cli.output import hint, json_option, say, say_json, table
 from dpsynth.errors import ConfigurationError
 
 
@@ -15,7 +15,6 @@ from dpsynth.errors import ConfigurationError
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The schema to write; stdout without it.")
 @json_option
-@command
 def init(data: Path, out: Path | None, as_json: bool) -> None:
     """Draft a schema for DATA from its column names and declared types.
 
@@ -50,10 +49,9 @@ def init(data: Path, out: Path | None, as_json: bool) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
-@command
 def plan(file: Path, as_json: bool) -> None:
     """Show what the release in FILE would ask, at what price, and the error to expect. Reads no row."""
-    from dpsynth.privacy import decimal_text, epsilon_of_rho
+    from dpsynth.privacy import decimal_text, epsilon_of_rho, exact_text
     from dpsynth.release import load_plan, most_measured_cells, preview
 
     found = load_plan(file)
@@ -88,7 +86,7 @@ def plan(file: Path, as_json: bool) -> None:
         )
         return
     say(f"{found.release}: {found.mechanism} over {len(found.domain.names)} columns ({cells} cells on the finest grid)")
-    claim = f"epsilon {exact(found.budget.epsilon)} at delta {exact(found.budget.delta)}"
+    claim = f"epsilon {exact_text(found.budget.epsilon)} at delta {exact_text(found.budget.delta)}"
     say(f"{claim}: rho {float(found.cost.rho):.6g} is reserved")
     say()
     rows = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpsynth.cli.output import command, exact, hint, json_option, progress, report, say, say_json
+from dpsynth.cli.output import hint, json_option, progress, report, say, say_json
 
 if TYPE_CHECKING:
     from dpsynth.release import Published
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     help="The release folder; with several FILES the folder that holds one folder a release id.",
 )
 @json_option
-@command
 def run(files: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """Make the releases that FILES (release.toml) describe.
 
@@ -51,6 +50,8 @@ def run(files: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
 
 
 def _say(published: Published, as_json: bool) -> None:
+    from dpsynth.privacy import exact_text
+
     release = published.release
     if as_json:
         document: dict[str, Any] = {
@@ -67,4 +68,5 @@ def _say(published: Published, as_json: bool) -> None:
         return
     if release.ignored:
         hint(f"not in the schema, so never read: {', '.join(release.ignored)}")
-    say(f"{published.folder}  {release.rows} rows  epsilon {exact(release.epsilon)} at delta {exact(release.delta)}")
+    claim = f"epsilon {exact_text(release.plan.budget.epsilon)} at delta {exact_text(release.plan.budget.delta)}"
+    say(f"{published.folder}  {release.rows} rows  {claim}")

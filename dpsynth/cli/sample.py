@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dpsynth.cli.output import command, hint, json_option, progress, say, say_json
+from dpsynth.cli.output import hint, json_option, progress, say, say_json
 
 
 @click.command()
@@ -18,7 +18,6 @@ from dpsynth.cli.output import command, hint, json_option, progress, say, say_js
     "--sign-with", type=click.Path(path_type=Path), help="The key that signed RELEASE  [default: the user's own]"
 )
 @json_option
-@command
 def sample(release: Path, rows: int, seed: int, out: Path | None, sign_with: Path | None, as_json: bool) -> None:
     """Draw more rows from the model of RELEASE.
 
@@ -28,8 +27,8 @@ def sample(release: Path, rows: int, seed: int, out: Path | None, sign_with: Pat
     from dpsynth.release import derive
 
     target = out or release.with_name(f"{release.name}-sample")
-    with progress(quiet=as_json):
-        folder = derive(release, rows=rows, seed=seed, out=target, key=sign_with)
+    with progress(quiet=as_json) as tell:
+        folder = derive(release, rows=rows, seed=seed, out=target, key=sign_with, progress=tell)
     if as_json:
         say_json({"ok": True, "folder": str(folder), "rows": rows, "seed": seed})
         return

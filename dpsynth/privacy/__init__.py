@@ -15,7 +15,7 @@ from dpsynth.privacy.cost import (
     scale_for,
     sigma_for,
 )
-from dpsynth.privacy.exact import GRID, ceil_to_grid, decimal_text, floor_to_grid, parse_fraction
+from dpsynth.privacy.exact import GRID, ceil_to_grid, decimal_text, exact_text, floor_to_grid, parse_fraction
 from dpsynth.privacy.sensitivity import NEIGHBOURS, l1_to_model, marginal_squared, total
 from dpsynth.privacy.tradeoff import highest_tpr
 
@@ -29,6 +29,7 @@ __all__ = [
     "ceil_to_grid",
     "decimal_text",
     "epsilon_of_rho",
+    "exact_text",
     "exponential_rho",
     "floor_to_grid",
     "gaussian_rho",

@@ -95,3 +95,19 @@ def decimal_text(value: Fraction) -> str:
     digits = str(abs(value.numerator) * 10**places // value.denominator).rjust(places + 1, "0")
     sign = "-" if value < 0 else ""
     return sign + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)
+
+
+def exact_text(value: Fraction) -> str:
+    """The value itself: ``1``, ``0.5``, ``1e-9``; ``p/q`` where it has no short finite decimal."""
+    if value.denominator == 1:
+        return f"{value.numerator:,}" if abs(value) < 10**9 else str(value.numerator)
+    exponent = next((e for e in range(1, 41) if (value * 10**e).denominator == 1), None)
+    if exponent is None:
+        return f"{value.numerator}/{value.denominator}"
+    digits = int(value * 10**exponent)
+    if exponent <= 6:
+        return f"{Decimal(digits).scaleb(-exponent):f}"
+    text = str(abs(digits))
+    power = len(text) - 1 - exponent
+    mantissa = text[0] + ("." + text[1:] if len(text) > 1 else "")
+    return f"{'-' if digits < 0 else ''}{mantissa}e{power}"

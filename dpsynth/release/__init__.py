@@ -8,8 +8,9 @@ from dpsynth.release.check import verify
 from dpsynth.release.config import ReleaseConfig
 from dpsynth.release.derive import derive
 from dpsynth.release.plan import Plan, PlannedQuery, most_measured_cells, preview
+from dpsynth.release.progress import Progress
 from dpsynth.release.release import Release
-from dpsynth.release.run import Progress, Published, load_plan, run_file, synthesize
+from dpsynth.release.run import Published, load_plan, run_file, synthesize
 from dpsynth.verifier import Verdict
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,16 +34,24 @@ _RAISED: dict[int, type[DpsynthError]] = {
 }
 
 
-def verify(folder: str | Path, *, rebuild: bool = False, parent: str | Path | None = None) -> Verdict:
+def verify(
+    folder: str | Path,
+    *,
+    rebuild: bool = False,
+    parent: str | Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Verdict:
     """Check a release, or a sample derived from one, as a stranger would; never raises for what is wrong with it.
 
     ``rebuild`` also draws the rows of a release again and fits its model again; ``parent`` is the release of a derived
-    sample, whose rows are then drawn again. ``Verdict.ok`` and ``Verdict.exit_code`` say what was found. Raises
-    ConfigurationError where the request does not fit the folder.
+    sample, whose rows are then drawn again; ``progress`` is told what is being done. ``Verdict.ok`` and
+    ``Verdict.exit_code`` say what was found. Raises ConfigurationError where the request does not fit the folder.
     """
     from dpsynth.release.rebuild import rebuild_release, redraw_sample
 
     where = Path(folder)
+    if not where.is_dir():
+        raise ConfigurationError(f"{where}: there is no such folder; give the folder of a release")
     verdict = verify_alone(where)
     if not verdict.ok:
         return verdict
@@ -52,7 +61,13 @@ def verify(folder: str | Path, *, rebuild: bool = False, parent: str | Path | No
     if parent is not None and not derived:
         raise ConfigurationError(f"{where} is a release, not a sample of one: give --rebuild instead of --parent")
     try:
-        found = rebuild_release(where) if rebuild else redraw_sample(where, Path(parent)) if parent else []
+        found = (
+            rebuild_release(where, progress)
+            if rebuild
+            else redraw_sample(where, Path(parent), progress)
+            if parent
+            else []
+        )
     except VerificationError as error:
         return replace(
             verdict, ok=False, exit_code=error.exit_code, epsilon="infinity", failures=(*verdict.failures, str(error))

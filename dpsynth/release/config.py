@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -76,6 +77,14 @@ class ReleaseSection(_Section):
         return tuple(sorted(value, reverse=True))
 
 
+def checked(section: Mapping[str, object]) -> ReleaseSection:
+    """The values of ``[release]``, by whatever way they came; ConfigurationError names the wrong one."""
+    try:
+        return ReleaseSection.model_validate(section)
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(_complaints(error, ReleaseSection))) from None
+
+
 class ReleaseConfig(_Section):
     """A whole ``release.toml``."""
 
@@ -89,8 +98,10 @@ class ReleaseConfig(_Section):
         """Read a file; ConfigurationError names the file, the key and its nearest right one."""
         try:
             text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise ConfigurationError(f"{path}: cannot be read as a UTF-8 text file") from None
+        except OSError as error:
+            raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); give a release.toml") from None
+        except UnicodeDecodeError:
+            raise ConfigurationError(f"{path}: is not UTF-8 text; give a release.toml") from None
         return cls.parse(text, str(path))
 
     @classmethod
@@ -102,6 +113,10 @@ class ReleaseConfig(_Section):
             # tomllib's message can quote what it read, and the file may be the data by mistake: only its place is told.
             place = re.search(r"at (?:line \d+, column \d+|end of document)", str(error))
             raise ConfigurationError(f"{origin}: not valid TOML {place[0] if place else ''}") from None
+        if "columns" in document and "release" not in document:
+            raise ConfigurationError(
+                f"{origin}: this is a schema; give the release.toml that names it in [data] schema"
+            )
         try:
             return cls.model_validate(document)
         except ValidationError as error:

@@ -24,6 +24,7 @@ from dpsynth.release.check import DERIVATION, LEDGER, read_statement, require
 from dpsynth.release.describe import datapackage, read_plan
 from dpsynth.release.folder import SOFTWARE, new_folder, subjects, write_rows
 from dpsynth.release.plan import Plan
+from dpsynth.release.progress import Progress
 from dpsynth.sampling import IntegerTables, RowsDigest, records
 
 PARENT = "parent.dsse.json"
@@ -53,7 +54,13 @@ def read_release(folder: Path) -> OpenedRelease:
 
 
 def derive(
-    release: str | Path, *, rows: int, seed: int, out: str | Path, key: SigningKey | str | Path | None = None
+    release: str | Path,
+    *,
+    rows: int,
+    seed: int,
+    out: str | Path,
+    key: SigningKey | str | Path | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Draw ``rows`` rows with public ``seed`` from the model of ``release``; write and sign the folder ``out``.
 
@@ -62,6 +69,8 @@ def derive(
     """
     parent = read_release(Path(release))
     signer = key if isinstance(key, SigningKey) else SigningKey.load(key) if key else default_key()
+    if Path(out).resolve().is_relative_to(parent.folder.resolve()):
+        raise ConfigurationError(f"{out} lies inside the release, which it would break: give another --out")
     owner = parent.predicate["signer"]["keyid"]
     if signer.public.keyid != owner:
         raise ConfigurationError(
@@ -72,7 +81,7 @@ def derive(
     day = datetime.now(UTC).date().isoformat()
     with new_folder(Path(out)) as made:
         digest = RowsDigest(parent.tables, rows)
-        write_rows(records(parent.tables, parent.plan.codecs, rows, seed, digest), made, ("parquet",))
+        write_rows(records(parent.tables, parent.plan.codecs, rows, seed, digest), made, ("parquet",), progress)
         (made / "datapackage.json").write_bytes(datapackage(parent.plan, rows, day, ("parquet",)))
         model = sha256((parent.folder / "model.npz").read_bytes()).hexdigest()
         predicate = DerivationPredicate(

@@ -27,6 +27,7 @@ from dpsynth.measurement import pack
 from dpsynth.release.check import LEDGER, read_statement
 from dpsynth.release.describe import citation, datapackage
 from dpsynth.release.page import Tally, facts
+from dpsynth.release.progress import Progress, tell
 from dpsynth.release.release import Release
 from dpsynth.release.words import outside, public_things
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 SOFTWARE = Software("dpsynth-engine", __version__)
 
 
-def save(release: Release, folder: Path, key: SigningKey | str | Path | None) -> Path:
+def save(release: Release, folder: Path, key: SigningKey | str | Path | None, progress: Progress | None = None) -> Path:
     """Write and sign ``release`` as ``folder``; a folder that already is this release is checked and left alone."""
     require_place(folder)
     if (folder / LEDGER).is_file():
@@ -44,17 +45,17 @@ def save(release: Release, folder: Path, key: SigningKey | str | Path | None) ->
         return folder
     signer = key if isinstance(key, SigningKey) else SigningKey.load(key) if key else default_key()
     with new_folder(folder) as made:
-        digest = _write(release, made)
+        digest = _write(release, made, progress)
         sign_ledger(release, made, signer, digest)
     return folder
 
 
-def _write(release: Release, folder: Path) -> str:
+def _write(release: Release, folder: Path, progress: Progress | None) -> str:
     from dpsynth.report import render
 
     plan = release.plan
     tally = Tally(release.tables, release.rows)
-    write_rows(release.batches(tally), folder, plan.formats)
+    write_rows(release.batches(tally), folder, plan.formats, progress)
     (folder / "measurements.npz").write_bytes(pack(release.answers))
     release.tables.save(folder / "model.npz")
     (folder / "datapackage.json").write_bytes(datapackage(plan, release.rows, release.day, plan.formats))
@@ -100,12 +101,14 @@ def subjects(folder: Path) -> list[tuple[str, str]]:
     return found
 
 
-def write_rows(batches: Iterator[pyarrow.RecordBatch], folder: Path, formats: Sequence[str]) -> None:
+def write_rows(
+    batches: Iterator[pyarrow.RecordBatch], folder: Path, formats: Sequence[str], progress: Progress | None = None
+) -> None:
     """Write the rows as ``data.parquet`` and, if asked, ``data.csv``, a chunk at a time."""
     import pyarrow.csv
     import pyarrow.parquet
 
-    first = next(batches)
+    first, written = next(batches), 0
     with pyarrow.parquet.ParquetWriter(folder / "data.parquet", first.schema, compression="zstd") as parquet:
         csv = pyarrow.csv.CSVWriter(folder / "data.csv", first.schema) if "csv" in formats else None
         try:
@@ -114,6 +117,8 @@ def write_rows(batches: Iterator[pyarrow.RecordBatch], folder: Path, formats: Se
                 parquet.write_batch(batch)
                 if csv is not None:
                     csv.write_batch(batch)
+                written += batch.num_rows
+                tell(progress, f"{written} rows written")
                 batch = next(batches, None)
         finally:
             if csv is not None:
@@ -127,15 +132,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
     ``folder`` may exist only if it is empty; a cut-off attempt leaves at most ``.NAME.partial``, which the next one
     replaces.
     """
-    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
+    if _is_used(folder):
         raise ConfigurationError(f"{folder} exists and is not empty: give another --out, or remove it")
-    partial = folder.parent / f".{folder.name}.partial"
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-    except OSError as error:
-        raise ConfigurationError(f"{folder} cannot be made: {error.strerror}") from None
+    partial = _partial(folder)
     try:
         yield partial
         partial.replace(folder)
@@ -145,9 +144,31 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def require_place(folder: Path) -> None:
-    """ConfigurationError unless ``folder`` is free, or holds a release already."""
-    if folder.is_file() or (folder.exists() and any(folder.iterdir()) and not (folder / LEDGER).is_file()):
+    """ConfigurationError unless ``folder`` can be written, or holds a release already."""
+    if not _is_used(folder):
+        _partial(folder).rmdir()
+    elif not (folder / LEDGER).is_file():
         raise ConfigurationError(f"{folder} exists and is no release: give another --out, or remove it")
+
+
+def _is_used(folder: Path) -> bool:
+    try:
+        return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be read: {error.strerror}; give another --out") from None
+
+
+def _partial(folder: Path) -> Path:
+    """Make the empty folder beside ``folder`` that will become it."""
+    partial = folder.absolute().parent / f".{folder.absolute().name}.partial"
+    try:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a name for a folder"
+        raise ConfigurationError(f"{folder} cannot be made: {why}; give another --out") from None
+    return partial
 
 
 def _require_same(release: Release, folder: Path) -> None:

@@ -16,7 +16,7 @@ from dpsynth.ledger import RowsRule
 from dpsynth.measurement import Domain, Level
 from dpsynth.mechanisms import Mechanism, by_name
 from dpsynth.privacy import Budget, Cost, sensitivity, sigma_for
-from dpsynth.release.config import ReleaseConfig
+from dpsynth.release.config import ReleaseConfig, checked
 from dpsynth.schema import Schema
 
 
@@ -26,6 +26,7 @@ class Plan:
 
     ``rows`` is None for the noisy total. ``seed`` drives the public sampling alone; it is bound here, before anything
     is measured, so that nobody can choose among draws. Two plans are the same release when their digests are equal.
+    ConfigurationError names a value that no ``release.toml`` could have.
     """
 
     release: str
@@ -38,11 +39,17 @@ class Plan:
     title: str = ""
     artificial: bool = False
 
+    def __post_init__(self) -> None:
+        by_name(self.mechanism)
+        section = checked(
+            {"id": self.release, "rows": self.rows, "seed": self.seed, "formats": self.formats, "title": self.title}
+        )
+        object.__setattr__(self, "formats", section.formats)
+
     @classmethod
     def of(cls, config: ReleaseConfig, schema: Schema) -> Plan:
         """The plan of a ``release.toml``."""
         chosen = config.release
-        by_name(config.mechanism.name)
         return cls(
             chosen.id,
             schema,

@@ -16,6 +16,7 @@ from dpsynth.ledger import Entry, parse
 from dpsynth.measurement import Answer, NoisyMarginal, Replayer, Selection, pack, read_archive
 from dpsynth.release.check import LEDGER, read_statement
 from dpsynth.release.derive import OpenedRelease, read_release
+from dpsynth.release.progress import Progress, tell
 from dpsynth.release.run import number_of_rows
 from dpsynth.sampling import ONE, IntegerTables, RowsDigest, records
 
@@ -29,7 +30,7 @@ Floating-point sums differ in their last bits between processors; the fit is con
 """
 
 
-def rebuild_release(folder: Path) -> list[str]:
+def rebuild_release(folder: Path, progress: Progress | None = None) -> list[str]:
     """Rebuild a release from its own files; returns what was found, raises DigestMismatch where it differs.
 
     1. What the ledger claims is what the published plan and schema say.
@@ -44,9 +45,10 @@ def rebuild_release(folder: Path) -> list[str]:
     _match_plan(release)
     answers = read_archive(folder / "measurements.npz")
     _match_entries(release, answers)
+    tell(progress, "fitting the model again")
     furthest = _refit(release, answers)
     facts = release.predicate["release"]
-    _same_rows(release, folder, facts["rows"], facts["seed"], facts["rows_digest"])
+    _same_rows(release, folder, facts["rows"], facts["seed"], facts["rows_digest"], progress)
     return [
         f"rebuilt: {len(answers)} noisy answers are those of the ledger",
         f"rebuilt: the model fitted again differs by at most {furthest:.1e} (allowed: {TOLERANCE:.0e})",
@@ -55,7 +57,7 @@ def rebuild_release(folder: Path) -> list[str]:
     ]
 
 
-def redraw_sample(folder: Path, parent: Path) -> list[str]:
+def redraw_sample(folder: Path, parent: Path, progress: Progress | None = None) -> list[str]:
     """Check that a derived sample is what its parent's model gives; raises DigestMismatch otherwise."""
     release, said = read_release(parent), read_statement(folder).predicate
     digests = {
@@ -65,7 +67,7 @@ def redraw_sample(folder: Path, parent: Path) -> list[str]:
     if {name: said["parent"][name] for name in digests} != digests:
         raise DigestMismatch(f"{folder} was not drawn from {parent}")
     sample = said["sample"]
-    _same_rows(release, folder, sample["rows"], sample["seed"], sample["rows_digest"])
+    _same_rows(release, folder, sample["rows"], sample["seed"], sample["rows_digest"], progress)
     return [f"all {sample['rows']} rows drawn again from {release.plan.release} are the published ones"]
 
 
@@ -179,7 +181,9 @@ def _given(names: tuple[str, ...], joints: list[tuple[tuple[str, ...], NDArray[n
     raise DigestMismatch("model.npz: a node is given columns that no earlier node holds together")
 
 
-def _same_rows(release: OpenedRelease, folder: Path, rows: int, seed: int, digest: str) -> None:
+def _same_rows(
+    release: OpenedRelease, folder: Path, rows: int, seed: int, digest: str, progress: Progress | None
+) -> None:
     published = {"data.parquet": _read_parquet(folder / "data.parquet")}
     start, drawn = 0, RowsDigest(release.tables, rows)
     for batch in records(release.tables, release.plan.codecs, rows, seed, drawn):
@@ -191,6 +195,7 @@ def _same_rows(release: OpenedRelease, folder: Path, rows: int, seed: int, diges
             if not _same(batch, table.slice(start, batch.num_rows)):
                 raise DigestMismatch(f"{name}: the rows are not those that model.npz gives")
         start += batch.num_rows
+        tell(progress, f"{start} of {rows} rows drawn again")
     if drawn.text != digest:
         raise DigestMismatch("the rows drawn again from model.npz do not have the digest that was signed")
 

@@ -11,6 +11,7 @@ from dpsynth.ledger import SigningKey
 from dpsynth.measurement import Answer
 from dpsynth.privacy import Budget, Cost
 from dpsynth.release.plan import Plan
+from dpsynth.release.progress import Progress
 from dpsynth.sampling import IntegerTables, RowsDigest, records
 
 if TYPE_CHECKING:
@@ -68,16 +69,18 @@ class Release:
         frame: pandas.DataFrame = self.to_arrow().to_pandas()
         return frame
 
-    def save(self, folder: str | Path, key: SigningKey | str | Path | None = None) -> Path:
+    def save(
+        self, folder: str | Path, key: SigningKey | str | Path | None = None, progress: Progress | None = None
+    ) -> Path:
         """Write and sign the release folder; returns its path.
 
         ``key`` is a signing key or its file; without one the key of the user's configuration folder is used, and made
-        if there is none. A folder that already holds this release is checked and left as it is; anything else at that
-        path raises ConfigurationError.
+        if there is none. ``progress`` is told how many rows are written. A folder that already holds this release is
+        checked and left as it is; anything else at that path raises ConfigurationError.
         """
         from dpsynth.release.folder import save
 
-        return save(self, Path(folder), key)
+        return save(self, Path(folder), key, progress)
 
     def __repr__(self) -> str:
         return (

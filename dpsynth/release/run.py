@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
-from dpsynth.accountant import Account, Accountant, Reservation
+from dpsynth.accountant import Accountant, Reservation
 from dpsynth.curator import Curator, Source
 from dpsynth.errors import BudgetRefused, ConfigurationError
-from dpsynth.ledger import SigningKey
+from dpsynth.ledger import SigningKey, default_key
 from dpsynth.measurement import Answer, Measurer, Replayer, unpack
 from dpsynth.model import FittedModel
 from dpsynth.privacy import Budget
 from dpsynth.release.config import ReleaseConfig
 from dpsynth.release.folder import require_place
 from dpsynth.release.plan import Plan, preview
+from dpsynth.release.progress import Progress, tell
 from dpsynth.release.release import Release
 from dpsynth.sampling import IntegerTables
-from dpsynth.schema import Schema, Unit
+from dpsynth.schema import Schema
 
-Progress = Callable[[str], None]
-"""Told what is being done. It is never given a number that depends on a private row."""
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+Data: TypeAlias = "Source | str | os.PathLike[str] | pandas.DataFrame | pyarrow.Table"
+"""What rows can come from."""
 
 OWN_ACCOUNT = "default"
 MAX_ROWS = 1_000_000_000
 
 
 def synthesize(
-    source: Any,
+    source: Data,
     *,
     schema: Schema | str | Path,
     epsilon: str | int | Fraction | Decimal,
@@ -48,18 +53,32 @@ def synthesize(
 ) -> Release:
     """Make a differentially private synthetic table; nothing is written but the store of accounts.
 
-    ``source`` is a CSV or Parquet path, a pandas data frame or an Arrow table; ``schema`` a Schema or the path of a
-    ``schema.toml``. ``epsilon`` and ``delta`` are exact: strings, integers, Fractions or Decimals, never floats.
+    ``source``: path of a CSV or Parquet file, pandas data frame or Arrow table. ``schema``: a Schema or the path of a
+    ``schema.toml``. ``epsilon``, ``delta``: exact, so text, integers, Fractions or Decimals, never floats.
+    ``mechanism``: ``"mst"`` or ``"independent"``. ``rows``: how many to draw, 1 to 10^9; without it the noisy, charged
+    number of rows. ``seed``: of the public sampling, 0 to 2^63 - 1. ``release``: the id, of which one release can be
+    made; without it one is derived from the plan. ``formats``: what ``Release.save`` writes, ``"parquet"`` and perhaps
+    ``"csv"``. ``title``: for people. ``progress``: told what is being done.
 
     Without ``account`` the first call opens one in ``store`` (``<source>.dpsynth.db`` beside the data, if not given)
     whose cap is its epsilon and delta, so that a second, different request on the same data is refused. The same
     request gives the same release back and spends nothing. Data frames must name an account and its store.
 
-    Raises ConfigurationError (2), SourceError (3), BudgetRefused (10) or StoreError (30-32), all before anything is
-    spent. ``Release.save`` writes and signs the folder.
+    Raises ConfigurationError (2), SourceError (3), BudgetRefused (10) or StoreError (30-32) before anything is spent.
+    Afterwards only a file that cannot be read to its end, a store that fails, or an answer that an earlier crash lost
+    can stop it; what was drawn then stays charged, and the same call goes on from the stored answers.
     """
     chosen = schema if isinstance(schema, Schema) else Schema.load(schema)
-    plan = Plan(release or "", chosen, mechanism, Budget(epsilon=epsilon, delta=delta), rows, seed, formats, title)
+    plan = Plan(
+        "unnamed" if release is None else release,
+        chosen,
+        mechanism,
+        Budget(epsilon=epsilon, delta=delta),
+        rows,
+        seed,
+        formats,
+        title,
+    )
     if release is None:
         plan = replace(plan, release="r-" + plan.digest.removeprefix("sha256:")[:16])
     return execute(plan, Source.of(source), account=account, store=store, progress=progress)
@@ -89,14 +108,15 @@ def run_file(
     """
     config, here = ReleaseConfig.load(path), Path(path).parent
     plan = Plan.of(config, Schema.load(here / config.data.schema_))
-    key = None if config.release.sign_with is None else SigningKey.load(here / config.release.sign_with)
+    named = config.release.sign_with
+    key = default_key() if named is None else SigningKey.load(here / named)
     store = None if config.budget.store is None else here / config.budget.store
     source = Source.of(here / config.data.source)
     base = Path(out) if out is not None else Path()
     folder = base / plan.release if among_several or out is None else base
     require_place(folder)
     release = execute(plan, source, account=config.budget.account, store=store, progress=progress)
-    return Published(release, release.save(folder, key))
+    return Published(release, release.save(folder, key, progress))
 
 
 def execute(
@@ -105,26 +125,34 @@ def execute(
     """Price, check, reserve, measure, fit. A release that was settled is rebuilt from its stored answers."""
     preview(plan)
     ignored: tuple[str, ...] = ()
-    name, place = account or OWN_ACCOUNT, "" if source.path is None else str(source.path.resolve())
+    name = account or OWN_ACCOUNT
     with _open_store(plan, source, account, store) as accountant:
+        place = _place(source, store)
         _check_unit(plan, accountant, name)
         accountant.check(name, plan.cost, release=plan.release, plan=plan.digest, source=place)
         if not accountant.settled(plan.release):
             ignored = _structure(plan, source)
-        reservation = accountant.reserve(
+        with accountant.reserve(
             name, release=plan.release, plan=plan.digest, cost=plan.cost, quote=plan.budget, source=place
-        )
-        if reservation.settled:
-            answers = tuple(
-                answer for stored in reservation.answers() if stored.answer for answer in unpack(stored.answer)
-            )
-            fitted = _fit(plan, Replayer.of(plan.domain, plan.levels, answers), progress)
-        else:
-            with Curator.open(source, plan.schema, reservation, progress=progress) as curator:
-                fitted = _fit(plan, curator, progress)
-                answers = curator.answers
-            reservation.settle()
-        return _released(plan, reservation, answers, fitted, ignored)
+        ) as reservation:
+            if reservation.settled:
+                answers = tuple(
+                    answer for stored in reservation.answers() if stored.answer for answer in unpack(stored.answer)
+                )
+                fitted = _fit(plan, Replayer.of(plan.domain, plan.levels, answers), progress)
+            else:
+                with Curator.open(source, plan.schema, reservation, progress=progress) as curator:
+                    fitted = _fit(plan, curator, progress)
+                    answers = curator.answers
+                reservation.settle()
+            return _released(plan, reservation, answers, fitted, ignored)
+
+
+def _place(source: Source, store: str | Path | None) -> str:
+    """Where the rows come from, seen from the store: a folder that is moved as a whole stays the same place."""
+    if source.path is None or store is None:
+        return ""  # a frame has no place; a store beside its data knows them by its own name
+    return os.path.relpath(source.path.resolve(), Path(store).resolve().parent)
 
 
 def _structure(plan: Plan, source: Source) -> tuple[str, ...]:
@@ -160,8 +188,7 @@ def number_of_rows(plan: Plan, fitted: FittedModel) -> int:
 
 def _fit(plan: Plan, measurer: Measurer, progress: Progress | None) -> FittedModel:
     fitted = plan.algorithm().fit(measurer, plan.cost.rho)
-    if progress:
-        progress("model fitted")
+    tell(progress, "model fitted")
     return fitted
 
 
@@ -209,11 +236,6 @@ def _check_unit(plan: Plan, accountant: Accountant, name: str) -> None:
     account, unit = accountant.account(name), plan.schema.unit
     if (account.entity, account.column, account.neighbours) != (unit.entity, unit.column, unit.neighbours):
         raise ConfigurationError(
-            f"account {name!r} protects {_unit(account)}; the schema's [unit] says {_unit(unit)}: use an account of "
-            "that unit, or mend the schema"
+            f"account {name!r} protects {account.unit}; the schema's [unit] has entity {unit.entity!r}, column "
+            f"{unit.column!r} and neighbours {unit.neighbours!r}: use an account of that unit, or mend the schema"
         )
-
-
-def _unit(unit: Account | Unit) -> str:
-    rows = "each row by itself" if unit.column is None else f"the rows of each {unit.column!r}"
-    return f"{unit.entity!r} ({rows}) under {unit.neighbours}"

@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from dpsynth.privacy import exact_text
 from dpsynth.report import figures, plots, text
 from dpsynth.report.bars import Panel, panel
 from dpsynth.report.facts import ColumnFit, QueryFact, ReportFacts
@@ -26,7 +27,7 @@ _FILTERS: dict[str, Callable[..., str]] = {
     "above": text.above,
     "brief": text.brief,
     "count": text.count,
-    "exact": text.exact,
+    "exact": exact_text,
     "percent": text.percent,
     "percent_above": text.percent_above,
 }

@@ -10,22 +10,6 @@ from math import floor, log10
 _WIDE = Context(prec=60)
 
 
-def exact(value: Fraction) -> str:
-    """The value itself: ``1``, ``0.5``, ``1e-9``; ``p/q`` where it has no short finite decimal."""
-    if value.denominator == 1:
-        return f"{value.numerator:,}" if abs(value) < 10**9 else str(value.numerator)
-    exponent = next((e for e in range(1, 41) if (value * 10**e).denominator == 1), None)
-    if exponent is None:
-        return f"{value.numerator}/{value.denominator}"
-    digits = int(value * 10**exponent)
-    if exponent <= 6:
-        return f"{Decimal(digits).scaleb(-exponent):f}"
-    text = str(abs(digits))
-    power = len(text) - 1 - exponent
-    mantissa = text[0] + ("." + text[1:] if len(text) > 1 else "")
-    return f"{'-' if digits < 0 else ''}{mantissa}e{power}"
-
-
 def above(value: Fraction | float, digits: int = 4) -> str:
     """At least the value, with so many significant digits: for upper bounds."""
     return _rounded(Fraction(value), digits, ROUND_CEILING)

@@ -32,7 +32,6 @@ from dpsynth.sampling.words import MAX_SEED, NODE, SPREAD, words
 Codes = Mapping[str, NDArray[np.uint16]]
 """Column name -> uint16 codes on the fine grid, one a row."""
 
-_ROW_BITS = 20
 _ROWS = np.uint64(CHUNK - 1)
 _BELOW_ONE = np.uint64(ONE - 1)
 _HALF = np.uint64(32)

@@ -38,6 +38,9 @@ BLOCK = 1 << 21
 """Bytes read at a time: about what fits in a processor's cache. The records do not depend on it."""
 
 _LF, _CR, _COMMA, _QUOTE = b'\n\r,"'
+_CONTROL = frozenset(range(32)) - {9}
+"""What no header holds: a file with these in its first line is binary, and what looks like names are values."""
+
 _BOM = b"\xef\xbb\xbf"
 _FIELD = re.compile(rb'"([^"]*+(?:""[^"]*+)*+)"?+([^,]*+)|([^,]*+)')
 
@@ -76,6 +79,8 @@ def read_header(path: Path) -> Header:
     skip = len(_BOM) if head.startswith(_BOM) else 0
     ends = [at for at in (head.find(b"\n", skip), head.find(b"\r", skip)) if at >= 0]
     stop = min(ends, default=len(head))
+    if not _CONTROL.isdisjoint(head[skip:stop]):
+        raise SourceError(f"{path.name}: no CSV; its first line is not text. Is it Parquet under another name?")
     names = tuple(field.decode("utf-8", "replace").strip() for field in split(head[skip:stop]))
     if not any(names) or stop > skip + LINE:
         raise SourceError(f"{path.name}: no header; the first line must hold the names of the columns")

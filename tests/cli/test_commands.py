@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
 
-from dpsynth.cli.app import COMMANDS, dpsynth
-from tests.desk import Desk
-
-
-def call(*words: object) -> Result:
-    return CliRunner().invoke(dpsynth, [str(word) for word in words], prog_name="dpsynth")
+from dpsynth.cli.app import COMMANDS
+from tests.desk import Called, Desk, call
 
 
-def document(result: Result) -> dict[str, Any]:
+def document(result: Called) -> dict[str, Any]:
     (line,) = result.stdout.splitlines()
     found: dict[str, Any] = json.loads(line)
     return found
@@ -36,8 +34,9 @@ def test_help_teaches() -> None:
 def test_each_command_has_help_and_json(name: str) -> None:
     result = call(name, "--help")
     assert result.exit_code == 0
-    if name not in {"budget", "keys"}:
-        assert "--json" in result.stdout
+    found = getattr(import_module(COMMANDS[name][0]), name)
+    for verb in getattr(found, "commands", {"": found}):
+        assert "--json" in call(name, *[verb][: bool(verb)], "--help").stdout
 
 
 @pytest.mark.parametrize("words", [["nothing"], ["run"], ["run", "x.toml", "--wrong"], ["sample", "x", "--rows", "0"]])
@@ -45,6 +44,10 @@ def test_usage_errors(words: list[str]) -> None:
     result = call(*words)
     assert result.exit_code == 2
     assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    told = call(*words, "--json")
+    assert told.exit_code == 2
+    assert document(told)["exit"] == 2
 
 
 class TestRun:
@@ -111,9 +114,14 @@ class TestVerify:
         bad = call("verify", out)
         assert bad.exit_code == 21
         assert "data.parquet" in bad.stderr
+        assert bad.stdout.startswith("NOT VERIFIED")
+        assert len(bad.stdout.splitlines()) == 1
+        told = call("verify", out, "--json")
+        assert (document(told)["ok"], document(told)["exit"]) == (False, 21)
+        assert "data.parquet" in document(told)["error"]
         (out / "ledger.dsse.json").write_bytes(b"{}")
         assert call("verify", out).exit_code == 20
-        assert call("verify", desk.folder / "nothing").exit_code == 21
+        assert call("verify", desk.folder / "nothing").exit_code == 2
 
     def test_a_signer_without_root_is_said(self, desk: Desk) -> None:
         call("run", desk.release(), "--out", desk.folder / "out")
@@ -121,6 +129,26 @@ class TestVerify:
 
 
 class TestInitAndPlan:
+    @pytest.mark.parametrize("name", ["rows.csv", "rows.txt"])
+    def test_init_takes_no_binary_file_for_names(self, desk: Desk, name: str) -> None:
+        pq.write_table(pa.table({"age": ["CANARY"] * 9}), desk.folder / "rows.parquet")
+        (desk.folder / "rows.parquet").rename(desk.folder / name)
+        result = call("init", desk.folder / name, "--json")
+        assert result.exit_code == 3
+        assert "CANARY" not in result.output
+
+    def test_init_of_parquet_knows_the_declared_types(self, desk: Desk) -> None:
+        pq.write_table(pa.table({"age": [31], "city": ["CANARY"]}), desk.folder / "rows.parquet")
+        result = call("init", desk.folder / "rows.parquet")
+        assert result.exit_code == 0
+        assert "CANARY" not in result.output
+        assert 'type = "integer"' in result.stdout
+
+    def test_a_schema_is_no_release(self, desk: Desk) -> None:
+        result = call("plan", desk.folder / "schema.toml")
+        assert result.exit_code == 2
+        assert "this is a schema" in result.stderr
+
     def test_init_never_reads_a_value(self, desk: Desk) -> None:
         desk.table.write_text("age,city\n31,CANARY\n")
         result = call("init", desk.table, "-o", desk.folder / "new.toml")
@@ -192,6 +220,14 @@ def test_demo_and_its_repetition(tmp_path: Path) -> None:
     assert "artificial" in (out / "report.html").read_text().lower()
 
 
+@pytest.mark.parametrize("out", ["/proc/none/x", "/dev/null/x", "x" * 300])
+def test_a_place_that_cannot_be_written_spends_nothing(desk: Desk, out: str) -> None:
+    result = call("run", desk.release(), "--out", out, "--json")
+    assert result.exit_code == 2, result.output
+    assert not list(desk.folder.glob("*.db"))
+    assert call("demo", "--out", out).exit_code == 2
+
+
 def test_sample(desk: Desk) -> None:
     out = desk.folder / "out"
     call("run", desk.release(), "--out", out)
@@ -225,7 +261,7 @@ def test_an_interruption(desk: Desk, monkeypatch: pytest.MonkeyPatch, files: int
 
 def test_quiet_and_silent_when_no_terminal(desk: Desk) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "dpsynth", "run", str(desk.release()), "--out", str(desk.folder / "out"), "--json"],
+        [sys.executable, "-m", "dpsynth", "run", str(desk.release()), "--out", str(desk.folder / "out")],
         capture_output=True,
         text=True,
     )

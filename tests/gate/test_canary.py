@@ -6,10 +6,8 @@ import logging
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from dpsynth.cli.app import dpsynth
-from tests.desk import Desk
+from tests.desk import Desk, call
 
 CANARY = "canary7f3a"
 PLACES = {
@@ -35,7 +33,7 @@ def test_no_canary_in_any_output(desk: Desk, place: str, caplog: pytest.LogCaptu
     desk.table.write_bytes(("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
     private = {desk.table, desk.folder / "schema.toml"}
     caplog.set_level(logging.DEBUG)
-    result = CliRunner().invoke(dpsynth, ["run", str(desk.release()), "--out", str(desk.folder / "out")])
+    result = call("run", desk.release(), "--out", desk.folder / "out")
     assert result.exit_code == 0, result.output
     said = result.output + caplog.text
     assert CANARY not in said
@@ -51,7 +49,7 @@ def test_no_canary_when_the_run_fails(desk: Desk, place: str, monkeypatch: pytes
         raise RuntimeError(CANARY)
 
     monkeypatch.setattr("dpsynth.table.private.PrivateTable.count", burst)
-    result = CliRunner().invoke(dpsynth, ["run", str(desk.release()), "--out", str(desk.folder / "out"), "--json"])
+    result = call("run", desk.release(), "--out", desk.folder / "out", "--json")
     assert result.exit_code == 70
     assert CANARY not in result.output
 

@@ -281,6 +281,50 @@ def test_a_unit_too_large_for_any_noise_spends_nothing(desk: Desk) -> None:
     assert not Path(f"{desk.table}.dpsynth.db").exists()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rows": 1.5},
+        {"rows": "10"},
+        {"rows": 0},
+        {"rows": -5},
+        {"seed": 1.5},
+        {"seed": -1},
+        {"seed": 2**70},
+        {"formats": "csv"},
+        {"formats": ("csv",)},
+        {"formats": ("xlsx",)},
+        {"release": "../../x y"},
+        {"release": ""},
+        {"title": 5},
+        {"mechanism": "magic"},
+    ],
+    ids=str,
+)
+def test_what_no_file_could_say_is_refused_before_anything_is_spent(desk: Desk, wrong: dict[str, object]) -> None:
+    (name,) = wrong
+    with pytest.raises(ConfigurationError, match=name if name != "release" else "id"):
+        synthesize(desk.table, schema=desk.folder / "schema.toml", epsilon="1", delta="1e-6", **wrong)  # type: ignore[arg-type]
+    assert not Path(f"{desk.table}.dpsynth.db").exists()
+
+
+def test_a_project_folder_may_be_moved(desk: Desk, tmp_path: Path) -> None:
+    budget = 'store = "accounts.db"'
+    before = contents(run_file(desk.release(budget=budget), desk.folder / "out").folder)
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("people.csv", "schema.toml", "key.pem", "accounts.db", "first.toml"):
+        (desk.folder / name).rename(moved / name)
+    assert contents(run_file(moved / "first.toml", moved / "again").folder) == before
+
+
+def test_progress_counts_queries_never_rows(desk: Desk) -> None:
+    told: list[str] = []
+    run_file(desk.release(), desk.folder / "out", progress=told.append)
+    assert any("queries" in line for line in told)
+    assert not any("400" in line for line in told)
+
+
 def test_three_statements_of_python(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(desk.folder / "config"))
     release = dpsynth.synthesize(desk.table, schema=desk.folder / "schema.toml", epsilon="1", delta="1e-6")
@@ -330,6 +374,9 @@ def test_a_sample_is_free_and_bound_to_its_parent(desk: Desk) -> None:
     with pytest.raises(ConfigurationError, match="sign-with"):
         derive(parent, rows=77, seed=5, out=desk.folder / "else", key=SigningKey.generate())
     assert not (desk.folder / "else").exists()
+    with pytest.raises(ConfigurationError, match="inside the release"):
+        derive(parent, rows=77, seed=5, out=parent / "more", key=desk.folder / "key.pem")
+    assert verify(parent).ok
     other = run_file(desk.release("other", budget='store = "other.db"'), desk.folder / "other").folder
     assert verify(sample, parent=other).exit_code == 21
     (parent / "model.npz").write_bytes(b"")

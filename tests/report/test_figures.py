@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dpsynth.privacy import exact_text
 from dpsynth.report import ColumnFit, QueryFact, WorstCase
 from dpsynth.report.bars import DRAWN, LISTED, WIDTH, panel, short
 from dpsynth.report.figures import expected_tvd, fit, posterior, shares
-from dpsynth.report.text import above, brief, count, exact, near, percent, percent_above
+from dpsynth.report.text import above, brief, count, near, percent, percent_above
 from tests.report.sample_facts import sample_facts
 
 
@@ -34,8 +35,8 @@ def test_shares_are_rounded_as_said(value):
 
 
 @given(st.fractions(min_value=-(10**6), max_value=10**6))
-def test_exact_is_exact(value):
-    assert shown(exact(value)) == value
+def test_exact_is_exact_text(value):
+    assert shown(exact_text(value)) == value
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_exact_is_exact(value):
     [("1", "1"), ("1/2", "0.5"), ("1/1000000000", "1e-9"), ("25/10000000000", "2.5e-9"), ("1/3", "1/3"), ("0", "0")],
 )
 def test_exact_texts(value, text):
-    assert exact(Fraction(value)) == text
+    assert exact_text(Fraction(value)) == text
 
 
 def test_other_texts():

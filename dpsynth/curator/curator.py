@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,7 @@ from dpsynth.measurement import (
     Rule,
     Score,
     Selection,
+    grid,
     pack,
 )
 from dpsynth.noise import Noise, OpenDPNoise
@@ -75,8 +76,7 @@ class Curator:
         self._source = source
         self._unit = schema.unit
         self._codecs = codecs(schema)
-        self._domain = Domain(tuple(codec.name for codec in self._codecs), tuple(codec.size for codec in self._codecs))
-        self._levels = MappingProxyType({codec.name: Level(codec.name, codec.level()) for codec in self._codecs})
+        self._domain, self._levels = grid(self._codecs)
         self._reservation = reservation
         self._stored = StoredAnswers(reservation)
         self._noise = noise

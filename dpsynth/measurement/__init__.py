@@ -2,6 +2,7 @@
 
 from dpsynth.measurement.archive import Answer, Replayer, pack, read_archive, unpack
 from dpsynth.measurement.domain import Domain
+from dpsynth.measurement.grid import grid
 from dpsynth.measurement.level import Level
 from dpsynth.measurement.protocol import Measurer
 from dpsynth.measurement.query import (
@@ -33,6 +34,7 @@ __all__ = [
     "Score",
     "Selection",
     "candidates_digest",
+    "grid",
     "pack",
     "read_archive",
     "unpack",

@@ -13,7 +13,7 @@ from typing import Any
 
 from dpsynth.encoding import Codec, codecs
 from dpsynth.ledger import RowsRule
-from dpsynth.measurement import Domain, Level
+from dpsynth.measurement import Domain, Level, grid
 from dpsynth.mechanisms import Mechanism, by_name
 from dpsynth.privacy import Budget, Cost, sensitivity, sigma_for
 from dpsynth.release.config import ReleaseConfig, checked
@@ -109,15 +109,19 @@ class Plan:
         """One codec a column, in the schema's order."""
         return codecs(self.schema)
 
-    @cached_property
+    @property
     def domain(self) -> Domain:
         """The finest public grid."""
-        return Domain(tuple(codec.name for codec in self.codecs), tuple(codec.size for codec in self.codecs))
+        return self._grid[0]
+
+    @property
+    def levels(self) -> Mapping[str, Level]:
+        """The declared level of each column."""
+        return self._grid[1]
 
     @cached_property
-    def levels(self) -> dict[str, Level]:
-        """The declared level of each column."""
-        return {codec.name: Level(codec.name, codec.level()) for codec in self.codecs}
+    def _grid(self) -> tuple[Domain, Mapping[str, Level]]:
+        return grid(self.codecs)
 
     @cached_property
     def cost(self) -> Cost:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 from tests.desk import Desk, call
 
 CANARY = "canary7f3a"
+COLUMNS = ("sex", "age", "income", "smokes", "note")
 PLACES = {
     "category": f"{CANARY},3,1,yes,x",
     "number": f"f,{CANARY},1,yes,x",
@@ -41,9 +45,27 @@ def test_no_canary_in_any_output(desk: Desk, place: str, caplog: pytest.LogCaptu
         assert CANARY.encode() not in path.read_bytes(), path
 
 
-@pytest.mark.parametrize("place", ["category", "bad quote", "long line"])
-def test_no_canary_when_the_run_fails(desk: Desk, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.table.write_text(f"{desk.table.read_text()}{PLACES[place]}\n")
+@pytest.mark.parametrize("column", ["sex", "age", "income", "smokes", "note"])
+def test_no_canary_of_a_parquet_file_or_of_a_person_s_name(
+    desk: Desk, column: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    table = csv.read_csv(
+        desk.table, convert_options=csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()))
+    )
+    words = [None, CANARY, *table[column].to_pylist()[2:]]
+    table = table.set_column(table.schema.get_field_index(column), column, pa.array(words))
+    pq.write_table(table, desk.folder / "people.parquet")
+    schema = desk.folder / "schema.toml"
+    schema.write_text(schema.read_text().replace("[unit]\n", '[unit]\ncolumn = "note"\nmax_rows = 3\n'))
+    result = call("run", desk.release(source="people.parquet"), "--out", desk.folder / "out")
+    assert result.exit_code == 0, result.output
+    assert CANARY not in result.output + caplog.text
+    for path in every_file(desk.folder) - {desk.folder / "people.parquet"}:
+        assert CANARY.encode() not in path.read_bytes(), path
+
+
+def test_no_canary_when_the_run_fails(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def burst(*_: object) -> None:
         raise RuntimeError(CANARY)
@@ -52,6 +74,8 @@ def test_no_canary_when_the_run_fails(desk: Desk, place: str, monkeypatch: pytes
     result = call("run", desk.release(), "--out", desk.folder / "out", "--json")
     assert result.exit_code == 70
     assert CANARY not in result.output
+    for path in every_file(desk.folder):
+        assert CANARY.encode() not in path.read_bytes(), path
 
 
 def every_file(folder: Path) -> set[Path]:

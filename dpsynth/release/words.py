@@ -12,9 +12,10 @@ def public_things(plan: Plan) -> tuple[str, ...]:
     """Everything that the owner declared public: true only if it was decided without looking at the rows."""
     unit = plan.schema.unit
     who = "each row stands for one" if unit.column is None else f"column {unit.column!r} names the"
+    kept = "1 is" if unit.max_rows == 1 else f"{unit.max_rows} are"
     things = [
         f"the schema {plan.schema.digest}",
-        f"the unit: {who} {unit.entity}, of whose rows at most {unit.max_rows} are kept",
+        f"the unit: {who} {unit.entity}, of whose rows at most {kept} kept",
         *(f"column {name!r}: {_declared(column)}" for name, column in plan.schema.columns.items()),
         f"the plan {plan.digest}: mechanism {plan.mechanism!r}, budget, sampling seed {plan.seed}",
     ]

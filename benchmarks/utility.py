@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import ModuleType
 
 SHARED = Path(__file__).parents[2] / "shared"
 ORDERED = {"age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week"}
@@ -48,7 +49,7 @@ def dpsynth(*words: str) -> None:
     subprocess.run([sys.executable, "-m", "dpsynth", *words], check=True, capture_output=True)
 
 
-def scorer():  # type: ignore[no-untyped-def]
+def scorer() -> ModuleType:
     spec = importlib.util.spec_from_file_location("score", SHARED / "score.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -51,7 +51,7 @@ def demo(out: Path, as_json: bool) -> None:
     from dpsynth import people
     from dpsynth.accountant import Accountant
     from dpsynth.ledger import SigningKey
-    from dpsynth.privacy import Budget
+    from dpsynth.privacy import Budget, exact_text
     from dpsynth.release import run_file
 
     out = out.absolute() if out.name in ("", "..") else out
@@ -81,7 +81,8 @@ def demo(out: Path, as_json: bool) -> None:
             {"ok": True, "folder": str(out), "rows": release.rows, "epsilon": release.epsilon, "delta": release.delta}
         )
         return
-    say(f"{out}: {release.rows} synthetic rows from {ROWS} artificial people, epsilon 1 at delta 1e-9")
+    claim = f"epsilon {exact_text(release.plan.budget.epsilon)} at delta {exact_text(release.plan.budget.delta)}"
+    say(f"{out}: {release.rows} synthetic rows from {ROWS} artificial people, {claim}")
     say()
     say(release.to_pandas().head(5).to_string(index=False, max_cols=8))
     say()

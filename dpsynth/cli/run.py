@@ -41,7 +41,7 @@ def run(files: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
         try:
             with progress(quiet=as_json) as tell:
                 published = run_file(file, out, among_several=True, progress=tell)
-        except Exception as error:
+        except Exception as error:  # whatever it is, the other files are still to be run
             code = report(error, as_json, about=str(file))
             first = first or code
         else:

@@ -146,7 +146,7 @@ def text_of(value: object) -> str | None:
         array = _stored(pa.array([value], from_pandas=True))
         found, where = unfold(array)
         return spelt(found)[0] if where[0] >= 0 else None
-    except Exception:
+    except Exception:  # an object of any kind may do anything here, and no value may raise
         return NO_TEXT
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from dpsynth.errors import (
     VerificationError,
 )
 from dpsynth.ledger import DERIVATION_TYPE, Statement, open_envelope, parse_statement
+from dpsynth.release.progress import Progress
 from dpsynth.verifier import Verdict
 from dpsynth.verifier import verify as verify_alone
 
@@ -39,7 +39,7 @@ def verify(
     *,
     rebuild: bool = False,
     parent: str | Path | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Verdict:
     """Check a release, or a sample derived from one, as a stranger would; never raises for what is wrong with it.
 

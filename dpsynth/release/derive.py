@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,12 @@ from dpsynth.ledger import (
     DerivationPredicate,
     Parent,
     SigningKey,
-    default_key,
     envelope,
 )
 from dpsynth.ledger import statement as make_statement
 from dpsynth.release.check import DERIVATION, LEDGER, read_statement, require
 from dpsynth.release.describe import datapackage, read_plan
-from dpsynth.release.folder import SOFTWARE, new_folder, subjects, write_rows
+from dpsynth.release.folder import SOFTWARE, new_folder, sha256_of, signing_key, subjects, write_rows
 from dpsynth.release.plan import Plan
 from dpsynth.release.progress import Progress
 from dpsynth.sampling import IntegerTables, RowsDigest, records
@@ -53,6 +51,12 @@ def read_release(folder: Path) -> OpenedRelease:
     return OpenedRelease(folder, plan, predicate, IntegerTables.load(folder / "model.npz"))
 
 
+def parent_of(release: OpenedRelease) -> Parent:
+    """What a sample says of the release that it comes from."""
+    ledger, model = (f"sha256:{sha256_of(release.folder / name)}" for name in (LEDGER, "model.npz"))
+    return Parent(release.plan.release, ledger, model)
+
+
 def derive(
     release: str | Path,
     *,
@@ -68,7 +72,7 @@ def derive(
     does not verify, ConfigurationError for another key.
     """
     parent = read_release(Path(release))
-    signer = key if isinstance(key, SigningKey) else SigningKey.load(key) if key else default_key()
+    signer = signing_key(key)
     if Path(out).resolve().is_relative_to(parent.folder.resolve()):
         raise ConfigurationError(f"{out} lies inside the release, which it would break: give another --out")
     owner = parent.predicate["signer"]["keyid"]
@@ -77,15 +81,13 @@ def derive(
             f"a sample is signed by the key of its release, {owner[:16]}..., so that nobody else can pass rows off as "
             "drawn from it: give that key with --sign-with (or key=...)"
         )
-    ledger = (parent.folder / LEDGER).read_bytes()
     day = datetime.now(UTC).date().isoformat()
     with new_folder(Path(out)) as made:
         digest = RowsDigest(parent.tables, rows)
         write_rows(records(parent.tables, parent.plan.codecs, rows, seed, digest), made, ("parquet",), progress)
         (made / "datapackage.json").write_bytes(datapackage(parent.plan, rows, day, ("parquet",)))
-        model = sha256((parent.folder / "model.npz").read_bytes()).hexdigest()
         predicate = DerivationPredicate(
-            Parent(parent.plan.release, "sha256:" + sha256(ledger).hexdigest(), f"sha256:{model}"),
+            parent_of(parent),
             rows,
             seed,
             None,

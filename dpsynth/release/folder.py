@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,11 +44,16 @@ def save(release: Release, folder: Path, key: SigningKey | str | Path | None, pr
     if (folder / LEDGER).is_file():
         _require_same(release, folder)
         return folder
-    signer = key if isinstance(key, SigningKey) else SigningKey.load(key) if key else default_key()
+    signer = signing_key(key)
     with new_folder(folder) as made:
         digest = _write(release, made, progress)
         sign_ledger(release, made, signer, digest)
     return folder
+
+
+def signing_key(key: SigningKey | str | Path | None) -> SigningKey:
+    """A key as it is, from its file, or the user's own."""
+    return key if isinstance(key, SigningKey) else SigningKey.load(key) if key else default_key()
 
 
 def _write(release: Release, folder: Path, progress: Progress | None) -> str:
@@ -91,14 +97,13 @@ def sign_ledger(release: Release, folder: Path, signer: SigningKey, digest: str)
 
 def subjects(folder: Path) -> list[tuple[str, str]]:
     """Name and SHA-256 of every file in a folder."""
-    found = []
-    for path in sorted(folder.iterdir()):
-        with path.open("rb") as file:
-            state = sha256()
-            while block := file.read(2**20):
-                state.update(block)
-        found.append((path.name, state.hexdigest()))
-    return found
+    return [(path.name, sha256_of(path)) for path in sorted(folder.iterdir())]
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file in hex, read a block at a time."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def write_rows(
@@ -129,14 +134,18 @@ def write_rows(
 def new_folder(folder: Path) -> Iterator[Path]:
     """A folder to fill beside ``folder``, moved there when the block ends well and removed when it does not.
 
-    ``folder`` may exist only if it is empty; a cut-off attempt leaves at most ``.NAME.partial``, which the next one
-    replaces.
+    ``folder`` may exist only if it is empty. Each process fills a folder of its own, ``.NAME.PID.partial``, so that two
+    runs into one place do not write over each other; a killed one leaves it behind.
     """
     if _is_used(folder):
         raise ConfigurationError(f"{folder} exists and is not empty: give another --out, or remove it")
     partial = _partial(folder)
     try:
         yield partial
+        if _is_used(folder):
+            raise ConfigurationError(
+                f"{folder} was filled by another run meanwhile: run again, which checks what is there and costs nothing"
+            )
         partial.replace(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -160,7 +169,7 @@ def _is_used(folder: Path) -> bool:
 
 def _partial(folder: Path) -> Path:
     """Make the empty folder beside ``folder`` that will become it."""
-    partial = folder.absolute().parent / f".{folder.absolute().name}.partial"
+    partial = folder.absolute().parent / f".{folder.absolute().name}.{os.getpid()}.partial"
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 from dpsynth.errors import DigestMismatch
 from dpsynth.ledger import Entry, parse
 from dpsynth.measurement import Answer, NoisyMarginal, Replayer, Selection, pack, read_archive
-from dpsynth.release.check import LEDGER, read_statement
-from dpsynth.release.derive import OpenedRelease, read_release
+from dpsynth.release.check import read_statement
+from dpsynth.release.derive import OpenedRelease, parent_of, read_release
 from dpsynth.release.progress import Progress, tell
 from dpsynth.release.run import number_of_rows
 from dpsynth.sampling import ONE, IntegerTables, RowsDigest, records
@@ -60,11 +61,7 @@ def rebuild_release(folder: Path, progress: Progress | None = None) -> list[str]
 def redraw_sample(folder: Path, parent: Path, progress: Progress | None = None) -> list[str]:
     """Check that a derived sample is what its parent's model gives; raises DigestMismatch otherwise."""
     release, said = read_release(parent), read_statement(folder).predicate
-    digests = {
-        name: "sha256:" + sha256((parent / file).read_bytes()).hexdigest()
-        for name, file in (("envelope", LEDGER), ("model", "model.npz"))
-    }
-    if {name: said["parent"][name] for name in digests} != digests:
+    if said["parent"] != asdict(parent_of(release)):
         raise DigestMismatch(f"{folder} was not drawn from {parent}")
     sample = said["sample"]
     _same_rows(release, folder, sample["rows"], sample["seed"], sample["rows_digest"], progress)

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from dpsynth.accountant import Accountant, Reservation
 from dpsynth.curator import Curator, Source
 from dpsynth.errors import BudgetRefused, ConfigurationError
-from dpsynth.ledger import SigningKey, default_key
 from dpsynth.measurement import Answer, Measurer, Replayer, unpack
 from dpsynth.model import FittedModel
 from dpsynth.privacy import Budget
 from dpsynth.release.config import ReleaseConfig
-from dpsynth.release.folder import require_place
+from dpsynth.release.folder import require_place, signing_key
 from dpsynth.release.plan import Plan, preview
 from dpsynth.release.progress import Progress, tell
 from dpsynth.release.release import Release
@@ -109,7 +108,7 @@ def run_file(
     config, here = ReleaseConfig.load(path), Path(path).parent
     plan = Plan.of(config, Schema.load(here / config.data.schema_))
     named = config.release.sign_with
-    key = default_key() if named is None else SigningKey.load(here / named)
+    key = signing_key(named and here / named)
     store = None if config.budget.store is None else here / config.budget.store
     source = Source.of(here / config.data.source)
     base = Path(out) if out is not None else Path()
@@ -123,7 +122,7 @@ def execute(
     plan: Plan, source: Source, *, account: str | None, store: str | Path | None, progress: Progress | None = None
 ) -> Release:
     """Price, check, reserve, measure, fit. A release that was settled is rebuilt from its stored answers."""
-    preview(plan)
+    preview(plan)  # prices every query: what cannot be bought is refused before anything is spent
     ignored: tuple[str, ...] = ()
     name = account or OWN_ACCOUNT
     with _open_store(plan, source, account, store) as accountant:

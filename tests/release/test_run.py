@@ -27,6 +27,7 @@ from dpsynth.errors import (
 from dpsynth.ledger import SigningKey, parse
 from dpsynth.privacy import Budget, Cost
 from dpsynth.release import derive, run_file, synthesize, verify
+from dpsynth.release.folder import new_folder, require_place
 from tests.desk import Desk, people
 
 FILES = {
@@ -271,6 +272,19 @@ def test_an_occupied_folder_is_told_before_anything_is_spent(desk: Desk) -> None
     with pytest.raises(ConfigurationError, match="out"):
         run_file(desk.release(), desk.folder / "out")
     assert not Path(f"{desk.table}.dpsynth.db").exists()
+
+
+def test_another_run_into_the_same_place_disturbs_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = run_file(desk.release(), desk.folder / "first").release
+    out = desk.folder / "out"
+    with pytest.raises(ConfigurationError, match="meanwhile"), new_folder(out) as made:
+        (made / "half").write_text("x")
+        monkeypatch.setattr("os.getpid", lambda: 1)  # as another process
+        require_place(out)
+        release.save(out, desk.folder / "key.pem")
+        assert (made / "half").exists()
+    assert verify(out).ok
+    assert not list(desk.folder.glob(".*.partial"))
 
 
 def test_a_unit_too_large_for_any_noise_spends_nothing(desk: Desk) -> None:

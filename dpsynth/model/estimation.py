@@ -6,7 +6,7 @@ The fitted distribution p minimises
 
 where p0 makes the columns independent (each at its own noisy one-way table) and r is the ridge of
 :mod:`dpsynth.model.strength`. Its dual is smooth, strictly convex and has one number a measured cell, so potentials
-live on what was measured, never on the nodes of a tree (research/algorithms 3.4):
+live on what was measured, never on the nodes of a tree:
 
     N log sum p0 exp(sum Q' theta) - <theta, y> + r |theta|^2 / 2,    gradient  Q(N p) - y + r theta.
 

@@ -1,6 +1,6 @@
 """Belief propagation on a junction tree: from log-potentials on the nodes to their joint probabilities.
 
-Scaled linear space, one exponential a cell (research/algorithms 3.3); where a message would underflow, the pass is
+Scaled linear space, one exponential a cell; where a message would underflow, the pass is
 repeated in log space. A log-potential of minus infinity is a structural zero and gives an exact zero.
 """
 

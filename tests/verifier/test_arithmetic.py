@@ -135,7 +135,7 @@ def asked(kind: str, rows: int, neighbours: str, column: str | None, columns: li
 
 
 class TestTable:
-    """The table of privacy_rules, written out once more."""
+    """The table of sensitivities, written out once more."""
 
     @pytest.mark.parametrize(
         ("neighbours", "column", "columns", "squared"),

@@ -32,7 +32,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 @pytest.fixture(scope="module")
 def honest(desk: Desk) -> Release:
-    return run_file(desk.release(more='formats = ["parquet", "csv"]'), desk.folder / "honest").release
+    """At a budget that leaves every column several groups, so that a tree of three pairs is chosen."""
+    path = desk.release(epsilon="20", more='formats = ["parquet", "csv"]')
+    return run_file(path, desk.folder / "honest").release
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,8 @@ def other_scale(release: Release) -> Release:
 
 
 def other_choice(release: Release) -> Release:
+    (chosen,) = (answer for answer in release.answers if isinstance(answer, Selection))
+    assert len(chosen.picks) == 3
     return replace(
         release,
         answers=tuple(
@@ -195,4 +199,4 @@ def test_the_honest_one_holds(honest: Release, key: SigningKey, tmp_path: Path) 
     signed_again(honest, folder, key)
     verdict = verify(folder, rebuild=True)
     assert verdict.ok, verdict.failures
-    assert Fraction(verdict.epsilon) <= 1
+    assert Fraction(verdict.epsilon) <= 20

@@ -24,7 +24,7 @@ from math import sqrt
 import numpy as np
 
 from dpsynth.measurement import Domain
-from dpsynth.model.factor import Alignment, Factor, Floats
+from dpsynth.model.factor import Factor, Floats
 from dpsynth.model.junction import CELLS, JunctionTree
 from dpsynth.model.network import Convergence, MarkovNetwork
 from dpsynth.model.operators import Marginal, Measurement
@@ -129,18 +129,10 @@ class Dual:
         self, tree: JunctionTree, measurements: Sequence[Measurement], rows: float, prior: Mapping[str, Floats]
     ) -> None:
         self.tree, self.measurements, self.rows = tree, tuple(measurements), rows
-        self._propagation = BeliefPropagation(tree)
-        self._hosts = [_host(tree, m.columns) for m in self.measurements]
-        self._lie = [
-            Alignment.of(tree.domain.project(m.columns), tree.node_domain(host))
-            for m, host in zip(self.measurements, self._hosts, strict=True)
-        ]
+        self._prior = [np.log(prior[name]) for name in tree.domain.names]
+        cliques = [*(m.columns for m in self.measurements), *((name,) for name in tree.domain.names)]
+        self._propagation = BeliefPropagation(tree, cliques)
         self._cuts = np.cumsum([0, *(m.values.size for m in self.measurements)])
-        self._base = [np.zeros(tree.node_domain(i).sizes) for i in range(len(tree.nodes))]
-        for i, node in enumerate(tree.nodes):
-            for name in node.new:
-                column = Factor(tree.domain.project((name,)), np.log(prior[name]))
-                self._base[i] += column.spread(tree.node_domain(i))
         ridges = [_ridge(m, tree.domain, prior, rows) for m in self.measurements]
         self.ridge = np.concatenate([np.zeros(0), *(r.ravel() for r in ridges)])
         self.values = np.concatenate(
@@ -152,17 +144,14 @@ class Dual:
 
     def __call__(self, point: Floats) -> tuple[float, Floats]:
         """Value and gradient."""
-        calibrated = self._propagation.run(self._potentials(point))
-        parts = [
-            m.query.apply(lie.gather(calibrated.beliefs[host])).ravel()
-            for m, host, lie in zip(self.measurements, self._hosts, self._lie, strict=True)
-        ]
-        value = self.rows * calibrated.log_partition + float(point @ (0.5 * self.ridge * point - self.values))
+        log_partition, tables = self._propagation.marginals(self._potentials(point))
+        parts = [m.query.apply(table).ravel() for m, table in zip(self.measurements, tables, strict=False)]
+        value = self.rows * log_partition + float(point @ (0.5 * self.ridge * point - self.values))
         return value, self.rows * np.concatenate(parts) - self.values + self.ridge * point
 
     def beliefs(self, point: Floats) -> tuple[Floats, ...]:
         """The calibrated tables of the nodes."""
-        return self._propagation.run(self._potentials(point)).beliefs
+        return self._propagation.calibrate(self._potentials(point)).beliefs
 
     def gap(self, gradient: Floats) -> float:
         """The duality gap: primal value less dual value, in units of the objective."""
@@ -189,18 +178,8 @@ class Dual:
         }
 
     def _potentials(self, point: Floats) -> list[Floats]:
-        tables = [table.copy() for table in self._base]
-        for k, (m, host, lie) in enumerate(zip(self.measurements, self._hosts, self._lie, strict=True)):
-            theta = point[self._cuts[k] : self._cuts[k + 1]].reshape(m.values.shape)
-            tables[host] += lie.spread(m.query.adjoint(theta))
-        return tables
-
-
-def _host(tree: JunctionTree, columns: tuple[str, ...]) -> int:
-    host = tree.host(columns)
-    if host is None:
-        raise ValueError(f"no node of the tree holds {columns}")
-    return host
+        cuts = zip(self.measurements, self._cuts, self._cuts[1:], strict=False)
+        return [*(m.query.adjoint(point[low:high].reshape(m.values.shape)) for m, low, high in cuts), *self._prior]
 
 
 def _ridge(m: Measurement, domain: Domain, prior: Mapping[str, Floats], rows: float) -> Floats:

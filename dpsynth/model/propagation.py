@@ -33,10 +33,21 @@ class _Underflow(Exception):
 
 
 class BeliefPropagation:
-    """Message passing over one tree. Holds the layout alone, no state between runs."""
+    """Message passing over one tree, from log-potentials on some cliques to the probabilities of their cells.
 
-    def __init__(self, tree: JunctionTree) -> None:
+    ``cliques[k]`` names the columns of a table, in the order of its axes. Each lies inside a node of the tree; cliques
+    may repeat, nest and have no column. Without cliques there is one for each node: its own table.
+    """
+
+    def __init__(self, tree: JunctionTree, cliques: Sequence[tuple[str, ...]] | None = None) -> None:
+        """ValueError if no node holds a clique."""
         self.tree = tree
+        self.cliques = tuple(node.columns for node in tree.nodes) if cliques is None else tuple(cliques)
+        self._hosts = tuple(_host(tree, clique) for clique in self.cliques)
+        self._lie = tuple(
+            Alignment.of(tree.domain.project(clique), tree.node_domain(host))
+            for clique, host in zip(self.cliques, self._hosts, strict=True)
+        )
         domain = tree.domain
         self._given = tuple(domain.shape(node.given) for node in tree.nodes)
         self._rows = tuple(domain.cells(node.given) for node in tree.nodes)
@@ -44,6 +55,25 @@ class BeliefPropagation:
             None if node.parent is None else Alignment.of(domain.project(node.given), tree.node_domain(node.parent))
             for node in tree.nodes
         )
+
+    def marginals(self, potentials: Sequence[Floats]) -> tuple[float, tuple[Floats, ...]]:
+        """The log-partition, and the probabilities of each clique's cells; ValueError if no cell is possible.
+
+        ``potentials[k]`` is the table of clique k; minus infinity is a structural zero.
+        """
+        calibrated = self.calibrate(potentials)
+        tables = (lie.gather(calibrated.beliefs[host]) for host, lie in zip(self._hosts, self._lie, strict=True))
+        return calibrated.log_partition, tuple(tables)
+
+    def calibrate(self, potentials: Sequence[Floats]) -> Calibrated:
+        """The beliefs of all nodes; ValueError if the potentials leave no possible cell.
+
+        ``potentials[k]`` is the table of clique k. A row of a belief whose separator state is impossible is 0.
+        """
+        tables = [np.zeros(self.tree.node_domain(i).sizes) for i in range(len(self.tree.nodes))]
+        for host, lie, table in zip(self._hosts, self._lie, potentials, strict=True):
+            tables[host] += lie.spread(table)
+        return self.run(tables)
 
     def run(self, potentials: Sequence[Floats]) -> Calibrated:
         """Calibrate; ValueError if the potentials leave no possible cell.
@@ -119,6 +149,13 @@ class BeliefPropagation:
             if parent is not None and up is not None:
                 supports[parent] &= result[i].reshape(self._given[i]).transpose(up.order).reshape(up.shape)
         return result
+
+
+def _host(tree: JunctionTree, clique: tuple[str, ...]) -> int:
+    host = tree.host(clique)
+    if host is None:
+        raise ValueError(f"no node of the tree holds {clique}")
+    return host
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:

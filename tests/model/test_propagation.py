@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dpsynth.measurement import Domain
 from dpsynth.model import BeliefPropagation, JunctionTree
-from tests.model.worlds import World, joint_of, summed, worlds
+from tests.model.worlds import World, joint_of, joint_over, summed, worlds
 
 
 def check(world: World, potentials: list[np.ndarray], tree: JunctionTree, atol: float = 1e-13) -> None:
@@ -29,6 +29,18 @@ def check(world: World, potentials: list[np.ndarray], tree: JunctionTree, atol: 
 def test_beliefs_are_the_marginals_of_the_joint(world: World, scale: float) -> None:
     tree = JunctionTree.of(world.domain, world.cliques)
     check(world, [world.rng.normal(0, scale, tree.node_domain(i).sizes) for i in range(len(tree.nodes))], tree)
+
+
+@settings(max_examples=100)
+@given(worlds(), st.sampled_from([0.1, 3.0, 1e3, 1e5]))
+def test_marginals_of_cliques_are_those_of_the_joint(world: World, scale: float) -> None:
+    tree = JunctionTree.of(world.domain, world.cliques)
+    potentials = [world.rng.normal(0, scale, world.domain.shape(clique)) for clique in world.cliques]
+    joint, log_partition = joint_over(world.domain, world.cliques, potentials)
+    found, tables = BeliefPropagation(tree, world.cliques).marginals(potentials)
+    assert found == pytest.approx(log_partition, rel=1e-12, abs=1e-10)
+    for clique, table in zip(world.cliques, tables, strict=True):
+        np.testing.assert_allclose(table, summed(joint, world.domain, clique), rtol=1e-9, atol=1e-9)
 
 
 @settings(max_examples=100)

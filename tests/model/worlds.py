@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from dpsynth.measurement import Domain
-from dpsynth.model import Factor, JunctionTree
+from dpsynth.model import JunctionTree
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,17 @@ def worlds(draw: st.DrawFn, columns: int = 6, cells: int = 600) -> World:
 
 def joint_of(domain: Domain, tree: JunctionTree, potentials: list[np.ndarray]) -> tuple[np.ndarray, float]:
     """The joint probabilities of log-potentials on the nodes, and the log-partition, by brute force in log space."""
+    return joint_over(domain, tuple(node.columns for node in tree.nodes), potentials)
+
+
+def joint_over(
+    domain: Domain, cliques: tuple[tuple[str, ...], ...], potentials: list[np.ndarray]
+) -> tuple[np.ndarray, float]:
+    """The same of log-potentials on cliques; nan where no cell is possible."""
     total = np.zeros(domain.sizes)
-    for i, table in enumerate(potentials):
-        total = total + Factor(tree.node_domain(i), np.zeros(table.shape)).spread(domain)
-        order = [tree.nodes[i].columns.index(n) for n in domain.names if n in tree.nodes[i].columns]
-        shape = [domain.size(n) if n in tree.nodes[i].columns else 1 for n in domain.names]
-        total = total + table.transpose(order).reshape(shape)
+    for clique, table in zip(cliques, potentials, strict=True):
+        order = [clique.index(n) for n in domain.names if n in clique]
+        total = total + table.transpose(order).reshape([domain.size(n) if n in clique else 1 for n in domain.names])
     top = total.max()
     weights = np.exp(total - top)
     return weights / weights.sum(), float(top + np.log(weights.sum()))

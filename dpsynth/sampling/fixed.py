@@ -1,4 +1,4 @@
-"""Probabilities as integers: rows of non-negative floats become rows of integers that sum to 2^32 exactly."""
+"""Probabilities as integers: rows of non-negative numbers become rows of integers that sum to 2^32 exactly."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 ONE = 1 << 32
 """Probability one in fixed point."""
+
+BLOCK = 1 << 16
+"""Cells rounded at a time: what is at work then stays in the cache."""
 
 
 def fixed_rows(mass: NDArray[np.float64]) -> NDArray[np.uint64]:
@@ -20,18 +23,59 @@ def fixed_rows(mass: NDArray[np.float64]) -> NDArray[np.uint64]:
     """
     if mass.ndim != 2 or mass.shape[1] == 0:
         raise ValueError(f"fixed-point rows need a matrix with at least one cell, got shape {mass.shape}")
-    if not np.isfinite(mass).all() or (mass < 0).any():
+    peak = mass.max(axis=1, initial=0.0, keepdims=True)
+    if not np.isfinite(peak).all() or not (mass.min(initial=0.0) >= 0):
         raise ValueError("fixed-point rows need finite, non-negative mass")
-    share = _shares(mass)
-    scaled = share * float(ONE)
-    whole = np.floor(scaled)
-    result = whole.astype(np.int64)
-    missing = ONE - result.sum(axis=1)
-    remainder = np.where(share > 0, scaled - whole, -1.0)
-    largest_first = np.argsort(-remainder, axis=1, kind="stable")
-    unit = np.empty_like(result)
-    np.put_along_axis(unit, largest_first, np.arange(mass.shape[1]) < missing[:, np.newaxis], axis=1)
-    return (result + unit).astype(np.uint64)
+    fallback = None if (peak > 0).all() else _together(mass)
+    result = np.empty(mass.shape, dtype=np.int64)
+    # The sum of a row depends on how it lies in memory; only rows that lie one after the other are taken apart.
+    step = max(1, BLOCK // mass.shape[1]) if mass.flags.c_contiguous else max(1, len(mass))
+    for first in range(0, len(mass), step):
+        block = slice(first, first + step)
+        _round(mass[block], peak[block], fallback, result[block])
+    return result.view(np.uint64)
+
+
+def _round(
+    mass: NDArray[np.float64],
+    peak: NDArray[np.float64],
+    fallback: NDArray[np.float64] | None,
+    out: NDArray[np.int64],
+) -> None:
+    """``fixed_rows`` of some rows, into ``out``. Dividing by the largest cell first keeps any scale in range."""
+    share = mass / np.where(peak > 0, peak, 1.0)
+    if fallback is not None:
+        share[peak[:, 0] == 0] = fallback
+    share /= share.sum(axis=1, keepdims=True)
+    remainder = share * float(ONE)
+    whole = np.floor(remainder)
+    out[...] = whole
+    remainder -= whole
+    remainder[share == 0] = -1.0
+    out += largest(remainder, ONE - out.sum(axis=1))
+
+
+def largest(values: NDArray[np.float64] | NDArray[np.uint64], count: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Marks the ``count[s]`` largest values of each row s, the lowest index first among equals.
+
+    Instead of sorting cells it finds the least value that is marked, and takes ties apart only where there are too
+    many. ``values`` has shape (states, cells); a count outside 0..cells marks none or all.
+    """
+    cells = values.shape[1]
+    place = np.clip(cells - count, 0, cells - 1)
+    if len(values) == 1:
+        least = np.partition(values, int(place[0]), axis=1)[:, place]
+    else:
+        least = np.take_along_axis(np.sort(values, axis=1), place[:, np.newaxis], axis=1)
+    marked: NDArray[np.bool_] = values >= least
+    marked[count <= 0] = False
+    crowded = np.flatnonzero(np.count_nonzero(marked, axis=1) > np.maximum(count, 0))
+    if crowded.size:
+        tied = values[crowded] == least[crowded]
+        above = marked[crowded] & ~tied
+        room = count[crowded] - np.count_nonzero(above, axis=1)
+        marked[crowded] = above | (tied & (tied.cumsum(axis=1) <= room[:, np.newaxis]))
+    return marked
 
 
 def fixed_groups(weights: NDArray[np.float64], groups: NDArray[np.uint16]) -> NDArray[np.uint64]:
@@ -48,13 +92,7 @@ def fixed_groups(weights: NDArray[np.float64], groups: NDArray[np.uint16]) -> ND
     return result
 
 
-def _shares(mass: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows that sum to one up to rounding. Dividing by the largest cell first keeps tiny and huge rows in range."""
-    peak = mass.max(axis=1, keepdims=True)
-    empty = peak[:, 0] == 0
-    share = mass / np.where(peak > 0, peak, 1.0)
-    if empty.any():
-        together = mass / (mass.max() or 1.0)
-        total = together.sum(axis=0)
-        share[empty] = total if total.any() else np.ones_like(total)
-    return np.asarray(share / share.sum(axis=1, keepdims=True))
+def _together(mass: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The distribution of all rows together, on any scale."""
+    total = (mass / (mass.max(initial=0.0) or 1.0)).sum(axis=0)
+    return np.asarray(total if total.any() else np.ones_like(total))

@@ -22,6 +22,26 @@ def exact(masses: Sequence[int]) -> list[int]:
     return result
 
 
+def fully_sorted(mass: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """``fixed_rows`` with every row sorted whole, all rows at once: the same floating-point steps, the plain way."""
+    peak = mass.max(axis=1, keepdims=True)
+    empty = peak[:, 0] == 0
+    share = mass / np.where(peak > 0, peak, 1.0)
+    if empty.any():
+        total = (mass / (mass.max() or 1.0)).sum(axis=0)
+        share[empty] = total if total.any() else np.ones_like(total)
+    share = share / share.sum(axis=1, keepdims=True)
+    scaled = share * float(ONE)
+    whole = np.floor(scaled)
+    result = whole.astype(np.int64)
+    missing = ONE - result.sum(axis=1)
+    remainder = np.where(share > 0, scaled - whole, -1.0)
+    order = np.argsort(-remainder, axis=1, kind="stable")
+    unit = np.empty_like(result)
+    np.put_along_axis(unit, order, np.arange(mass.shape[1]) < missing[:, np.newaxis], axis=1)
+    return (result + unit).astype(np.uint64)
+
+
 def forest() -> IntegerTables:
     """Two trees over six columns: joint root, siblings, a two-column separator, a spread and a permuted column.
 

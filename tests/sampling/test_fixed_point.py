@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dpsynth.sampling.fixed import ONE, fixed_groups, fixed_rows
-from tests.sampling.oracle import exact
+from dpsynth.sampling.fixed import BLOCK, ONE, fixed_groups, fixed_rows, largest
+from tests.sampling.oracle import exact, fully_sorted
 
 masses = hnp.arrays(
     np.float64,
@@ -26,6 +26,36 @@ def test_rows_are_distributions_near_their_shares(mass):
     share = mass[possible] / total[possible] * ONE
     assert (np.abs(result[possible] - share) < 1 + 1e-4).all()
     assert (result[possible][mass[possible] == 0] == 0).all()
+
+
+@given(masses)
+def test_no_bit_differs_from_a_full_sort(mass):
+    assert np.array_equal(fixed_rows(mass), fully_sorted(mass))
+    assert np.array_equal(fixed_rows(np.asfortranarray(mass)), fully_sorted(np.asfortranarray(mass)))
+    assert np.array_equal(fixed_rows(mass[:, ::2]), fully_sorted(mass[:, ::2]))
+
+
+@pytest.mark.parametrize("shape", [(3 * BLOCK + 1, 1), (BLOCK, 3), (3001, 67), (5, BLOCK - 1), (3, BLOCK + 1), (1, 1)])
+@pytest.mark.parametrize("kind", ["smooth", "few values", "sparse"])
+def test_no_bit_differs_where_rows_are_taken_in_blocks(shape, kind):
+    rng = np.random.Generator(np.random.Philox(key=3))
+    mass = rng.random(shape) ** 6
+    if kind == "few values":
+        mass = np.floor(mass * 4)
+    elif kind == "sparse":
+        mass *= rng.random(shape) < 0.2
+    assert np.array_equal(fixed_rows(mass), fully_sorted(mass))
+
+
+@given(st.data())
+def test_the_largest_are_marked_and_ties_go_to_the_lowest_index(data):
+    shape = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 9)))
+    values = data.draw(hnp.arrays(np.uint64, shape, elements=st.integers(0, 3)))
+    count = np.array(data.draw(st.lists(st.integers(-1, 11), min_size=shape[0], max_size=shape[0])))
+    marked = largest(values, count)
+    for row, wanted, found in zip(values.tolist(), count.tolist(), marked, strict=True):
+        order = sorted(range(len(row)), key=lambda cell: (-row[cell], cell))
+        assert set(np.flatnonzero(found)) == set(order[: max(wanted, 0)])
 
 
 def test_ties_go_to_the_lowest_index():

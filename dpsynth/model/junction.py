@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import Domain
+from dpsynth.model.forest import CliqueForest
 from dpsynth.model.triangulation import cells, members, triangulate
 
 CELLS = 50_000_000
@@ -40,28 +41,57 @@ class JunctionTree:
     nodes: tuple[Node, ...]
 
     @classmethod
-    def of(cls, domain: Domain, cliques: Iterable[Iterable[str]], limit: int = CELLS) -> JunctionTree:
+    def of(
+        cls, domain: Domain, cliques: Iterable[Iterable[str]], limit: int = CELLS, known: JunctionTree | None = None
+    ) -> JunctionTree:
         """The tree in which every clique lies inside a node. Columns in no clique stand alone.
 
-        ConfigurationError if the tables of the tree would hold more than ``limit`` cells in all.
+        ``known``, a tree over the same domain, is grown by the cliques that it lacks and taken if that is smaller: what
+        ``known.cells_with`` found to fit is never refused. ConfigurationError if the tables of the tree would hold more
+        than ``limit`` cells in all.
         """
-        index = {name: v for v, name in enumerate(domain.names)}
-        masks = [sum(1 << index[name] for name in set(clique)) for clique in cliques]
-        bags = triangulate(masks, domain.sizes)
-        asked = sum(cells(bag, domain.sizes) for bag in bags)
-        if asked > limit:
-            largest = max(bags, key=lambda bag: cells(bag, domain.sizes))
-            names = ", ".join(domain.names[v] for v in members(largest))
-            raise ConfigurationError(
-                f"the model would need {asked:,} cells and the limit is {limit:,}; its largest table joins {names}: "
-                "measure fewer of them together, or give them fewer bins"
-            )
-        return cls(domain, _rooted(bags, domain))
+        if known is not None and known.domain != domain:
+            raise ValueError("the known tree is over another domain")
+        bits = _bits(domain)
+        asked = [_mask(bits, clique) for clique in cliques]
+        forest = CliqueForest.of(triangulate(asked, domain.sizes), domain.sizes)
+        if known is not None:
+            forest = min(forest, reduce(CliqueForest.grown, asked, known._forest), key=lambda found: found.cells)
+        if forest.cells > limit:
+            raise ConfigurationError(_refusal(domain, asked, forest, limit))
+        return cls._of(domain, forest)
+
+    @classmethod
+    def _of(cls, domain: Domain, forest: CliqueForest) -> JunctionTree:
+        nodes = []
+        for bag, parent in zip(forest.bags, forest.parents, strict=True):
+            above = 0 if parent < 0 else forest.bags[parent]
+            given, new = (tuple(domain.names[v] for v in members(part)) for part in (bag & above, bag & ~above))
+            nodes.append(Node(given, new, None if parent < 0 else parent))
+        tree = cls(domain, tuple(nodes))
+        tree.__dict__["_forest"] = forest  # what the cached property would find
+        return tree
+
+    def cells_with(self, clique: Iterable[str]) -> int:
+        """``grown(clique).cells``, in microseconds: the size of the tree in which one more clique lies inside a node.
+
+        ValueError for a column that the domain lacks.
+        """
+        return self._forest.cells_with(self._mask(clique))
+
+    def grown(self, clique: Iterable[str]) -> JunctionTree:
+        """The tree in which one more clique lies inside a node: this one where it does already.
+
+        Only the nodes between the clique's columns change. A tree that grew many times may be larger than one made of
+        all cliques afresh: ``JunctionTree.of(domain, cliques, limit, known=tree)`` is the smaller of the two.
+        """
+        forest = self._forest.grown(self._mask(clique))
+        return self if forest is self._forest else self._of(self.domain, forest)
 
     @property
     def cells(self) -> int:
         """Number of cells of all node tables together."""
-        return sum(self.domain.cells(node.columns) for node in self.nodes)
+        return self._forest.cells
 
     def node_domain(self, index: int) -> Domain:
         """The domain of one node's table."""
@@ -71,42 +101,61 @@ class JunctionTree:
     def _sets(self) -> tuple[frozenset[str], ...]:
         return tuple(frozenset(node.columns) for node in self.nodes)
 
+    @cached_property
+    def _forest(self) -> CliqueForest:
+        sizes, bags = self.domain.sizes, tuple(self._mask(node.columns) for node in self.nodes)
+        parents = tuple(-1 if node.parent is None else node.parent for node in self.nodes)
+        return CliqueForest(sizes, bags, tuple(cells(bag, sizes) for bag in bags), parents)
+
+    @cached_property
+    def _bits(self) -> dict[str, int]:
+        return _bits(self.domain)
+
+    def _mask(self, columns: Iterable[str]) -> int:
+        return _mask(self._bits, columns)
+
     def host(self, columns: Iterable[str]) -> int | None:
         """The node with the fewest cells that holds all of these columns; None if there is none."""
-        wanted = frozenset(columns)
-        found = [i for i, held in enumerate(self._sets) if wanted <= held]
-        return min(found, key=lambda i: (self.domain.cells(self.nodes[i].columns), i), default=None)
+        wanted, forest = self._mask(columns), self._forest
+        found = [i for i, bag in enumerate(forest.bags) if not wanted & ~bag]
+        return min(found, key=lambda i: (forest.weights[i], i), default=None)
 
 
-def _rooted(bags: tuple[int, ...], domain: Domain) -> tuple[Node, ...]:
-    """Join the bags by the spanning forest of largest separators (Jensen and Jensen 1994); root at the largest bag."""
-    pairs = [(i, j) for j in range(len(bags)) for i in range(j) if bags[i] & bags[j]]
-    pairs.sort(key=lambda pair: (-(bags[pair[0]] & bags[pair[1]]).bit_count(), pair))
-    leader = list(range(len(bags)))
-    linked: list[list[int]] = [[] for _ in bags]
+def _bits(domain: Domain) -> dict[str, int]:
+    return {name: 1 << v for v, name in enumerate(domain.names)}
 
-    def find(i: int) -> int:
-        while leader[i] != i:
-            leader[i] = leader[leader[i]]
-            i = leader[i]
-        return i
 
-    for i, j in pairs:
-        if find(i) != find(j):
-            leader[find(i)] = find(j)
-            linked[i].append(j)
-            linked[j].append(i)
+def _mask(bits: Mapping[str, int], columns: Iterable[str]) -> int:
+    mask = 0
+    for name in columns:
+        if name not in bits:
+            raise ValueError(f"the domain has no column {name!r}")
+        mask |= bits[name]
+    return mask
 
-    nodes: list[Node] = []
-    seen: set[int] = set()
-    for root in sorted(range(len(bags)), key=lambda i: (-cells(bags[i], domain.sizes), i)):
-        queue: list[tuple[int, int | None, int]] = [] if root in seen else [(root, None, 0)]
-        seen.add(root)
-        for i, parent, above in queue:
-            shared = bags[i] & above
-            given = tuple(domain.names[v] for v in members(shared))
-            new = tuple(domain.names[v] for v in members(bags[i] & ~shared))
-            queue.extend((j, len(nodes), bags[i]) for j in sorted(linked[i]) if j not in seen)
-            seen.update(linked[i])
-            nodes.append(Node(given, new, parent))
-    return tuple(nodes)
+
+def _refusal(domain: Domain, asked: Sequence[int], forest: CliqueForest, limit: int) -> str:
+    """The size asked, the limit, and how many of the cliques would fit: each number from a tree that was worked out."""
+
+    def names(mask: int) -> str:
+        return ", ".join(domain.names[v] for v in members(mask))
+
+    def needed(first: int) -> int:
+        return triangulate(asked[:first], domain.sizes).cells
+
+    largest = forest.weights.index(max(forest.weights))
+    message = (
+        f"the model would need {forest.cells:,} cells and the limit is {limit:,}; its largest table joins "
+        f"{names(forest.bags[largest])} ({forest.weights[largest]:,} cells). "
+    )
+    fits, fails = 0, len(asked)
+    alone = needed(0)
+    if alone > limit:
+        return message + f"The columns by themselves need {alone:,}: give them fewer bins"
+    while fails - fits > 1:
+        middle = (fits + fails) // 2
+        fits, fails = (middle, fails) if needed(middle) <= limit else (fits, middle)
+    return message + (
+        f"Of the {len(asked)} groups of columns asked together the first {fits} fit ({needed(fits):,} cells); "
+        f"{names(asked[fits])} on top of them needs {needed(fails):,}: leave it out, or give its columns fewer bins"
+    )

@@ -6,8 +6,8 @@ by least weight are both tried and the one with fewer cells is kept (Koller and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from math import prod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 
 def members(mask: int) -> Iterator[int]:
@@ -20,50 +20,96 @@ def members(mask: int) -> Iterator[int]:
 
 def cells(mask: int, sizes: Sequence[int]) -> int:
     """Number of cells of the joint table of a set of vertices."""
-    return prod(sizes[v] for v in members(mask))
+    product = 1
+    while mask:
+        low = mask & -mask
+        product *= sizes[low.bit_length() - 1]
+        mask ^= low
+    return product
 
 
-def triangulate(cliques: Iterable[int], sizes: Sequence[int]) -> tuple[int, ...]:
-    """The maximal cliques of a small chordal graph that holds every given clique and every vertex."""
+@dataclass(frozen=True)
+class Triangulation:
+    """A chordal graph: its maximal cliques ``bags``, the ``links`` of a clique forest, and the cells of all bags."""
+
+    bags: tuple[int, ...]
+    links: tuple[tuple[int, int], ...]
+    cells: int
+
+
+def triangulate(cliques: Iterable[int], sizes: Sequence[int]) -> Triangulation:
+    """A small chordal graph in which every given clique and every vertex lies inside a bag."""
     adjacent = [0] * len(sizes)
     for clique in cliques:
         for v in members(clique):
-            adjacent[v] |= clique & ~(1 << v)
-    found = [_eliminate(adjacent, sizes, key) for key in (_fill, _weight)]
-    return min(found, key=lambda bags: sum(cells(bag, sizes) for bag in bags))
+            adjacent[v] |= clique
+    for v in range(len(sizes)):
+        adjacent[v] &= ~(1 << v)
+    found = [_Elimination(adjacent, sizes, by_fill).run() for by_fill in (True, False)]
+    return min(found, key=lambda triangulation: triangulation.cells)
 
 
-Key = Callable[[int, Sequence[int], Sequence[int]], int]
+class _Elimination:
+    """One greedy elimination: the vertex of least fill (or of least weight), then least weight, then lowest index.
 
+    The fill of a vertex is the number of pairs of its neighbours that are not adjacent, its weight the cells of the
+    clique that eliminating it would make. Both are kept up to date edge by edge: an elimination changes few of them.
+    """
 
-def _fill(v: int, adjacent: Sequence[int], sizes: Sequence[int]) -> int:
-    """Twice the number of edges that eliminating v would add."""
-    around = adjacent[v]
-    return sum((around & ~adjacent[u]).bit_count() - 1 for u in members(around))
+    def __init__(self, graph: Sequence[int], sizes: Sequence[int], by_fill: bool) -> None:
+        self.adjacent, self.sizes, self.by_fill = list(graph), sizes, by_fill
+        self.weight = [cells(around | 1 << v, sizes) for v, around in enumerate(graph)]
+        self.fill = [
+            sum((around & ~graph[u]).bit_count() - 1 for u in members(around)) // 2 if by_fill else 0
+            for around in graph
+        ]
 
+    def run(self) -> Triangulation:
+        """Eliminate every vertex."""
+        adjacent, sizes = self.adjacent, self.sizes
+        rank = {v: (self.fill[v], self.weight[v], v) for v in range(len(sizes))}
+        bags: list[int] = []
+        home = [0] * len(sizes)  # the bag that holds a vertex and its neighbours at its elimination
+        inside: dict[int, int] = {}  # what was left of a clique when its first vertex went, and the bag that held it
+        left = [0] * len(sizes)
+        order: dict[int, int] = {}
+        while rank:
+            v = min(rank.values())[2]
+            del rank[v]
+            order[v] = len(order)
+            around = left[v] = adjacent[v]
+            bag = around | 1 << v
+            home[v] = inside.get(bag, len(bags))
+            if home[v] == len(bags):
+                bags.append(bag)
+            inside[around] = home[v]
+            stale = (self._connect(around) | around) & ~(1 << v)
+            for u in members(around):
+                adjacent[u] &= ~(1 << v)
+                self.weight[u] //= sizes[v]
+                if self.by_fill:
+                    self.fill[u] -= (adjacent[u] & ~around).bit_count()
+            for u in members(stale):
+                rank[u] = (self.fill[u], self.weight[u], u)
+        # A bag hangs on the home of that vertex of what was left of it which was eliminated first.
+        hung = ((home[v], home[min(members(around), key=order.__getitem__)]) for v, around in enumerate(left) if around)
+        links = tuple((i, j) for i, j in hung if i != j)
+        return Triangulation(tuple(bags), links, sum(cells(bag, sizes) for bag in bags))
 
-def _weight(v: int, adjacent: Sequence[int], sizes: Sequence[int]) -> int:
-    """Number of cells of the clique that eliminating v would make."""
-    return cells(adjacent[v] | 1 << v, sizes)
-
-
-def _eliminate(graph: Sequence[int], sizes: Sequence[int], key: Key) -> tuple[int, ...]:
-    """Eliminate the vertex of least key (then least weight, then lowest index) until none is left."""
-    adjacent = list(graph)
-    rank = {v: (key(v, adjacent, sizes), _weight(v, adjacent, sizes)) for v in range(len(sizes))}
-    bags: list[int] = []
-    while rank:
-        v = min(rank, key=lambda u: (*rank[u], u))
-        del rank[v]
-        around = adjacent[v]
-        bag = around | 1 << v
-        if not any(bag & kept == bag for kept in bags):
-            bags.append(bag)
-        stale = around
-        for u in members(around):
-            adjacent[u] = (adjacent[u] | around) & ~(1 << u) & ~(1 << v)
-        for u in members(around):
-            stale |= adjacent[u]
-        for u in members(stale):
-            rank[u] = (key(u, adjacent, sizes), _weight(u, adjacent, sizes))
-    return tuple(bags)
+    def _connect(self, clique: int) -> int:
+        """Join all of a set; returns the vertices whose fill changed besides."""
+        adjacent, sizes, touched = self.adjacent, self.sizes, 0
+        for a in members(clique):
+            for b in members(clique & ~adjacent[a] & ~((2 << a) - 1)):
+                if self.by_fill:
+                    common = adjacent[a] & adjacent[b]
+                    for u in members(common):
+                        self.fill[u] -= 1
+                    self.fill[a] += (adjacent[a] & ~common).bit_count()
+                    self.fill[b] += (adjacent[b] & ~common).bit_count()
+                    touched |= common
+                adjacent[a] |= 1 << b
+                adjacent[b] |= 1 << a
+                self.weight[a] *= sizes[b]
+                self.weight[b] *= sizes[a]
+        return touched

@@ -31,7 +31,7 @@ PRIVATE = {
     *(f"dpsynth.privacy.{name}" for name in ("conversion", "interval", "tradeoff", "cost._smallest")),
     *(f"dpsynth.privacy.cost.{name}" for name in ("exponential_rho", "gaussian_rho")),
     *(f"dpsynth.privacy.sensitivity.{name}" for name in ("l1_to_model", "marginal_squared", "total")),
-    *(f"dpsynth.table.{name}" for name in ("counting.count", "lines", "load.open_table", "truncation.keep")),
+    *(f"dpsynth.table.{name}" for name in ("counting", "lines", "load.open_table", "truncation.keep")),
     *(f"dpsynth.verifier.{name}" for name in ("cost_rho", "epsilon_of", "sensitivity_squared")),
 }
 """Everything that decides a sensitivity, a cost, a noise or the order of the gate."""

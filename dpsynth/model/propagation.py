@@ -13,11 +13,22 @@ from math import isfinite, log
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.model.contraction import Layout, Sum, plan
 from dpsynth.model.factor import Alignment, Floats
 from dpsynth.model.junction import JunctionTree
+from dpsynth.model.leaves import Group, Leaves, grouped
 
 TINY = 1e-280
 """A row of a message below this, and not structurally zero, has lost digits: log space then."""
+
+
+FLUSHED = 2.0**-1074
+"""Largest error of a float64 operation that underflows."""
+
+HARMLESS = 1e-250
+SMALLEST, LARGEST = 1e-30, 1e30
+
+_NONE: Floats = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,7 @@ class BeliefPropagation:
             for clique, host in zip(self.cliques, self._hosts, strict=True)
         )
         domain = tree.domain
+        self._plan()
         self._given = tuple(domain.shape(node.given) for node in tree.nodes)
         self._rows = tuple(domain.cells(node.given) for node in tree.nodes)
         self._up = tuple(
@@ -56,14 +68,92 @@ class BeliefPropagation:
             for node in tree.nodes
         )
 
+    def _plan(self) -> None:
+        domain = self.tree.domain
+        index = {name: c for c, name in enumerate(domain.names)}
+        cliques = [tuple(index[name] for name in clique) for clique in self.cliques]
+        self._scalars = [k for k, clique in enumerate(cliques) if not clique]
+        covered = {c for clique in cliques for c in clique}
+        self._free = sum(log(size) for c, size in enumerate(domain.sizes) if c not in covered)
+        groups: list[Group] = []
+        pools: list[dict[int, frozenset[int]]] = []
+        for i in range(len(self.tree.nodes)):
+            held = {k: cliques[k] for k, host in enumerate(self._hosts) if host == i and cliques[k]}
+            mine = grouped(held, domain.sizes)
+            pools.append({len(groups) + j: group.columns for j, group in enumerate(mine)})
+            groups += mine
+        given = [frozenset(index[name] for name in node.given) for node in self.tree.nodes]
+        parents = [node.parent for node in self.tree.nodes]
+        contractions, self._roots = plan(pools, given, parents, domain.sizes, len(groups))
+        layout = Layout(contractions, domain.sizes, len(groups))
+        self._steps = layout.build(self._roots)
+        orders = [layout.orders[i] for i in range(len(groups))]
+        self._leaves = Leaves(groups, cliques, orders, domain.sizes)
+
     def marginals(self, potentials: Sequence[Floats]) -> tuple[float, tuple[Floats, ...]]:
         """The log-partition, and the probabilities of each clique's cells; ValueError if no cell is possible.
 
         ``potentials[k]`` is the table of clique k; minus infinity is a structural zero.
         """
-        calibrated = self.calibrate(potentials)
-        tables = (lie.gather(calibrated.beliefs[host]) for host, lie in zip(self._hosts, self._lie, strict=True))
-        return calibrated.log_partition, tuple(tables)
+        if len(potentials) != len(self.cliques):
+            raise ValueError(f"{len(potentials)} tables for {len(self.cliques)} cliques")
+        constant = self._free + float(sum(float(potentials[k]) for k in self._scalars))
+        try:
+            value, tables = self._contract(potentials)
+            if not isfinite(constant):
+                raise ValueError("the potentials leave no possible cell, or are not numbers")
+            return constant + value, tuple(tables)
+        except _Underflow:
+            calibrated = self.calibrate(potentials)
+        found = (lie.gather(calibrated.beliefs[host]) for host, lie in zip(self._hosts, self._lie, strict=True))
+        return calibrated.log_partition, tuple(found)
+
+    def _contract(self, potentials: Sequence[Floats]) -> tuple[float, list[Floats]]:
+        if not self._steps:
+            return 0.0, [np.ones(())] * len(self.cliques)
+        leaves, value = self._leaves.load(potentials)
+        tables: list[Floats] = leaves + [_NONE] * len(self._steps)
+        above, lost, factors = [1.0] * len(tables), [FLUSHED] * len(tables), [1.0] * len(self._steps)
+        for s, step in enumerate(self._steps):
+            table = step.forward(tables)
+            top = float(np.maximum.reduce(table))
+            left = step.left.number
+            if isinstance(step, Sum):
+                loss = step.terms * lost[left]
+            else:
+                right = step.right.number
+                loss = step.terms * (lost[left] * above[right] + lost[right] * above[left] + FLUSHED)
+            if not SMALLEST <= top <= LARGEST:
+                if not 1e-290 < top < 1e290:
+                    raise _Underflow
+                table *= 1 / top
+                factors[s] = 1 / top
+                value += log(top)
+                loss /= top
+                top = 1.0
+            if loss > HARMLESS * top:
+                low = float(np.minimum.reduce(table))
+                if not low * 1e-17 >= loss:
+                    if not loss <= 1e-20 * top or step.out in self._roots:
+                        raise _Underflow
+                else:
+                    loss = FLUSHED
+            tables[step.out], above[step.out], lost[step.out] = table, top, loss
+        slopes: list[Floats] = [_NONE] * len(tables)
+        for root in self._roots:
+            value += log(float(tables[root][0]))
+            slopes[root] = 1 / tables[root]
+        for s in range(len(self._steps) - 1, -1, -1):
+            step = self._steps[s]
+            slope = slopes[step.out]
+            if factors[s] != 1.0:
+                slope = slope * factors[s]
+            step.reverse(slope, tables, slopes)
+            slopes[step.out] = tables[step.out] = _NONE
+        found, sound = self._leaves.read(tables, slopes, len(self.cliques))
+        if not sound:
+            raise _Underflow
+        return value, found
 
     def calibrate(self, potentials: Sequence[Floats]) -> Calibrated:
         """The beliefs of all nodes; ValueError if the potentials leave no possible cell.

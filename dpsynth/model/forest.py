@@ -1,14 +1,14 @@
 """Clique forest: a chordal graph on bitsets that grows by one clique at a time, and says beforehand to what size.
 
-To make a clique of two that are already inside nodes L and R of the forest, the two travel towards each other along
-the path between the nodes. Only the inclusion-minimal separators S1, ..., Sm of the path stand between them (any
-others can be walked around), and of these only some have to meet both: with the meeting at Si the new nodes are
+Let L and R be in different bags. To become one clique they travel towards each other along the path between these
+bags. Only the inclusion-minimal separators S1, ..., Sm of the path stand between them (the others are walked around),
+and where they meet is free: with the meeting at Si the new bags are
 
     L + S1 + S2, ..., L + S(i-1) + Si,   L + R + Si,   R + Si + S(i+1), ..., R + S(m-1) + Sm,
 
-a chain that takes the place of the minimal separators; an old node that lies inside a new one is absorbed. The cheapest
-meeting is taken. For a pair every added edge but the pair itself is needed on one side of the meeting or the other
-(the separators are minimal), and no bag is larger than what adding L or R to every node of the path would give.
+a chain that takes the place of the minimal separators; what lies inside another bag is left out. The cheapest meeting
+is taken. For a pair of vertices no edge could be left out again, and where every vertex has two values or more the
+bags hold no more cells than if L or R were added to every bag of the path.
 """
 
 from __future__ import annotations
@@ -95,21 +95,23 @@ class CliqueForest:
         return forest if not right else forest._joined(left, right)
 
     def _before_the_last(self, clique: int) -> tuple[CliqueForest, int, int]:
-        """Grow until one vertex of the clique is missing: the forest, what a bag holds of the clique, the vertex.
+        """Grow until one vertex of the clique is missing: the forest, what a bag holds of the clique, the vertex (0
+        where nothing is missing).
 
-        Started at the bag that holds most of the clique; the vertex that needs fewest cells comes next.
+        It starts at a bag that holds most of the clique; the vertex that needs fewest cells comes next.
         """
         first, others = clique & -clique, clique & (clique - 1)
         if others and not others & (others - 1):  # a pair, as most candidates are
-            return (self, clique, 0) if self._holds(clique) else (self, first, others)
-        held = max((bag & clique for bag in self.bags), key=int.bit_count)
-        forest, rest = self, clique ^ held
-        while rest & (rest - 1):
-            _, vertex = min((forest._joining(held, 1 << v)[0], 1 << v) for v in members(rest))
-            forest = forest._joined(held, vertex)
-            held = max((bag & clique for bag in forest.bags), key=int.bit_count)
-            rest = clique ^ held
-        return forest, held, rest
+            held = not clique & ~self.bags[max(self._top(first), self._top(others))]
+            return (self, clique, 0) if held else (self, first, others)
+        forest = self
+        while True:
+            left = max((bag & clique for bag in forest.bags), key=int.bit_count)
+            rest = clique ^ left
+            if not rest & (rest - 1):
+                return forest, left, rest
+            _, vertex = min((forest._joining(left, 1 << v)[0], 1 << v) for v in members(rest))
+            forest = forest._joined(left, vertex)
 
     @cached_property
     def _cells(self) -> _Cells:
@@ -120,50 +122,30 @@ class CliqueForest:
         return dict(zip(self.bags, self.weights, strict=True))
 
     @cached_property
-    def _depth(self) -> list[int]:
-        depth: list[int] = []
-        for parent in self.parents:
-            depth.append(0 if parent < 0 else depth[parent] + 1)
-        return depth
-
-    @cached_property
-    def _root(self) -> list[int]:
-        root: list[int] = []
-        for i, parent in enumerate(self.parents):
-            root.append(i if parent < 0 else root[parent])
-        return root
-
-    @cached_property
     def _above(self) -> list[int]:
         """What each bag shares with its parent."""
         return [0 if p < 0 else bag & self.bags[p] for bag, p in zip(self.bags, self.parents, strict=True)]
 
     @cached_property
-    def _top(self) -> dict[int, int]:
-        """The highest bag that holds a vertex, by the vertex's bit."""
-        return {1 << v: i for i, bag in enumerate(self.bags) for v in members(bag & ~self._above[i])}
+    def _tops(self) -> dict[int, int]:
+        return {}
 
-    def _summit(self, mask: int) -> int:
-        """The highest bag that holds all of a clique of the graph: of its vertices' highest bags the deepest."""
-        found = self._top.get(mask)
+    def _top(self, clique: int) -> int:
+        """The highest bag that holds all of a clique that some bag holds: the first one, as parents are first."""
+        found = self._tops.get(clique)
         if found is None:
-            found = max((self._top[1 << v] for v in members(mask)), key=self._depth.__getitem__)
+            found = self._tops[clique] = next(i for i, bag in enumerate(self.bags) if not clique & ~bag)
         return found
-
-    def _holds(self, mask: int) -> bool:
-        return not mask & ~self.bags[self._summit(mask)]
 
     def _edges(self, left: int, right: int) -> tuple[list[int], list[int]]:
         """The path from the bags that hold ``left`` to those that hold ``right``, each edge named by its lower bag:
         those that go up and those that go down, in order. Both empty where the trees differ."""
-        bags, parents, depth = self.bags, self.parents, self._depth
-        a, b = self._summit(left), self._summit(right)
+        bags, parents = self.bags, self.parents
+        a, b = self._top(left), self._top(right)
         up: list[int] = []
         down: list[int] = []
-        if self._root[a] != self._root[b]:
-            return up, down
-        while a != b:
-            if depth[a] >= depth[b]:
+        while a != b:  # the later of the two is no ancestor of the other
+            if a > b:
                 if not right & ~bags[a]:
                     break
                 up.append(a)
@@ -173,6 +155,8 @@ class CliqueForest:
                     break
                 down.append(b)
                 b = parents[b]
+            if a < 0 or b < 0:
+                return [], []
         down.reverse()
         return up, down
 
@@ -199,6 +183,8 @@ class CliqueForest:
             return table[shared] * table[both & ~shared] - gone, 0
         unions = [a | b for a, b in pairwise(separators)]
         from_left, from_right = ([table[u] * table[side & ~u] for u in unions] for side in (left, right))
+        if left & (left - 1):  # several vertices, which may hold so much of a separator that the next bag holds this
+            from_left = [n if a & ~(left | b) else 0 for n, (a, b) in zip(from_left, pairwise(separators), strict=True)]
         total = sum(from_right)
         best, meeting = -1, 0
         for i, shared in enumerate(separators):
@@ -215,20 +201,28 @@ class CliqueForest:
         cut = self._minimal(up + down)
         separators = [self._above[edge] for edge in cut] or [0]
         path = [*up, *(self.parents[edge] for edge in up[-1:] or down[:1]), *down]
-        path = path or [self._summit(left), self._summit(right)]
+        path = path or [self._top(left), self._top(right)]
         meeting = self._joining(left, right)[1]
         unions = [a | b for a, b in pairwise(separators)]
-        chain = [left | u for u in unions[:meeting]]
-        chain += [left | right | separators[meeting]]
-        chain += [right | u for u in unions[meeting:]]
+        chain: list[int] = []
+        stands: list[int] = []  # where in the chain each union lies inside a new bag
+        for i, union in enumerate(unions):
+            if i == meeting:
+                chain.append(left | right | separators[i])
+            stands.append(len(chain))
+            if i >= meeting:
+                chain.append(right | union)
+            elif separators[i] & ~(left | separators[i + 1]):
+                chain.append(left | union)
+        if meeting == len(unions):
+            chain.append(left | right | separators[meeting])
 
         # Which old bag hangs on which new one: those at the ends, and of each stretch between two cuts the one that
         # holds both separators. An old bag that holds nothing else is absorbed.
         first = len(self.bags)
         hangs = [(path[0], first, left | separators[0]), (path[-1], first + len(chain) - 1, right | separators[-1])]
-        for i, union in enumerate(unions):
-            node = next(node for node in path if not union & ~self.bags[node])
-            hangs.append((node, first + i + (i >= meeting), union))
+        for union, new in zip(unions, stands, strict=True):
+            hangs.append((next(node for node in path if not union & ~self.bags[node]), first + new, union))
         became = {node: new for node, new, inside in hangs if self.bags[node] == inside}
         bags = [0 if i in became else bag for i, bag in enumerate(self.bags)] + chain
         weights = [*self.weights, *(self._cells[bag] for bag in chain)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations, pairwise
 
 import networkx as nx
@@ -89,6 +90,66 @@ def test_the_host_is_the_smallest_node() -> None:
     assert tree.host(("b", "c")) is None
 
 
+@settings(max_examples=100)
+@given(worlds(columns=8, cells=10**6), st.data())
+def test_what_was_found_to_fit_is_never_refused(world: World, data: st.DataObject) -> None:
+    """The size foretold is the size of the grown tree, and the tree made afresh with it at hand is at most that."""
+    tree = JunctionTree.of(world.domain, [])
+    for n, clique in enumerate(world.cliques, start=1):
+        limit = tree.cells_with(clique)
+        grown = tree.grown(clique)
+        assert grown.cells == limit == sum(world.domain.cells(node.columns) for node in grown.nodes)
+        again = JunctionTree.of(world.domain, world.cliques[:n], limit, known=tree)
+        assert again.cells <= limit
+        assert all(again.host(asked) is not None and grown.host(asked) is not None for asked in world.cliques[:n])
+        for i, node in enumerate(grown.nodes):
+            above = {name for other in grown.nodes[:i] for name in other.columns}
+            assert set(node.given) == set(node.columns) & above
+            assert (node.parent is None) == (not node.given)
+            assert node.parent is None or set(node.given) <= set(grown.nodes[node.parent].columns)
+        tree = data.draw(st.sampled_from([grown, again]))
+    assert JunctionTree(tree.domain, tree.nodes).cells_with(world.domain.names) == world.domain.cells(
+        world.domain.names
+    )
+
+
+def test_a_clique_that_is_held_changes_nothing() -> None:
+    tree = JunctionTree.of(domains(4), [("x0", "x1", "x2")])
+    assert tree.cells_with(("x2", "x0")) == tree.cells_with(()) == tree.cells_with(("x3",)) == tree.cells == 8 + 2
+    assert tree.grown(("x2", "x0")) is tree
+
+
+def test_a_known_tree_of_another_domain_and_unknown_columns_are_said() -> None:
+    tree = JunctionTree.of(domains(3), [])
+    with pytest.raises(ValueError, match="another domain"):
+        JunctionTree.of(domains(4), [], known=tree)
+    with pytest.raises(ValueError, match="no column 'y'"):
+        tree.cells_with(("x0", "y"))
+
+
+@settings(max_examples=60)
+@given(worlds(columns=7, cells=10**6), st.integers(1, 400))
+def test_a_refusal_says_what_fits(world: World, limit: int) -> None:
+    """Every figure of the message is what asking for so many cliques would give."""
+    found = JunctionTree.of(world.domain, world.cliques)
+    if found.cells <= limit:
+        assert JunctionTree.of(world.domain, world.cliques, limit).nodes == found.nodes
+        return
+    with pytest.raises(ConfigurationError) as caught:
+        JunctionTree.of(world.domain, world.cliques, limit)
+    message = str(caught.value)
+    assert f"need {found.cells:,} cells and the limit is {limit:,}" in message
+    if alone := re.search(r"columns by themselves need ([\d,]+)", message):
+        assert JunctionTree.of(world.domain, []).cells == int(alone[1].replace(",", "")) > limit
+        return
+    said = re.search(r"the first (\d+) fit \(([\d,]+) cells\); ([x\d, ]+) on top of them needs ([\d,]+)", message)
+    assert said is not None
+    fits = int(said[1])
+    assert JunctionTree.of(world.domain, world.cliques[:fits], limit).cells == int(said[2].replace(",", ""))
+    assert set(said[3].split(", ")) == set(world.cliques[fits])
+    assert JunctionTree.of(world.domain, world.cliques[: fits + 1]).cells == int(said[4].replace(",", "")) > limit
+
+
 def test_too_many_cells_are_refused_with_the_size() -> None:
     domain = domains(4, 100)
     with pytest.raises(ConfigurationError, match=r"100,000,000 cells and the limit is 50,000,000.*x0, x1, x2, x3"):
@@ -96,8 +157,15 @@ def test_too_many_cells_are_refused_with_the_size() -> None:
     assert JunctionTree.of(domain, [domain.names], limit=10**8).cells == 10**8
 
 
-def test_a_hundred_columns_take_a_moment() -> None:
+def test_a_hundred_columns_of_ten_values_grow_to_a_million_cells() -> None:
+    """Pairs added while they fit; not one structure is refused that was found to fit."""
     domain = domains(100, 10)
-    edges = nx.random_labeled_tree(100, seed=1).edges
-    tree = JunctionTree.of(domain, [(f"x{a}", f"x{b}") for a, b in edges])
-    assert len(tree.nodes) == 99
+    graph = nx.random_geometric_graph(100, 0.2, seed=1)
+    tree, kept = JunctionTree.of(domain, []), []
+    for a, b in graph.edges:
+        pair = (f"x{a}", f"x{b}")
+        if tree.cells_with(pair) <= 10**6:
+            kept.append(pair)
+            tree = JunctionTree.of(domain, kept, 10**6, tree)
+    assert len(kept) > 100
+    assert 5 * 10**5 < tree.cells <= 10**6

@@ -5,6 +5,7 @@ public: counter-based words from a seed that was bound in the plan before anythi
 """
 
 from dpsynth.sampling.archive import from_bytes, to_bytes
+from dpsynth.sampling.condition import MOST, Evidence
 from dpsynth.sampling.draw import sample_chunk, sample_chunks
 from dpsynth.sampling.fixed import ONE
 from dpsynth.sampling.records import RowsDigest, decode, records, rows_digest
@@ -12,7 +13,9 @@ from dpsynth.sampling.tables import CHUNK, IntegerTables, Node
 
 __all__ = [
     "CHUNK",
+    "MOST",
     "ONE",
+    "Evidence",
     "IntegerTables",
     "Node",
     "RowsDigest",

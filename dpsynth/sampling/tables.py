@@ -16,6 +16,7 @@ from dpsynth.sampling.fixed import ONE, fixed_groups, fixed_rows
 
 if TYPE_CHECKING:
     from dpsynth.model import FittedModel
+    from dpsynth.sampling.condition import Evidence
 
 CHUNK = 1 << 20
 """Rows of a chunk. A constant of the format: another value would give other rows."""
@@ -127,6 +128,26 @@ class IntegerTables:
             for node, belief in zip(network.tree.nodes, network.beliefs, strict=True)
         )
         return cls.build(nodes, [model.levels[name] for name in network.domain.names], model.weights, model.total)
+
+    def given(self, evidence: Evidence) -> IntegerTables:
+        """The same model conditioned on evidence: tables of its rows whose values are admitted, and of no others.
+
+        ``evidence[name]`` says of each fine cell of a column whether it is admitted (bool, shape (fine,)), or how much
+        of it is (uint64 up to 2^31, on any scale: only ratios count). Columns without evidence may hold anything. The
+        result is a table for every table of this, in the same order and form, and holds no row that is not admitted:
+        a cell that cannot be met has exactly 0. ``total`` stays. ConfigurationError for a column that the model lacks,
+        evidence of a wrong form, or, naming the columns, evidence that no row of the model fulfils.
+
+        Everything is computed in integers, so that it is the same on every processor. Tables with no evidence at or
+        below them stay as they are. In every state that can be met, a cell of another table differs from the exact
+        conditional probability (that of the integers of this model) by less than 2^-32 + w 2^-53, with w the cells in
+        a row of the table and of those below it, and the number of columns; the share of a fine cell in its model
+        cell by less than 2^-32 + w 2^-53, with w the fine cells of that model cell. This holds however rare the
+        evidence is: every row and every message is scaled by a power of two of its own.
+        """
+        from dpsynth.sampling.condition import condition
+
+        return condition(self, evidence)
 
     def save(self, path: str | Path) -> None:
         """Write ``model.npz``; equal tables give equal bytes."""

@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 from dpsynth.measurement import Level
 from dpsynth.sampling import CHUNK, ONE, IntegerTables, Node
 
+EVIDENCE = {
+    "d": np.array([False, True, False, True, True]),
+    "e": np.array([0, 0, 5, 0, 1, 2, 2, 0, 2, 2, 9], dtype=np.uint64),
+    "c": np.array([True, False, True]),
+}
+"""Evidence on ``forest()``: below its two-column separator, weighted inside model cells, and beside both."""
+
 
 def exact(masses: Sequence[int]) -> list[int]:
     """Largest remainders in exact arithmetic: integers that sum to 2^32."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from string import ascii_letters
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import combinations
+from math import exp
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dpsynth.errors import ConfigurationError
+from dpsynth.errors import ConfigurationError, nearest
 from dpsynth.measurement import Domain
+from dpsynth.model.evidence import collect, distribute
 from dpsynth.model.factor import Factor, Floats
 from dpsynth.model.junction import CELLS, JunctionTree
+from dpsynth.model.marginals import answer
+from dpsynth.model.routes import Routes
 
 
 @dataclass(frozen=True)
@@ -52,81 +58,92 @@ class MarkovNetwork:
         return Factor(domain, shares.reshape(domain.sizes))
 
     def probabilities(self, names: Iterable[str], limit: int = CELLS) -> Floats:
-        """The joint probabilities of any columns, axes in the order given, by variable elimination.
+        """The joint probabilities of any columns, axes in the order given.
 
         ConfigurationError if a table on the way would hold more than ``limit`` cells.
         """
         wanted = tuple(names)
-        if len(set(wanted)) != len(wanted) or any(name not in self.domain for name in wanted):
-            raise ValueError(f"a marginal names each of its columns once; asked {wanted}")
-        if self.domain.cells(wanted) > limit:
+        ((_, table),) = self.tables([wanted], limit)
+        if table is None:
             raise ConfigurationError(_too_large(wanted, self.domain.cells(wanted), limit))
-        factors = self._relevant(set(wanted))
-        while hidden := sorted({name for f in factors for name in f.domain.names} - set(wanted)):
-            unions = {name: _union([f for f in factors if name in f.domain]) for name in hidden}
-            name = min(hidden, key=lambda x: (unions[x].cells(unions[x].names), x))
-            touched = [f for f in factors if name in f.domain]
-            factors = [f for f in factors if name not in f.domain]
-            factors.append(_join(touched, [x for x in unions[name].names if x != name], limit))
-        return _join(factors, list(wanted), limit).values
+        return table
 
-    def marginal(self, names: Iterable[str]) -> Floats:
+    def tables(
+        self, asked: Iterable[tuple[str, ...]], limit: int = CELLS
+    ) -> Iterator[tuple[tuple[str, ...], Floats | None]]:
+        """The joint probabilities of each distinct tuple of columns, axes in its order, read-only, sharing all work.
+
+        They come as soon as they are known, in no particular order, so that not all need be held at once. None stands
+        for what would need a table of more than ``limit`` cells on the way. The smaller column of a pair needs its
+        cells times the states of each separator on its way to the larger; three columns meet between them. ValueError
+        for a column that is unknown or named twice.
+        """
+        chosen = tuple(asked)
+        for names in dict.fromkeys(chosen):
+            if len(set(names)) != len(names) or not self._routes.sizes.keys() >= set(names):
+                raise ValueError(f"a marginal names each of its columns once; asked {names}")
+        return answer(self._routes, self.beliefs, chosen, limit)
+
+    def pairs(self, limit: int = CELLS) -> Iterator[tuple[tuple[str, ...], Floats | None]]:
+        """The joint probabilities of every two columns, the earlier one of the domain first: see ``tables``."""
+        return self.tables(combinations(self.domain.names, 2), limit)
+
+    def marginal(self, names: Iterable[str], limit: int = CELLS) -> Floats:
         """Expected counts of any columns: their probabilities times the total."""
-        return self.probabilities(names) * max(self.total, 0.0)
+        return self.probabilities(names, limit) * self.rows
 
-    def _relevant(self, wanted: set[str]) -> list[Factor]:
-        """Factors whose product, summed over the other columns, is the marginal: the smallest part of the forest."""
-        nodes = self.tree.nodes
-        children: list[set[int]] = [set() for _ in nodes]
-        kept = set(range(len(nodes)))
-        for i, node in enumerate(nodes):
-            if node.parent is not None:
-                children[node.parent].add(i)
-        for i in range(len(nodes) - 1, -1, -1):
-            parent = nodes[i].parent
-            if not children[i] and not wanted.intersection(nodes[i].new):
-                kept.discard(i)
-                if parent is not None:
-                    children[parent].discard(i)
-        roots = {i for i in kept if nodes[i].parent is None}
-        for i in sorted(kept):
-            below = children[i]
-            if i in roots and len(below) == 1:
-                (child,) = below
-                if not wanted.intersection(nodes[i].columns).difference(nodes[child].given):
-                    kept.discard(i)
-                    roots = roots - {i} | {child}
-        return [
-            Factor(self.tree.node_domain(i), self.beliefs[i]) if i in roots else self.conditional(i)
-            for i in sorted(kept)
-        ]
+    def log_probability(self, evidence: Mapping[str, NDArray[np.floating | np.bool_]]) -> float:
+        """The log of the probability of some evidence; minus infinity if it is impossible: see ``given``."""
+        return collect(self.tree, self.beliefs, self._weights(evidence)).log_probability
 
+    def given(self, evidence: Mapping[str, NDArray[np.floating | np.bool_]]) -> MarkovNetwork:
+        """The distribution given some evidence: for each of some columns a mask, or weights >= 0, of its model cells.
 
-def _union(factors: list[Factor]) -> Domain:
-    merged = {name: size for f in factors for name, size in zip(f.domain.names, f.domain.sizes, strict=True)}
-    return Domain(tuple(merged), tuple(merged.values()))
-
-
-def _too_large(names: Iterable[str], cells: int, limit: int) -> str:
-    return f"the joint table of {', '.join(names)} needs {cells:,} cells and the limit is {limit:,}: ask fewer columns"
-
-
-def _join(factors: list[Factor], keep: list[str], limit: int) -> Factor:
-    """The product of some factors summed to the columns kept, two factors at a time, the smallest first."""
-    if not factors:
-        return Factor(Domain((), ()), np.ones(()))
-    queue = sorted(factors, key=lambda f: f.values.size)
-    result = queue[0]
-    for n, factor in enumerate(queue[1:], start=2):
-        union = _union([result, factor])
-        later = {name for f in queue[n:] for name in f.domain.names}
-        names = tuple(name for name in union.names if name in later or name in keep)
-        if union.cells(names) > limit:
-            raise ConfigurationError(_too_large(names, union.cells(names), limit))
-        label = {name: ascii_letters[i] for i, name in enumerate(union.names)}
-        left, right, kept = (
-            "".join(label[x] for x in part) for part in (result.domain.names, factor.domain.names, names)
+        The probability of the evidence is the expected product of the weights: of masks, the probability that all
+        hold. The total is multiplied by it; what the model rules out stays ruled out, exactly. The result holds no
+        potentials, and its distance to the exact minimum is bounded from that of the fit. ConfigurationError for a
+        column that is unknown and for evidence of probability zero, ValueError for weights that do not fit.
+        """
+        weights = self._weights(evidence)
+        collected = collect(self.tree, self.beliefs, weights)
+        if not collected.log_probability > -np.inf:
+            asked = ", ".join(map(repr, weights))
+            raise ConfigurationError(
+                f"the model holds no row with what is asked of {asked}: ask for more of their cells"
+            )
+        share = collected.log_probability - sum(float(np.log(weight.max())) for weight in weights.values())
+        distance = 2 * self.convergence.distance * exp(min(-share, 700.0))
+        return MarkovNetwork(
+            self.tree,
+            distribute(self.tree, collected.rows),
+            self.total * exp(collected.log_probability),
+            convergence=replace(self.convergence, distance=min(1.0, distance)),
         )
-        values = np.einsum(f"{left},{right}->{kept}", result.values, factor.values, optimize=True)
-        result = Factor(union.project(names), values)
-    return result.sum_to(keep)
+
+    def _weights(self, evidence: Mapping[str, NDArray[np.floating | np.bool_]]) -> dict[str, Floats]:
+        weights = {}
+        for name, given in evidence.items():
+            if name not in self.domain:
+                raise ConfigurationError(f"the model has no column {name!r}{nearest(name, self.domain.names)}")
+            weight = np.asarray(given, dtype=np.float64)
+            if weight.shape != (self.domain.size(name),) or not np.isfinite(weight).all() or (weight < 0).any():
+                raise ValueError(
+                    f"evidence on {name!r} needs a weight >= 0 for each of its {self.domain.size(name)} cells"
+                )
+            weights[name] = weight
+        return weights
+
+    @property
+    def rows(self) -> float:
+        """The total, or 0 where the estimate is negative."""
+        return max(self.total, 0.0)
+
+    @cached_property
+    def _routes(self) -> Routes:
+        return Routes.of(self.tree)
+
+
+def _too_large(names: tuple[str, ...], cells: int, limit: int) -> str:
+    table = f"the joint table of {', '.join(names)} needs "
+    asked = f"{cells:,} cells" if cells > limit else "larger tables on the way to it"
+    return f"{table}{asked} and the limit is {limit:,} cells: ask fewer columns, or columns of fewer cells"

@@ -13,6 +13,7 @@ from dpsynth.encoding import Codec
 from dpsynth.ledger import Entry, parse
 from dpsynth.measurement import LATTICE, TOTAL, Level, NoisyMarginal
 from dpsynth.release.describe import title
+from dpsynth.release.picture import picture
 from dpsynth.release.release import Release
 from dpsynth.release.words import outside, public_things
 from dpsynth.sampling import IntegerTables, RowsDigest
@@ -67,10 +68,7 @@ def facts(release: Release, tally: Tally) -> report.ReportFacts:
         queries=tuple(_query(entry) for entry in entries),
         worst=report.WorstCase.of(plan.cost.rho),
         fits=tuple(_fit(answer, plan.codecs, tally) for answer in marginals if len(answer.query.levels) == 1),
-        picture=report.ModelPicture(
-            plan.schema.names,
-            tuple(answer.query.columns for answer in marginals if len(answer.query.levels) > 1),
-        ),
+        picture=picture(release.tables, (answer.query.columns for answer in marginals)),
         public=public_things(plan),
         outside=outside(release),
         fingerprints=(("plan", plan.digest), ("schema", plan.schema.digest), ("rows", tally.text)),

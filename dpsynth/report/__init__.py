@@ -12,6 +12,7 @@ from dpsynth.report.facts import (
     ModelPicture,
     QueryFact,
     ReportFacts,
+    Tie,
     WorstCase,
 )
 from dpsynth.report.page import render
@@ -24,6 +25,7 @@ __all__ = [
     "ModelPicture",
     "QueryFact",
     "ReportFacts",
+    "Tie",
     "WorstCase",
     "render",
 ]

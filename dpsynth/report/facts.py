@@ -106,11 +106,25 @@ class ColumnFit:
 
 
 @dataclass(frozen=True)
+class Tie:
+    """Two columns whose joint distribution the model holds.
+
+    ``strength`` is their total variation distance from independence in the fitted model: the share of people, 0 to 1,
+    who would have to change cells if the columns did not depend on each other. ``asked`` says whether some answer
+    covers both; if not, the model holds them together because both depend on the same others.
+    """
+
+    columns: tuple[str, str]
+    strength: float
+    asked: bool
+
+
+@dataclass(frozen=True)
 class ModelPicture:
-    """The columns and the groups of them that the model ties together directly."""
+    """The columns and which of them the model ties together directly, each pair once."""
 
     columns: tuple[str, ...]
-    cliques: tuple[tuple[str, ...], ...]
+    ties: tuple[Tie, ...]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from dpsynth.privacy import exact_text
-from dpsynth.report import figures, plots, text
+from dpsynth.report import figures, picture, plots, text
 from dpsynth.report.bars import Panel, panel
 from dpsynth.report.facts import ColumnFit, QueryFact, ReportFacts
 
@@ -67,13 +67,14 @@ def render(facts: ReportFacts) -> str:
     from markupsafe import Markup
 
     drawn = _drawn(facts)
-    picture = plots.model(facts.picture)
+    drawing = picture.model(facts.picture)
     return _template().render(
         facts=facts,
         claim=facts.claim,
         style=Markup(files("dpsynth.report").joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704
         curve=Markup(plots.trade_off(facts.worst)),  # noqa: S704 - made here, its text escaped by the plotter
-        picture=None if picture is None else Markup(picture),  # noqa: S704
+        picture=None if drawing is None else Markup(drawing.svg),  # noqa: S704
+        left_out="" if drawing is None else drawing.left_out,
         meter=_meter(facts),
         budget=_budget(facts),
         worst=[_rate(fpr, tpr) for fpr, tpr in facts.worst.table],

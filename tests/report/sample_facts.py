@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cache
+from itertools import combinations
 from math import cos, exp
 
 from dpsynth.privacy import decimal_text, epsilon_of_rho, gaussian_rho, rho_of_epsilon, sigma_for
-from dpsynth.report import Account, Claim, ColumnFit, ModelPicture, QueryFact, ReportFacts, WorstCase
+from dpsynth.report import Account, Claim, ColumnFit, ModelPicture, QueryFact, ReportFacts, Tie, WorstCase
 
 DELTA = Fraction(1, 10**9)
 COLUMNS = {
@@ -116,7 +117,7 @@ def sample_facts(
         queries=tuple(queries),
         worst=worst_case(rho),
         fits=fits,
-        picture=ModelPicture(tuple(columns), cliques),
+        picture=picture(tuple(columns), cliques),
         public=(
             "the schema sha256:5d1c0c2d8be0a5a3f4b0a3a9a1e1b7b0b6d0a2c4e6f8a0b2c4d6e8f0a1b2c3d4",
             "the unit: each row stands for one person, of whose rows at most 1 are kept",
@@ -138,6 +139,12 @@ def sample_facts(
         ),
         artificial=artificial,
     )
+
+
+def picture(columns: tuple[str, ...], cliques: tuple[tuple[str, ...], ...]) -> ModelPicture:
+    """Ties of invented strength between all columns of a clique."""
+    pairs = dict.fromkeys(pair for clique in cliques for pair in combinations(clique, 2))
+    return ModelPicture(columns, tuple(Tie(pair, 0.4 / (i + 1), True) for i, pair in enumerate(pairs)))
 
 
 def _fit(name: str, size: int, total: int, sigma: float) -> ColumnFit:

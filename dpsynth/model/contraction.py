@@ -1,339 +1,104 @@
-"""Sum-product over many small tables as a sequence of contractions of two, and its derivatives in reverse.
+"""Which two tables to contract next: the plan of a sum-product over the tables of a junction tree.
 
-The tables of a junction tree's nodes are never built. Inside a node the tables at hand (measured ones and messages of
-children) are multiplied two at a time, and a column is summed out as soon as no other table needs it, so that most of
-the work is matrix products (pairwise contraction of tensor networks; greedy order of Gray and Kourtis 2021). The
-derivative of the last number with respect to a table, times the table, is its marginal (Darwiche 2003).
+The tables of the nodes are never built. Inside a node the tables at hand (measured ones and the messages of children)
+are multiplied two at a time, and a column is summed out with the last two tables that hold it, so that most of the
+work is products of matrices (pairwise contraction of tensor networks; the greedy rule of Gray and Kourtis 2021,
+Quantum 5, 410). No table on the way holds more columns than its node. A set of columns is an int with one bit each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
-from math import prod
 
-import numpy as np
-
-from dpsynth.model.factor import Floats
-
-PIECE = 1 << 18
-"""Multiplications in one call of the BLAS: it stays on one thread below, so its bits depend on nothing else."""
-
-Columns = tuple[int, ...]
+from dpsynth.model.triangulation import cells, members
 
 
 @dataclass(frozen=True)
 class Contraction:
-    """out = sum over k of left x right. Columns are in four groups: b and k in both tables, m in left, n in right.
+    """out = left x right summed over k, or left summed over k where ``right`` is None.
 
-    Only k is summed out. ``right`` is None for the plain sum of one table over k.
+    The columns fall into four sets: b in all three tables, k in left and right alone, m in left and out, n in right and
+    out. Tables go by numbers.
     """
 
     left: int
     right: int | None
-    b: frozenset[int]
-    m: frozenset[int]
-    k: frozenset[int]
-    n: frozenset[int]
+    out: int
+    b: int
+    m: int
+    k: int
+    n: int
 
 
 def plan(
-    pools: Sequence[Mapping[int, frozenset[int]]],
-    given: Sequence[frozenset[int]],
+    pools: Sequence[Mapping[int, int]],
+    given: Sequence[int],
     parents: Sequence[int | None],
     sizes: Sequence[int],
     first: int,
 ) -> tuple[list[Contraction], list[int]]:
-    """The contractions of a forest, children before parents, and the tables that hold its roots' sums.
+    """The contractions of a forest, children before parents, and the numbers of the tables that its roots end with.
 
-    ``pools[i]`` holds the columns of the tables in node i under their numbers. A contraction's result gets the next
-    number from ``first`` on.
+    ``pools[i]`` holds the columns of each table that node i starts from, ``given[i]`` those it shares with its parent,
+    an earlier node. The result of contraction s gets the number ``first + s``; a root's result has no columns.
     """
     waiting = [dict(pool) for pool in pools]
     steps: list[Contraction] = []
     roots: list[int] = []
     for i in range(len(pools) - 1, -1, -1):
-        left = _contract(waiting[i], given[i], sizes, steps, first)
+        left = _contract(waiting[i], given[i], sizes, first + len(steps))
+        steps += left
+        if left:
+            waiting[i] = {left[-1].out: left[-1].b | left[-1].m | left[-1].n}
         parent = parents[i]
-        for number, columns in left.items():
-            if parent is None:
-                roots.append(number)
-            else:
-                waiting[parent][number] = columns
+        if parent is None:
+            roots += waiting[i]
+        else:
+            waiting[parent] |= waiting[i]
     return steps, roots
 
 
-def _contract(
-    pool: dict[int, frozenset[int]], given: frozenset[int], sizes: Sequence[int], steps: list[Contraction], first: int
-) -> dict[int, frozenset[int]]:
-    """Contract the tables of one node to at most one over the given columns."""
+def _contract(pool: Mapping[int, int], given: int, sizes: Sequence[int], first: int) -> list[Contraction]:
+    """Contract the tables of one node into one over given columns."""
+    size = cache(lambda mask: cells(mask, sizes))
+    open_ = dict(pool)
+    steps: list[Contraction] = []
+    for number, columns in pool.items():
+        others = given
+        for other, mask in open_.items():
+            others |= mask if other != number else 0
+        if alone := columns & ~others:
+            del open_[number]
+            open_[first + len(steps)] = columns & others
+            steps.append(Contraction(number, None, first + len(steps), 0, columns & others, alone, 0))
+    times = {c: sum(mask >> c & 1 for mask in open_.values()) for mask in open_.values() for c in members(mask)}
+    last = sum(1 << c for c, n in times.items() if n == 2) & ~given
 
-    def cells(columns: Iterable[int]) -> int:
-        return prod(sizes[c] for c in columns)
+    def price(pair: tuple[int, int]) -> tuple[bool, int, int]:
+        """Tables without a common column last; then the least growth of what is stored, then the least work."""
+        a, b = open_[pair[0]], open_[pair[1]]
+        return not a & b, size((a | b) & ~(a & b & last)) - size(a) - size(b), size(a | b)
 
-    def needed(without: tuple[int, ...]) -> frozenset[int]:
-        return given.union(*(columns for number, columns in pool.items() if number not in without))
-
-    for number, columns in list(pool.items()):
-        if alone := columns - needed((number,)):
-            steps.append(Contraction(number, None, frozenset(), columns - alone, alone, frozenset()))
-            del pool[number]
-            pool[first + len(steps) - 1] = columns - alone
-    times: dict[int, int] = {}
-    for columns in pool.values():
-        for c in columns:
-            times[c] = times.get(c, 0) + 1
-    rank: dict[tuple[int, int], tuple[bool, int, int]] = {}
-
-    def price(one: int, two: int) -> tuple[bool, int, int]:
-        a, b = pool[one], pool[two]
-        both = a & b
-        gone = {c for c in both if times[c] == 2 and c not in given}
-        union = cells(a | b)
-        return not both, union // cells(gone) - cells(a) - cells(b), union
-
-    for pair in combinations(sorted(pool), 2):
-        rank[pair] = price(*pair)
-    while rank:
-        one, two = min(rank, key=lambda pair: (rank[pair], pair))
-        a, b = pool[one], pool[two]
-        k = frozenset(c for c in a & b if times[c] == 2 and c not in given)
-        del pool[one], pool[two]
-        steps.append(Contraction(one, two, (a & b) - k, a - b, k, b - a))
-        for c in a & b:
+    prices = {pair: price(pair) for pair in combinations(sorted(open_), 2)}
+    while prices:
+        left, right = min(prices, key=lambda pair: (prices[pair], pair))
+        a, b = open_.pop(left), open_.pop(right)
+        k = a & b & last
+        out = first + len(steps)
+        steps.append(Contraction(left, right, out, a & b & ~k, a & ~b, k, b & ~a))
+        open_[out] = (a | b) & ~k
+        fresh = 0
+        for c in members(a & b):
             times[c] -= 1
-        new = first + len(steps) - 1
-        pool[new] = (a | b) - k
-        touched = {c for c in a & b if times[c] == 2}
-        rank = {pair: value for pair, value in rank.items() if one not in pair and two not in pair}
-        for pair in rank:
-            if touched and touched & pool[pair[0]] & pool[pair[1]]:
-                rank[pair] = price(*pair)
-        for other in sorted(pool):
-            if other != new:
-                rank[other, new] = price(other, new)
-    return pool
-
-
-@dataclass(frozen=True)
-class _Operand:
-    """How a stored table is seen by a step: sizes and order of its axes, where they have to be permuted first."""
-
-    number: int
-    sizes: Columns
-    order: Columns | None
-    shape: Columns
-    back: Columns | None = None
-
-    def view(self, flat: Floats) -> Floats:
-        if self.order is None:
-            return flat.reshape(self.shape)
-        return flat.reshape(self.sizes).transpose(self.order).reshape(self.shape)
-
-    def undo(self, table: Floats) -> Floats:
-        if self.order is None or self.back is None:
-            return table.reshape(-1)
-        moved = table.reshape(tuple(self.sizes[axis] for axis in self.order))
-        return moved.transpose(self.back).reshape(-1)
-
-
-@dataclass(frozen=True)
-class Sum:
-    """The sum of one table over its columns k."""
-
-    left: _Operand
-    texts: str
-    full: Columns
-    terms: int
-    out: int
-
-    def forward(self, tables: Sequence[Floats]) -> Floats:
-        """The result, flat."""
-        result: Floats = np.einsum(self.texts, self.left.view(tables[self.left.number]))
-        return result.reshape(-1)
-
-    def reverse(self, slope: Floats, tables: Sequence[Floats], slopes: list[Floats]) -> None:
-        """From the derivative by the result to those by the operands."""
-        wide = np.broadcast_to(slope.reshape(self.full), self.left.shape)
-        slopes[self.left.number] = self.left.undo(np.ascontiguousarray(wide))
-
-
-@dataclass(frozen=True)
-class Einsum:
-    """A contraction by loops: small groups, or one of them empty."""
-
-    left: _Operand
-    right: _Operand
-    texts: tuple[str, str, str]
-    shape: Columns
-    terms: int
-    out: int
-
-    def forward(self, tables: Sequence[Floats]) -> Floats:
-        """The result, flat."""
-        a, b = self.left.view(tables[self.left.number]), self.right.view(tables[self.right.number])
-        result: Floats = np.einsum(self.texts[0], a, b)
-        return result.reshape(-1)
-
-    def reverse(self, slope: Floats, tables: Sequence[Floats], slopes: list[Floats]) -> None:
-        """From the derivative by the result to those by the operands."""
-        a, b = self.left.view(tables[self.left.number]), self.right.view(tables[self.right.number])
-        above = slope.reshape(self.shape)
-        slopes[self.left.number] = self.left.undo(np.einsum(self.texts[1], above, b))
-        slopes[self.right.number] = self.right.undo(np.einsum(self.texts[2], above, a))
-
-
-@dataclass(frozen=True)
-class Matmul:
-    """left b m k (stored b k m if ``flip[0]``) times right b k n (stored b n k if ``flip[1]``)."""
-
-    left: _Operand
-    right: _Operand
-    flip: tuple[bool, bool, bool]
-    shape: Columns
-    terms: int
-    out: int
-
-    def forward(self, tables: Sequence[Floats]) -> Floats:
-        """The result, flat."""
-        a, b = self.left.view(tables[self.left.number]), self.right.view(tables[self.right.number])
-        a = a.swapaxes(-1, -2) if self.flip[0] else a
-        b = b.swapaxes(-1, -2) if self.flip[1] else b
-        return _times(a, b, self.flip[2]).reshape(-1)
-
-    def reverse(self, slope: Floats, tables: Sequence[Floats], slopes: list[Floats]) -> None:
-        """From the derivative by the result to those by the operands."""
-        a, b = self.left.view(tables[self.left.number]), self.right.view(tables[self.right.number])
-        above = slope.reshape(self.shape)
-        above = above.swapaxes(-1, -2) if self.flip[2] else above
-        a = a if self.flip[0] else a.swapaxes(-1, -2)
-        b = b if self.flip[1] else b.swapaxes(-1, -2)
-        slopes[self.left.number] = self.left.undo(_times(above, b, self.flip[0]))
-        slopes[self.right.number] = self.right.undo(_times(a, above, self.flip[1]))
-
-
-def _times(a: Floats, b: Floats, flip: bool) -> Floats:
-    """a b, or its transpose; in pieces of one thread each."""
-    if flip:
-        a, b = b.swapaxes(-1, -2), a.swapaxes(-1, -2)
-    m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
-    if m * k * n <= PIECE:
-        whole: Floats = np.matmul(a, b)
-        return whole
-    result: Floats = np.empty((*a.shape[:-1], n))
-    columns = min(n, max(2, PIECE // (k * min(m, 64))))
-    rows = min(m, max(2, PIECE // (k * columns)))
-    for j in range(0, n, columns):
-        for i in range(0, m, rows):
-            result[..., i : i + rows, j : j + columns] = np.matmul(a[..., i : i + rows, :], b[..., j : j + columns])
-    return result
-
-
-Step = Sum | Einsum | Matmul
-
-
-@dataclass
-class Layout:
-    """Chooses the order of the axes of every table, from the last one down, so that few have to be permuted."""
-
-    steps: Sequence[Contraction]
-    sizes: Sequence[int]
-    first: int
-    orders: dict[int, Columns] = field(default_factory=dict)
-
-    def build(self, roots: Iterable[int]) -> list[Step]:
-        """The executable steps; ``orders`` then holds the order in which each table is stored."""
-        for root in roots:
-            self.orders.setdefault(root, ())
-        found: list[Step] = []
-        for s in range(len(self.steps) - 1, -1, -1):
-            found.append(self._step(self.steps[s], self.first + s))
-        return found[::-1]
-
-    def _size(self, columns: Iterable[int]) -> int:
-        return prod(self.sizes[c] for c in columns)
-
-    def _kind(self, step: Contraction) -> str:
-        """matmul, or einsum with the shared columns first or last."""
-        b, m, k, n = (self._size(group) for group in (step.b, step.m, step.k, step.n))
-        total = b * m * k * n
-        if min(m, k, n) > 1 and k <= PIECE // 4 and 120 * b + 0.04 * total < total * (0.4 + 12 / max(b, m, k, n)):
-            return "matmul"
-        return "last" if b >= max(m, k, n) else "first"
-
-    def _arrangements(self, step: Contraction) -> tuple[str, str]:
-        return ("mnb", "nmb") if self._kind(step) == "last" else ("bmn", "bnm")
-
-    def _groups(self, step: Contraction, wanted: Columns) -> dict[str, Columns]:
-        place = {c: i for i, c in enumerate(wanted)}
-        groups = {"b": step.b, "m": step.m, "n": step.n}
-        found = {name: tuple(sorted(group, key=lambda c: place.get(c, c))) for name, group in groups.items()}
-        return found | {"k": tuple(sorted(step.k))}
-
-    def _store(self, number: int, options: Sequence[Columns]) -> Columns:
-        """Settle how a table is stored, one of the options if its maker can make one."""
-        if number < self.first:
-            self.orders[number] = options[0]
-            return options[0]
-        step = self.steps[number - self.first]
-        for wanted in options:
-            groups = self._groups(step, wanted)
-            for text in self._arrangements(step):
-                made = tuple(c for name in text for c in groups[name])
-                if made == wanted:
-                    self.orders[number] = wanted
-                    return wanted
-        groups = self._groups(step, options[0])
-        self.orders[number] = tuple(c for name in self._arrangements(step)[0] for c in groups[name])
-        return options[0]
-
-    def _operand(self, number: int, groups: Mapping[str, Columns], texts: Sequence[str]) -> tuple[_Operand, str]:
-        options = [tuple(c for name in text for c in groups[name]) for text in texts]
-        used = self._store(number, options)
-        text = texts[options.index(used)]
-        stored = self.orders[number]
-        shape = tuple(self._size(groups[name]) for name in text)
-        if stored == used:
-            return _Operand(number, (), None, shape), text
-        order = tuple(stored.index(c) for c in used)
-        back = tuple(used.index(c) for c in stored)
-        return _Operand(number, tuple(self.sizes[c] for c in stored), order, shape, back), text
-
-    def _step(self, step: Contraction, out: int) -> Step:
-        wanted = self.orders[out]
-        groups = self._groups(step, wanted)
-        terms = self._size(step.k)
-        if step.right is None:
-            operand, text = self._operand(step.left, groups, ("mk", "km"))
-            full = tuple(self._size(groups[name]) if name == "m" else 1 for name in text)
-            return Sum(operand, f"{text}->m", full, terms, out)
-        kind = self._kind(step)
-        last = kind == "last"
-        texts = (("mkb", "kmb"), ("knb", "nkb")) if last else (("bmk", "bkm"), ("bkn", "bnk"))
-        made = next(
-            text for text in self._arrangements(step) if tuple(c for name in text for c in groups[name]) == wanted
-        )
-        shape = tuple(self._size(groups[name]) for name in made)
-        left, a = self._operand(step.left, groups, texts[0])
-        right, b = self._operand(step.right, groups, texts[1])
-        if kind == "matmul":
-            if not step.b:
-                shape, left, right = shape[1:], _flat(left), _flat(right)
-            return Matmul(left, right, (a == "bkm", b == "bnk", made == "bnm"), shape, terms, out)
-        present = {name for name in "bmkn" if groups[name]}
-        a, b, made = ("".join(name for name in text if name in present) for text in (a, b, made))
-        left, right = _squeezed(left, texts[0], a, self, groups), _squeezed(right, texts[1], b, self, groups)
-        shape = tuple(self._size(groups[name]) for name in made)
-        return Einsum(left, right, (f"{a},{b}->{made}", f"{made},{b}->{a}", f"{made},{a}->{b}"), shape, terms, out)
-
-
-def _flat(operand: _Operand) -> _Operand:
-    return _Operand(operand.number, operand.sizes, operand.order, operand.shape[1:], operand.back)
-
-
-def _squeezed(
-    operand: _Operand, _: Sequence[str], text: str, layout: Layout, groups: Mapping[str, Columns]
-) -> _Operand:
-    shape = tuple(layout._size(groups[name]) for name in text)
-    return _Operand(operand.number, operand.sizes, operand.order, shape, operand.back)
+            fresh |= 1 << c if times[c] == 2 else 0
+        last = last & ~k | fresh & ~given
+        prices = {
+            pair: price(pair) if fresh & open_[pair[0]] & open_[pair[1]] else value
+            for pair, value in prices.items()
+            if left not in pair and right not in pair
+        }
+        prices |= {(other, out): price((other, out)) for other in sorted(open_) if other != out}
+    return steps

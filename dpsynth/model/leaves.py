@@ -1,146 +1,167 @@
-"""Leaves: the tables that a contraction starts from, made of log-potentials on cliques, and read back the same way."""
+"""Leaves: the tables that contractions start from, made of log-potentials on cliques, and read back the same way."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.model.factor import Floats
+from dpsynth.model.triangulation import cells
 
 SMALL = 512
-"""Cliques are merged into one table, in log space, while it has at most so many cells."""
+"""Cliques share a leaf while it has at most so many cells: fewer steps, and all such leaves are one call of numpy."""
 
 Columns = tuple[int, ...]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Group:
-    """Some cliques of one node that share a table over the union of their columns."""
+class Leaf:
+    """The table over a set of columns (one bit each) in which some cliques of a node are multiplied, in log space."""
 
-    columns: frozenset[int]
-    members: tuple[int, ...]
+    columns: int
+    cliques: tuple[int, ...]
 
 
-def grouped(cliques: Mapping[int, Columns], sizes: Sequence[int]) -> list[Group]:
-    """Partition the cliques of one node: small ones together while their union is small, each other alone."""
-
-    def cells(columns: frozenset[int]) -> int:
-        return prod(sizes[c] for c in columns)
-
-    sets = {k: frozenset(columns) for k, columns in cliques.items()}
-    waiting = sorted(sets, key=lambda k: (-cells(sets[k]), k))
-    found: list[Group] = []
+def leaves_of(cliques: Mapping[int, int], sizes: Sequence[int]) -> list[Leaf]:
+    """Partition the cliques of one node: small ones together while their union is small, each other one alone."""
+    size = cache(lambda mask: cells(mask, sizes))
+    waiting = sorted(cliques, key=lambda k: (-size(cliques[k]), k))
+    found: list[Leaf] = []
     while waiting:
-        members = [waiting.pop(0)]
-        columns = sets[members[0]]
-        while cells(columns) <= SMALL:
-            inside = [k for k in waiting if sets[k] <= columns]
-            members += inside
-            waiting = [k for k in waiting if k not in set(inside)]
-            near = [k for k in waiting if cells(columns | sets[k]) <= SMALL and columns & sets[k]]
-            if not near:
+        held = [waiting[0]]
+        columns = cliques[waiting.pop(0)]
+        while size(columns) <= SMALL:
+            held += [k for k in waiting if not cliques[k] & ~columns]
+            waiting = [k for k in waiting if cliques[k] & ~columns]
+            unions = [columns | cliques[k] for k in waiting if cliques[k] & columns]
+            near = min((mask for mask in unions if size(mask) <= SMALL), key=size, default=None)
+            if near is None:
                 break
-            columns |= sets[min(near, key=lambda k: (cells(columns | sets[k]), k))]
-        found.append(Group(columns, tuple(members)))
+            columns = near
+        found.append(Leaf(columns, tuple(held)))
     return found
 
 
-class Leaves:
-    """The layout of all leaves in one buffer. ``orders[i]`` is the order of the axes of leaf i."""
+class Potentials:
+    """The layout of the leaves' tables in one buffer: those of several cliques first, then those of one.
+
+    ``cliques[k]`` holds the columns of clique k in the order of its axes, ``orders[i]`` those of leaf i. Cliques of no
+    leaf are left out of everything.
+    """
 
     def __init__(
-        self,
-        groups: Sequence[Group],
-        cliques: Sequence[Columns],
-        orders: Sequence[Columns],
-        sizes: Sequence[int],
+        self, leaves: Sequence[Leaf], cliques: Sequence[Columns], orders: Sequence[Columns], sizes: Sequence[int]
     ) -> None:
-        shapes = [tuple(sizes[c] for c in order) for order in orders]
-        merged = [i for i, group in enumerate(groups) if len(group.members) > 1]
-        plain = [i for i, group in enumerate(groups) if len(group.members) == 1]
-        self._starts = np.zeros(len(groups), dtype=np.intp)
-        position = 0
-        for i in (*merged, *plain):
-            self._starts[i] = position
-            position += prod(shapes[i])
-        self._size = position
-        self._ranges = [(int(s), int(s) + prod(shape)) for s, shape in zip(self._starts, shapes, strict=True)]
-        self._sequence = np.array([*merged, *plain], dtype=np.intp)
-        self._lengths = np.array([prod(shapes[i]) for i in self._sequence], dtype=np.intp)
-        self._cuts = self._starts[self._sequence]
-        self._merged_cells = sum(prod(shapes[i]) for i in merged)
-        self._plain: list[tuple[int, int, int, Columns, Columns, Columns]] = []
-        for i in plain:
-            (k,) = groups[i].members
-            order = tuple(cliques[k].index(c) for c in orders[i])
+        self._shapes = [tuple(sizes[c] for c in clique) for clique in cliques]
+        ranked = sorted(range(len(leaves)), key=lambda i: (len(leaves[i].cliques) == 1, i))
+        lengths = [prod(sizes[c] for c in orders[i]) for i in ranked]
+        ends = list(accumulate(lengths, initial=0))
+        self._lengths, self._starts, self._cells = np.array(lengths), np.array(ends[:-1], dtype=np.intp), ends[-1]
+        self._spans = [(0, 0)] * len(leaves)
+        for i, low, high in zip(ranked, ends, ends[1:], strict=False):
+            self._spans[i] = low, high
+        shared = [i for i in ranked if len(leaves[i].cliques) > 1]
+        self._shared = ends[len(shared)]
+        self._sharing = [k for i in shared for k in leaves[i].cliques]
+        self._alone = []
+        for i in ranked[len(shared) :]:
+            (k,) = leaves[i].cliques
+            there = None if orders[i] == cliques[k] else tuple(cliques[k].index(c) for c in orders[i])
             back = tuple(orders[i].index(c) for c in cliques[k])
-            self._plain.append((k, *self._ranges[i], shapes[i], order, back))
-        self._joined: list[tuple[int, int, int, Columns]] = []
-        gather: list[NDArray[np.intp]] = []
-        spread: list[NDArray[np.intp]] = []
-        terms: list[int] = []
-        per_cell: list[NDArray[np.intp]] = []
-        offset = 0
-        for i in merged:
-            place = np.arange(prod(shapes[i]), dtype=np.intp).reshape(shapes[i])
-            rows = []
-            for k in groups[i].members:
-                shape = tuple(sizes[c] for c in cliques[k])
-                axes = [orders[i].index(c) for c in cliques[k]]
-                others = [axis for axis in range(len(shapes[i])) if axis not in axes]
-                by_parameter = place.transpose(axes + others).reshape(prod(shape), -1)
-                spread.append(by_parameter.reshape(-1) + self._ranges[i][0])
-                terms += [by_parameter.shape[1]] * by_parameter.shape[0]
-                row = np.empty(place.size, dtype=np.intp)
-                row[by_parameter] = (offset + np.arange(prod(shape), dtype=np.intp))[:, None]
-                rows.append(row)
-                self._joined.append((k, offset, offset + prod(shape), shape))
-                offset += prod(shape)
-            gather.append(np.stack(rows, axis=1).reshape(-1))
-            per_cell.append(np.full(place.size, len(rows), dtype=np.intp))
-        self._parameters = offset
-        self._gather = np.concatenate([np.zeros(0, dtype=np.intp), *gather])
-        self._spread = np.concatenate([np.zeros(0, dtype=np.intp), *spread])
-        self._gather_cuts = _cuts(np.concatenate([np.zeros(0, dtype=np.intp), *per_cell]))
-        self._spread_cuts = _cuts(np.array(terms, dtype=np.intp))
+            self._alone.append((k, *self._spans[i], tuple(sizes[c] for c in orders[i]), there, back))
+        self._to_cells, self._to_parameters = _incidence(
+            [(self._spans[i][0], orders[i], [cliques[k] for k in leaves[i].cliques]) for i in shared], sizes
+        )
 
-    def load(self, potentials: Sequence[Floats]) -> tuple[list[Floats], float]:
-        """The exponentials of all leaves, each shifted to a largest entry of 1, and the sum of the shifts."""
-        buffer = np.empty(self._size)
-        for k, low, high, shape, order, _ in self._plain:
-            buffer[low:high].reshape(shape)[...] = potentials[k].transpose(order)
-        if self._joined:
-            flat = np.empty(self._parameters)
-            for k, low, high, shape in self._joined:
-                flat[low:high].reshape(shape)[...] = potentials[k]
-            np.add.reduceat(flat.take(self._gather), self._gather_cuts, out=buffer[: self._merged_cells])
-        tops = np.maximum.reduceat(buffer, self._cuts)
+    def exponentials(self, potentials: Sequence[Floats]) -> tuple[list[Floats], float]:
+        """Each leaf's exp(sum of its potentials), scaled to a largest entry of 1, and the sum of the log-scales.
+
+        ValueError if a leaf leaves no possible cell or is not a number, or if a table has the wrong shape.
+        """
+        for k, shape in enumerate(self._shapes):
+            if potentials[k].shape != shape:
+                raise ValueError(f"potential {k} has shape {potentials[k].shape} and its clique has {shape}")
+        buffer = np.empty(self._cells)
+        if self._sharing:
+            flat = np.concatenate([potentials[k].reshape(-1) for k in self._sharing])
+            buffer[: self._shared] = _sums(flat, self._to_cells)
+        if self._alone:
+            tables = [
+                potentials[k] if there is None else potentials[k].transpose(there) for k, *_, there, _ in self._alone
+            ]
+            np.concatenate([table.reshape(-1) for table in tables], out=buffer[self._shared :])
+        tops = np.maximum.reduceat(buffer, self._starts)
         total = float(np.add.reduce(tops))
         if not np.isfinite(total):
             raise ValueError("the potentials leave no possible cell, or are not numbers")
         buffer -= np.repeat(tops, self._lengths)
         np.exp(buffer, out=buffer)
-        return [buffer[low:high] for low, high in self._ranges], total
+        return [buffer[low:high] for low, high in self._spans], total
 
-    def read(self, tables: Sequence[Floats], slopes: Sequence[Floats], count: int) -> tuple[list[Floats], bool]:
-        """The probabilities of each of ``count`` cliques' cells, and whether those of each leaf sum to 1."""
-        buffer = np.empty(self._size)
-        for (low, high), table, slope in zip(self._ranges, tables, slopes, strict=False):
+    def marginals(self, tables: Sequence[Floats], slopes: Sequence[Floats]) -> tuple[list[Floats], bool]:
+        """The probabilities of each clique's cells, leaf times slope, and whether those of every leaf sum to 1."""
+        buffer = np.empty(self._cells)
+        for (low, high), table, slope in zip(self._spans, tables, slopes, strict=False):
             np.multiply(table, slope, out=buffer[low:high])
-        found: list[Floats] = [np.ones(())] * count
-        for k, low, high, shape, _, back in self._plain:
-            found[k] = buffer[low:high].reshape(shape).transpose(back)
-        if self._joined:
-            flat = np.add.reduceat(buffer.take(self._spread), self._spread_cuts)
-            for k, low, high, shape in self._joined:
-                found[k] = flat[low:high].reshape(shape)
-        sums = np.add.reduceat(buffer, self._cuts)
+        found: list[Floats] = [np.ones(())] * len(self._shapes)
+        if self._sharing:
+            flat, low = _sums(buffer, self._to_parameters), 0
+            for k in self._sharing:
+                high = low + prod(self._shapes[k])
+                found[k] = flat[low:high].reshape(self._shapes[k])
+                low = high
+        for k, low, high, shape, there, back in self._alone:
+            table = buffer[low:high].reshape(shape)
+            found[k] = table if there is None else table.transpose(back)
+        sums = np.add.reduceat(buffer, self._starts)
         return found, bool(np.all(np.abs(sums - 1.0) <= 1e-9))
 
 
-def _cuts(lengths: NDArray[np.intp]) -> NDArray[np.intp]:
-    return np.concatenate([np.zeros(1, dtype=np.intp), np.cumsum(lengths)])[:-1]
+def _sums(values: Floats, incidence: tuple[Indices, Indices]) -> Floats:
+    """Sums of chosen values: which ones, and where each sum starts among them."""
+    sums: Floats = np.add.reduceat(values.take(incidence[0]), incidence[1])
+    return sums
+
+
+def _incidence(
+    leaves: Sequence[tuple[int, Columns, Sequence[Columns]]], sizes: Sequence[int]
+) -> tuple[tuple[Indices, Indices], tuple[Indices, Indices]]:
+    """For each cell of the leaves the parameters of its cliques, and for each parameter its cells.
+
+    A leaf is given by its place in the buffer, the order of its axes and its cliques; the parameters are the cells of
+    all cliques one after another.
+    """
+    nothing = np.zeros(0, dtype=np.intp)
+    gathered, per_cell, spread, per_parameter = [nothing], [nothing], [nothing], [nothing]
+    offset = 0
+    for start, order, cliques in leaves:
+        place = np.arange(prod(sizes[c] for c in order), dtype=np.intp)
+        rows = []
+        for clique in cliques:
+            axes = [order.index(c) for c in clique]
+            rest = [axis for axis in range(len(order)) if axis not in axes]
+            count = prod(sizes[c] for c in clique)
+            held = place.reshape([sizes[c] for c in order]).transpose(axes + rest).reshape(count, -1)
+            row = np.empty(place.size, dtype=np.intp)
+            row[held] = np.arange(offset, offset + count)[:, None]
+            rows.append(row)
+            spread.append(held.reshape(-1) + start)
+            per_parameter.append(np.full(count, held.shape[1]))
+            offset += count
+        gathered.append(np.stack(rows, axis=1).reshape(-1))
+        per_cell.append(np.full(place.size, len(rows)))
+    return (
+        (np.concatenate(gathered), _starts(np.concatenate(per_cell))),
+        (np.concatenate(spread), _starts(np.concatenate(per_parameter))),
+    )
+
+
+def _starts(lengths: Indices) -> Indices:
+    return np.cumsum(lengths, dtype=np.intp) - lengths

@@ -135,7 +135,7 @@ def _mask(bits: Mapping[str, int], columns: Iterable[str]) -> int:
 
 
 def _refusal(domain: Domain, asked: Sequence[int], forest: CliqueForest, limit: int) -> str:
-    """The size asked, the limit, and how many of the cliques would fit: each number from a tree that was worked out."""
+    """The size asked, the limit, and how many of the cliques would fit: every number is that of a tree made for it."""
 
     def names(mask: int) -> str:
         return ", ".join(domain.names[v] for v in members(mask))
@@ -148,14 +148,17 @@ def _refusal(domain: Domain, asked: Sequence[int], forest: CliqueForest, limit: 
         f"the model would need {forest.cells:,} cells and the limit is {limit:,}; its largest table joins "
         f"{names(forest.bags[largest])} ({forest.weights[largest]:,} cells). "
     )
-    fits, fails = 0, len(asked)
     alone = needed(0)
     if alone > limit:
         return message + f"The columns by themselves need {alone:,}: give them fewer bins"
+    fits, fails = 0, len(asked)
     while fails - fits > 1:
         middle = (fits + fails) // 2
         fits, fails = (middle, fails) if needed(middle) <= limit else (fits, middle)
+    advice = "leave that out, or give its columns fewer bins"
+    if not fits:
+        return message + f"{names(asked[0])} alone, beside single columns, needs {needed(1):,}: {advice}"
     return message + (
-        f"Of the {len(asked)} groups of columns asked together the first {fits} fit ({needed(fits):,} cells); "
-        f"{names(asked[fits])} on top of them needs {needed(fails):,}: leave it out, or give its columns fewer bins"
+        f"Of the {len(asked)} groups of columns asked together the first {fits} fit ({needed(fits):,} cells), and with "
+        f"{names(asked[fits])} it would be {needed(fails):,}: {advice}"
     )

@@ -142,7 +142,11 @@ def test_a_refusal_says_what_fits(world: World, limit: int) -> None:
     if alone := re.search(r"columns by themselves need ([\d,]+)", message):
         assert JunctionTree.of(world.domain, []).cells == int(alone[1].replace(",", "")) > limit
         return
-    said = re.search(r"the first (\d+) fit \(([\d,]+) cells\); ([x\d, ]+) on top of them needs ([\d,]+)", message)
+    if first := re.search(r"\. ([x\d, ]+) alone, beside single columns, needs ([\d,]+):", message):
+        assert set(first[1].split(", ")) == set(world.cliques[0])
+        assert JunctionTree.of(world.domain, world.cliques[:1]).cells == int(first[2].replace(",", "")) > limit
+        return
+    said = re.search(r"the first (\d+) fit \(([\d,]+) cells\), and with ([x\d, ]+) it would be ([\d,]+):", message)
     assert said is not None
     fits = int(said[1])
     assert JunctionTree.of(world.domain, world.cliques[:fits], limit).cells == int(said[2].replace(",", ""))

@@ -14,6 +14,7 @@ from dpsynth.measurement import Level, Query
 from dpsynth.model.factor import Floats
 from dpsynth.model.junction import CELLS
 from dpsynth.model.network import MarkovNetwork
+from dpsynth.model.products import product
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +114,9 @@ class FittedModel:
             if level not in maps:
                 maps[level] = self._map(level)
             if (matrix := maps[level]) is not None:
-                table = np.moveaxis(np.tensordot(table, matrix, axes=(axis, 0)), -1, axis)
+                moved = np.moveaxis(table, axis, -1)
+                spread = product(moved.reshape(1, -1, len(matrix)), matrix[None])
+                table = np.moveaxis(spread.reshape(*moved.shape[:-1], level.size), -1, axis)
         return table
 
     def _map(self, level: Level) -> Floats | None:

@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dpsynth.model.factor import Floats
+from dpsynth.model.products import product
 from dpsynth.model.routes import Names, Routes, Split, Way
 
 BLOCK = 1 << 22
@@ -197,8 +198,7 @@ class _Plan:
         right = message.reshape(*(self.routes.sizes[x] for x in shared), -1)
         right = right.transpose(*(shared.index(x) for x in both + summed), len(shared))
         right = right.reshape(size(both), size(summed), -1)
-        product = left * right if size(summed) == 1 else left @ right
-        return product.reshape(*(self.routes.sizes[x] for x in both + own), -1), both + own
+        return product(left, right).reshape(*(self.routes.sizes[x] for x in both + own), -1), both + own
 
     def _belief(self, node: int, columns: Names) -> Floats:
         """The belief of a node, summed to some of its columns, axes in their order."""

@@ -1,0 +1,44 @@
+"""Matrix products that give the same bits with any number of threads.
+
+A linear algebra library cuts a large product among its threads, and how it is cut shows in the last bits. So a product
+is cut here, by its shape alone, into pieces of which OpenBLAS does each on the calling thread.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dpsynth.model.factor import Floats
+
+ONE_THREAD = 1 << 18
+"""Multiplications up to which OpenBLAS leaves a matrix product to one thread (65,536 x its threshold of 4)."""
+
+DEPTH = 256
+"""Most terms that one piece sums."""
+
+
+def product(left: Floats, right: Floats) -> Floats:
+    """``left @ right`` for a batch of matrices: (k, n, s) and (k, s, r) give (k, n, r)."""
+    batch, rows, terms = left.shape
+    columns = right.shape[2]
+    if terms == 1:
+        return left * right
+    if rows == 1 or columns == 1:
+        return np.einsum("kns,ksr->knr", left, right)  # BLAS has another, lower threshold for vectors
+    depth = min(terms, DEPTH)
+    height = min(rows, ONE_THREAD // (depth * min(columns, 64)))
+    width = ONE_THREAD // (depth * height)
+    if depth == terms and height == rows and width >= columns:
+        return left @ right
+    result: Floats = np.zeros((batch, rows, columns))
+    for top in _cuts(rows, height):
+        for side in _cuts(columns, width):
+            for deep in _cuts(terms, depth):
+                result[:, top, side] += left[:, top, deep] @ right[:, deep, side]
+    return result
+
+
+def _cuts(size: int, step: int) -> list[slice]:
+    """Pieces of about equal size, each of at most ``step``."""
+    count = -(-size // step)
+    return [slice(size * i // count, size * (i + 1) // count) for i in range(count)]

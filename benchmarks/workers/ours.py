@@ -1,0 +1,73 @@
+"""Fits a problem with dpsynth in a new process and reports as JSON: run by benchmarks/inference.py.
+
+    python benchmarks/workers/ours.py PROBLEM.npz FITTED.npz --started CLOCK [--runs 2] [--grow] ...
+
+CLOCK is time.time() when the process was asked for, so that the cold time holds the interpreter and the imports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+import numpy as np  # noqa: E402
+from memory import peak_mib  # noqa: E402
+from problems import Problem  # noqa: E402
+
+from dpsynth.measurement import Domain  # noqa: E402
+from dpsynth.model import Measurement, estimate  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("problem", type=Path)
+    parser.add_argument("fitted", type=Path)
+    parser.add_argument("--started", type=float, required=True)
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--trust", type=float, default=1.0, help="say that the noise is this share of what it is")
+    parser.add_argument("--tolerance", type=float, help="estimate's, instead of its default")
+    parser.add_argument("--grow", action="store_true", help="fit all but the last measurement, then all from there")
+    asked = parser.parse_args()
+    problem = Problem.load(asked.problem)
+    domain = Domain(problem.names, problem.sizes)
+    measurements = [
+        Measurement.of(domain, clique, table, problem.scale * asked.trust)
+        for clique, table in zip(problem.cliques, problem.tables, strict=True)
+    ]
+    fit = partial(estimate, domain, total=problem.rows)
+    if asked.tolerance is not None:
+        fit = partial(fit, tolerance=asked.tolerance)
+    seconds, began = [], asked.started
+    for _ in range(asked.runs):
+        network = fit(measurements)
+        seconds.append(time.time() - began)
+        began = time.time()
+    ended = network.convergence
+    figures = {
+        "cold": seconds[0],
+        "warm": min(seconds[1:], default=None),
+        "peak": peak_mib(),
+        "cells": network.tree.cells,
+        "evaluations": ended.evaluations,
+        "converged": ended.converged,
+    }
+    if asked.grow:
+        before, again = fit(measurements[:-1]), []
+        for _ in range(asked.runs):
+            began = time.time()
+            network = fit(measurements, start=before)
+            again.append(time.time() - began)
+        figures |= {"again": min(again), "again_evaluations": network.convergence.evaluations}
+    fitted = {f"table_{k}": network.marginal(clique) for k, clique in enumerate(problem.cliques)}
+    np.savez(asked.fitted, **fitted)  # type: ignore[arg-type]
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -126,15 +126,30 @@ class _Plan:
         return self.routes.states[way[0]] * self.routes.cells(names)
 
     def run(self) -> Iterator[tuple[Names, Floats]]:
-        """The answers, once the messages are there: upwards the lowest first, then downwards the highest first."""
+        """The answers, once the messages are there: upwards the lowest first, then downwards the highest first.
+
+        A message is dropped after its last use.
+        """
         start = self.routes.start
-        for way in sorted(self.messages, key=lambda way: (not way[1], -start[way[0]] if way[1] else start[way[0]])):
+        ways = sorted(self.messages, key=lambda way: (not way[1], -start[way[0]] if way[1] else start[way[0]]))
+        steps = (*(self.messages[way] for way in ways), *self.queries.values())
+        last = {way: i for i, wanted in enumerate(steps) for split in wanted.values() for way, _ in split.outside}
+        done: dict[int, list[Way]] = {}
+        for way, i in last.items():
+            done.setdefault(i, []).append(way)
+        for i, way in enumerate(ways):
             self._stacks[way] = self._stack(way)
-        for node, wanted in self.queries.items():
+            self._drop(done.get(i, ()))
+        for i, (node, wanted) in enumerate(self.queries.items(), start=len(ways)):
             for group, members in _grouped(wanted).items():
                 table = self._table(node, (), group, [wanted[names].last for names in members])
                 for names, block in self._blocks(table, group, members, wanted):
                     yield names, block.reshape(block.shape[1:])
+            self._drop(done.get(i, ()))
+
+    def _drop(self, ways: Iterable[Way]) -> None:
+        for way in ways:
+            del self._stacks[way]
 
     def _stack(self, way: Way) -> _Stack:
         """All messages along one way."""

@@ -161,6 +161,40 @@ def test_what_underflows_in_one_product_alone_is_not_lost(height: float) -> None
         np.testing.assert_allclose(table, summed(joint, domain, clique), rtol=1e-9, atol=1e-13)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("start", [300.0, 743.0, 746.0, 760.0])
+def test_a_state_lost_at_one_end_of_a_chain_may_matter_at_the_other(steps: int, start: float) -> None:
+    """State 1 is unlikely in the first table alone, state 0 a little in every other one; the root is the last node.
+
+    The bound on what underflows finds this by itself, without the sums of the marginals.
+    """
+    names = ("root", *(f"x{i}" for i in range(steps + 2)))
+    domain = Domain(names, (5, *(2,) * (steps + 2)))
+    cliques = list(pairwise(names))
+    potentials = [np.zeros((5, 2))]
+    for i in range(steps + 1):
+        table = np.full((2, 2), -2000.0)
+        table[0, 0], table[1, 1] = (0.0, -start) if i == steps else (-(start + 20) / steps, 0.0)
+        potentials.append(table)
+    joint, log_partition = joint_over(domain, tuple(cliques), potentials)
+    given = leaves.Potentials.marginals
+    with leaves_of_at_most(0), mock.patch.object(leaves.Potentials, "marginals", lambda *a: (given(*a)[0], True)):
+        value, tables = BeliefPropagation(JunctionTree.of(domain, cliques), cliques).marginals(potentials)
+    assert value == pytest.approx(log_partition, rel=1e-12)
+    for clique, table in zip(cliques, tables, strict=True):
+        np.testing.assert_allclose(table, summed(joint, domain, clique), rtol=1e-9, atol=1e-13)
+
+
+def test_marginals_that_do_not_sum_to_one_are_never_given() -> None:
+    domain, cliques = ring(4, 3)
+    potentials = [np.ones(domain.shape(c)) for c in cliques]
+    room = BeliefPropagation(JunctionTree.of(domain, cliques), cliques)
+    with mock.patch.object(np, "multiply", lambda a, b, out=None: np.add(a, b, out=out)):
+        _, tables = room.marginals(potentials)
+    for table in tables:
+        np.testing.assert_allclose(table, 1 / table.size, rtol=1e-12)
+
+
 def test_the_tables_of_nodes_are_never_built() -> None:
     domain, cliques = ring(8, 90)
     tree = JunctionTree.of(domain, cliques)
@@ -178,7 +212,7 @@ def test_the_tables_of_nodes_are_never_built() -> None:
 def digest() -> str:
     """Of an evaluation with products of matrices large enough for several threads."""
     state = hashlib.sha256()
-    for domain, cliques in (ring(5, 150), _dense(5, 17, 2), _dense(13, 2, 3)):
+    for domain, cliques in (ring(4, 250), _dense(5, 17, 2), _dense(13, 2, 3)):
         rng = np.random.default_rng(1)
         room = BeliefPropagation(JunctionTree.of(domain, cliques), cliques)
         value, tables = room.marginals([rng.normal(0, 1, domain.shape(c)) for c in cliques])

@@ -62,9 +62,12 @@ class Tables:
         found: list[NDArray[np.int64]] = []
         for query, home in zip(self.queries, self._homes, strict=True):
             joint, total = self._joints[home], self._totals[home]
-            kept = [level for level in joint if level in query.levels]
-            table = total.sum(axis=tuple(axis for axis, level in enumerate(joint) if level not in kept))
-            found.append(np.array(table.transpose([kept.index(level) for level in query.levels]), order="C"))
+            axes = [joint.index(level) for level in query.levels]
+            if len(axes) < total.ndim:  # einsum names at most 52 axes, and a joint of several queries has few
+                table = np.einsum(total, range(total.ndim), axes)
+            else:
+                table = total.transpose(axes)
+            found.append(np.array(table, dtype=np.int64, order="C"))
         return tuple(found)
 
 

@@ -35,7 +35,7 @@ class Bench:
 
     def ours(self, problem: Problem, *options: str) -> Run:
         """Ours alone. A failure is shown in the table, and is the end of a smoke test."""
-        found = work(sys.executable, "ours.py", problem, *options)
+        found = work(sys.executable, "ours.py", problem.save, *options)
         if found.failed and self.quick:
             raise SystemExit(found.failed)
         return found
@@ -46,7 +46,7 @@ class Bench:
         for _ in range(times):
             found[0].append(self.ours(problem, "--runs", str(max(runs, 3))))
             if self.mbi:
-                found[1].append(work(self.mbi, "mbi_fit.py", problem, "--runs", str(runs)))
+                found[1].append(work(self.mbi, "mbi_fit.py", problem.save, "--runs", str(runs)))
         return best(found[0]), best(found[1]) if self.mbi else Run({}, failed="left out")
 
 
@@ -58,7 +58,7 @@ def best(runs: list[Run]) -> Run:
     least = {
         key: min(run[key] for run in runs) for key in ("cold", "warm", "again") if runs[0].figures.get(key) is not None
     }
-    return Run({**runs[0].figures, **least}, runs[0].fitted)
+    return Run({**runs[0].figures, **least}, runs[0].tables)
 
 
 def tree(bench: Bench) -> str:
@@ -69,14 +69,14 @@ def tree(bench: Bench) -> str:
     for epsilon in ("1",) if bench.quick else ("1", "0.1", "10"):
         problem = ring(4, 5) if bench.quick else adult_tree(epsilon=epsilon)
         ours, theirs = bench.both(problem, times=2 if epsilon == "1" and not bench.quick else 1)
-        goal = problem.loss(theirs.fitted) if theirs.fitted else None
+        goal = problem.loss(theirs.tables) if theirs.tables else None
         rows.append(fit_row(f"{epsilon}, mbi", problem, theirs, None))
         rows.append(fit_row(f"{epsilon}, ours", problem, ours, theirs))
-        if goal is not None and problem.loss(ours.fitted) > goal:
+        if goal is not None and problem.loss(ours.tables) > goal:
             for trust in TRUST:
                 options = ("--trust", str(trust), "--tolerance", "1e-3", "--runs", "3")
                 again = bench.ours(problem, *options)
-                if not again.failed and problem.loss(again.fitted) <= goal:
+                if not again.failed and problem.loss(again.tables) <= goal:
                     rows.append(fit_row(f"{epsilon}, ours told {trust} of the noise", problem, again, theirs))
                     break
     return (
@@ -97,7 +97,7 @@ def fit_row(name: str, problem: Problem, run: Run, theirs: Run | None) -> list[o
     if run.failed:
         return [name, run.failed, *[None] * 7]
     ratios = (ratio(theirs["cold"], run["cold"]), ratio(theirs["warm"], run["warm"])) if theirs else (None, None)
-    loss, distance = problem.loss(run.fitted), f"{problem.distance(run.fitted):.4f}"
+    loss, distance = problem.loss(run.tables), f"{problem.distance(run.tables):.4f}"
     return [name, run["cold"], ratios[0], run["warm"], ratios[1], run["evaluations"], run["peak"], loss, distance]
 
 
@@ -113,7 +113,7 @@ def rings(bench: Bench) -> str:
             *own, ours["cold"], theirs.failed or theirs["cold"], ratio(theirs["cold"], ours["cold"]),
             ours["warm"], theirs["warm"], ratio(theirs["warm"], ours["warm"]), ours["evaluations"],
             each and 1e3 * each, each and 1e9 * each / ours["cells"], ours["peak"], theirs["peak"],
-            problem.loss(ours.fitted) if ours.fitted else None, problem.loss(theirs.fitted) if theirs.fitted else None,
+            problem.loss(ours.tables) if ours.tables else None, problem.loss(theirs.tables) if theirs.tables else None,
         ])  # fmt: skip
     head = (
         "tree cells", "cold s", "mbi cold s", "ratio", "warm s", "mbi warm s", "ratio", "evaluations", "ms each",
@@ -160,7 +160,7 @@ def joint(bench: Bench) -> str:
             len(problem.cliques), ours.failed or ours["cells"], ours["cold"], theirs.failed or theirs["cold"],
             ratio(theirs["cold"], ours["cold"]), ours["warm"], theirs["warm"], ratio(theirs["warm"], ours["warm"]),
             ours["evaluations"], 1e3 * (ratio(ours["warm"], ours["evaluations"]) or 0),
-            problem.loss(ours.fitted) if ours.fitted else None, problem.loss(theirs.fitted) if theirs.fitted else None,
+            problem.loss(ours.tables) if ours.tables else None, problem.loss(theirs.tables) if theirs.tables else None,
         ])  # fmt: skip
     head = (
         "measurements", "tree cells", "cold s", "mbi cold s", "ratio", "warm s", "mbi warm s", "ratio", "evaluations",

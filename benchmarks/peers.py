@@ -7,12 +7,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from problems import Floats, Problem
+from problems import Floats
 
 HERE = Path(__file__).parent
 MBI = "mbi==2.0.0"
@@ -37,35 +38,33 @@ def mbi_python() -> Path | None:
 
 @dataclass(frozen=True)
 class Run:
-    """What a worker reported: ``figures`` by name, and the fitted tables. ``failed`` says why there is none."""
+    """What a worker reported: ``figures`` by name, and its tables. ``failed`` says why there is none."""
 
     figures: dict[str, Any]
-    fitted: tuple[Floats, ...] = ()
+    tables: tuple[Floats, ...] = ()
     failed: str = ""
 
     def __getitem__(self, name: str) -> Any:
         return self.figures.get(name)
 
 
-def work(python: Path | str, worker: str, problem: Problem, *options: str, patience: float = PATIENCE) -> Run:
-    """Run a worker on a problem in a new process."""
+def work(python: Path | str, worker: str, save: Callable[[Path], None], *options: str) -> Run:
+    """Run a worker in a new process on the file that ``save`` writes."""
     with tempfile.TemporaryDirectory() as folder:
-        asked, answer = Path(folder) / "problem.npz", Path(folder) / "fitted.npz"
-        problem.save(asked)
+        asked, answer = Path(folder) / "asked.npz", Path(folder) / "answer.npz"
+        save(asked)
         command = [str(python), str(HERE / "workers" / worker), str(asked), str(answer), *options]
         try:
             done = subprocess.run(
-                [*command, "--started", repr(time.time())], capture_output=True, text=True, timeout=patience
+                [*command, "--started", repr(time.time())], capture_output=True, text=True, timeout=PATIENCE
             )
         except subprocess.TimeoutExpired:
-            return Run({}, failed=f"stopped after {patience:.0f} s")
+            return Run({}, failed=f"stopped after {PATIENCE:.0f} s")
         if done.returncode:
             return Run({}, failed=(done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
-        fitted: tuple[Floats, ...] = ()
-        if answer.exists():
-            with np.load(answer) as found:
-                fitted = tuple(found[f"table_{k}"] for k in range(len(problem.cliques)))
-        return Run(json.loads(done.stdout.splitlines()[-1]), fitted)
+        with np.load(answer) as found:
+            tables = tuple(found[f"arr_{k}"] for k in range(len(found)))
+        return Run(json.loads(done.stdout.splitlines()[-1]), tables)
 
 
 def ratio(theirs: float | None, ours: float | None) -> float | None:

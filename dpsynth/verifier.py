@@ -32,6 +32,7 @@ import os
 import re
 import stat
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
@@ -307,12 +308,10 @@ def demand(value: Any, shape: Shape, what: str, code: int = UNKNOWN) -> None:
 
 def read_json(data: bytes, what: str) -> Any:
     """JSON in its one canonical spelling: ASCII, sorted, each key once, only whole numbers (int refuses others)."""
-    try:
+    with suppress(ValueError, RecursionError):
         value = json.loads(data.decode("ascii"), parse_float=int, parse_constant=int)
         if json.dumps(value, sort_keys=True, separators=(",", ":")).encode() == data:
             return value
-    except (ValueError, RecursionError):
-        pass
     raise Refused(f"{what} is not JSON in canonical form", SIGNATURE)
 
 
@@ -351,13 +350,11 @@ def open_envelope(path: Path, report: Report) -> tuple[Json, str, str]:
 
 def unbase64(text: str) -> bytes:
     """Standard base64 in its one canonical spelling."""
-    try:
+    with suppress(ValueError):
         data = base64.b64decode(text, validate=True)
-    except ValueError:
-        data = b""
-    if base64.b64encode(data).decode() != text:
-        raise Refused("base64 in an envelope is not in canonical form", SIGNATURE)
-    return data
+        if base64.b64encode(data).decode() == text:
+            return data
+    raise Refused("base64 in an envelope is not in canonical form", SIGNATURE)
 
 
 # === 5. The ledger ====================================================================================================
@@ -521,7 +518,7 @@ def check_files(folder: Path, statement: Json, envelopes: set[str], report: Repo
 def check_derivation(folder: Path, derivation: Json, report: Report) -> None:
     """A further sample of a published model is free. Only its signer says that it is one: it must be the parent's."""
     demand(derivation, DERIVATION, "derivation")
-    parent = derivation["parent"]
+    parent, where = derivation["parent"], derivation["sample"]["where"]
     origin, keyid, digest = open_envelope(folder / "parent.dsse.json", report)
     report.require(digest == parent["envelope"], "parent.dsse.json is not the ledger that was sampled", FILES)
     demand(origin["predicateType"], LEDGER_TYPE, "predicateType of the parent")
@@ -534,6 +531,7 @@ def check_derivation(folder: Path, derivation: Json, report: Report) -> None:
     report.notes[:0] = [
         f"post-processing of release {parent['release']}, whose ledger is signed by key {keyid}",
         "this check did not draw the rows again: `dpsynth verify --parent RELEASE` shows whether they are the model's",
+        *([f"said to be drawn given a condition, so that each row fulfils it: {where}"] if where else []),
     ]
 
 

@@ -44,8 +44,9 @@ def verify(
     """Check a release, or a sample derived from one, as a stranger would; never raises for what is wrong with it.
 
     ``rebuild`` also draws the rows of a release again and fits its model again; ``parent`` is the release of a derived
-    sample, whose rows are then drawn again; ``progress`` is told what is being done. ``Verdict.ok`` and
-    ``Verdict.exit_code`` say what was found. Raises ConfigurationError where the request does not fit the folder.
+    sample, whose rows are then drawn again, given its condition if it states one (``rebuild`` adds nothing to that);
+    ``progress`` is told what is being done. ``Verdict.ok`` and ``Verdict.exit_code`` say what was found. Raises
+    ConfigurationError where the request does not fit the folder.
     """
     from dpsynth.release.rebuild import rebuild_release, redraw_sample
 
@@ -56,16 +57,16 @@ def verify(
     if not verdict.ok:
         return verdict
     derived = read_statement(where).predicate_type == DERIVATION_TYPE
-    if rebuild and derived:
+    if rebuild and derived and parent is None:
         raise ConfigurationError(f"{where} is a sample of a release: give --parent RELEASE instead of --rebuild")
     if parent is not None and not derived:
         raise ConfigurationError(f"{where} is a release, not a sample of one: give --rebuild instead of --parent")
     try:
         found = (
-            rebuild_release(where, progress)
-            if rebuild
-            else redraw_sample(where, Path(parent), progress)
+            redraw_sample(where, Path(parent), progress)
             if parent
+            else rebuild_release(where, progress)
+            if rebuild
             else []
         )
     except VerificationError as error:

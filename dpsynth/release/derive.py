@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from dpsynth.release.describe import datapackage, read_plan
 from dpsynth.release.folder import SOFTWARE, new_folder, sha256_of, signing_key, subjects, write_rows
 from dpsynth.release.plan import Plan
 from dpsynth.release.progress import Progress
+from dpsynth.release.where import Condition
 from dpsynth.sampling import IntegerTables, RowsDigest, records
 
 PARENT = "parent.dsse.json"
@@ -63,15 +65,23 @@ def derive(
     rows: int,
     seed: int,
     out: str | Path,
+    where: str | Sequence[str] = (),
     key: SigningKey | str | Path | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Draw ``rows`` rows with public ``seed`` from the model of ``release``; write and sign the folder ``out``.
 
+    ``where`` is a condition such as ``"income = '>50K' and age between 30 and 39"``, or several that all must hold
+    (:mod:`dpsynth.release.where` gives the language): the rows are then drawn from the model given the condition, so
+    that each of the ``rows`` rows fulfils it, and the derivation signs its canonical text.
+
     Post-processing: it costs nothing. The key must be that of the release. Raises the verifier's error if the release
-    does not verify, ConfigurationError for another key.
+    does not verify, ConfigurationError for another key, a condition that does not fit the schema, or one that the
+    model holds impossible.
     """
     parent = read_release(Path(release))
+    condition = Condition.parse(where, parent.plan.codecs)
+    tables = parent.tables.given(condition.evidence())
     signer = signing_key(key)
     if Path(out).resolve().is_relative_to(parent.folder.resolve()):
         raise ConfigurationError(f"{out} lies inside the release, which it would break: give another --out")
@@ -83,14 +93,15 @@ def derive(
         )
     day = datetime.now(UTC).date().isoformat()
     with new_folder(Path(out)) as made:
-        digest = RowsDigest(parent.tables, rows)
-        write_rows(records(parent.tables, parent.plan.codecs, rows, seed, digest), made, ("parquet",), progress)
-        (made / "datapackage.json").write_bytes(datapackage(parent.plan, rows, day, ("parquet",)))
+        digest = RowsDigest(tables, rows)
+        write_rows(records(tables, condition.codecs, rows, seed, digest), made, ("parquet",), progress)
+        package = datapackage(parent.plan, rows, day, ("parquet",), condition.text)
+        (made / "datapackage.json").write_bytes(package)
         predicate = DerivationPredicate(
             parent_of(parent),
             rows,
             seed,
-            None,
+            condition.text or None,
             digest.text,
             day,
             SOFTWARE,

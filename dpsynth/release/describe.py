@@ -29,14 +29,17 @@ def summary(plan: Plan) -> str:
     return f"{text} {ARTIFICIAL}" if plan.artificial else text
 
 
-def datapackage(plan: Plan, rows: int, day: str, formats: Sequence[str]) -> bytes:
-    """``datapackage.json``: a Data Package whose property ``dpsynth`` holds the plan and the schema."""
+def datapackage(plan: Plan, rows: int, day: str, formats: Sequence[str], where: str = "") -> bytes:
+    """``datapackage.json``: a Data Package whose property ``dpsynth`` holds the plan and the schema.
+
+    ``where`` is the condition that a further sample was drawn under.
+    """
     fields = [_field(name, column) for name, column in plan.schema.columns.items()]
     kinds = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv"}
     document = {
         "name": plan.release.lower(),
         "title": title(plan),
-        "description": summary(plan),
+        "description": f"Only rows where {where}. {summary(plan)}" if where else summary(plan),
         "created": f"{day}T00:00:00Z",
         "resources": [
             {

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.errors import DigestMismatch
+from dpsynth.errors import ConfigurationError, DigestMismatch
 from dpsynth.ledger import Entry, parse
 from dpsynth.measurement import Answer, NoisyMarginal, Replayer, Selection, pack, read_archive
 from dpsynth.release.check import read_statement
 from dpsynth.release.derive import OpenedRelease, parent_of, read_release
 from dpsynth.release.progress import Progress, tell
 from dpsynth.release.run import number_of_rows
-from dpsynth.sampling import ONE, IntegerTables, RowsDigest, records
+from dpsynth.release.where import Condition
+from dpsynth.sampling import ONE, Decoder, IntegerTables, RowsDigest, records
 
 if TYPE_CHECKING:
     import pyarrow
@@ -49,7 +50,7 @@ def rebuild_release(folder: Path, progress: Progress | None = None) -> list[str]
     tell(progress, "fitting the model again")
     furthest = _refit(release, answers)
     facts = release.predicate["release"]
-    _same_rows(release, folder, facts["rows"], facts["seed"], facts["rows_digest"], progress)
+    _same_rows(release.tables, release.plan.codecs, folder, facts, progress)
     return [
         f"rebuilt: {len(answers)} noisy answers are those of the ledger",
         f"rebuilt: the model fitted again differs by at most {furthest:.1e} (allowed: {TOLERANCE:.0e})",
@@ -59,13 +60,24 @@ def rebuild_release(folder: Path, progress: Progress | None = None) -> list[str]
 
 
 def redraw_sample(folder: Path, parent: Path, progress: Progress | None = None) -> list[str]:
-    """Check that a derived sample is what its parent's model gives; raises DigestMismatch otherwise."""
+    """Check that a derived sample is what its parent's model gives, under the condition that it states.
+
+    Raises DigestMismatch otherwise.
+    """
     release, said = read_release(parent), read_statement(folder).predicate
     if said["parent"] != asdict(parent_of(release)):
         raise DigestMismatch(f"{folder} was not drawn from {parent}")
-    sample = said["sample"]
-    _same_rows(release, folder, sample["rows"], sample["seed"], sample["rows_digest"], progress)
-    return [f"all {sample['rows']} rows drawn again from {release.plan.release} are the published ones"]
+    sample, where = said["sample"], said["sample"]["where"]
+    try:
+        condition = Condition.parse(where or (), release.plan.codecs)
+        tables = release.tables.given(condition.evidence())
+    except ConfigurationError as error:
+        raise DigestMismatch(f"{folder} states a condition that no row of its release fulfils: {error}") from error
+    if where is not None and where != condition.text:
+        raise DigestMismatch(f"{folder} does not state its condition in its canonical form, {condition.text!r}")
+    _same_rows(tables, condition.codecs, folder, sample, progress)
+    drawn = f"all {sample['rows']} rows drawn again from {release.plan.release}"
+    return [f"{drawn}{f', where {where},' if where else ''} are the published ones"]
 
 
 def _match_plan(release: OpenedRelease) -> None:
@@ -179,11 +191,16 @@ def _given(names: tuple[str, ...], joints: list[tuple[tuple[str, ...], NDArray[n
 
 
 def _same_rows(
-    release: OpenedRelease, folder: Path, rows: int, seed: int, digest: str, progress: Progress | None
+    tables: IntegerTables,
+    codecs: Sequence[Decoder],
+    folder: Path,
+    facts: Mapping[str, Any],
+    progress: Progress | None,
 ) -> None:
-    published = {"data.parquet": _read_parquet(folder / "data.parquet")}
-    start, drawn = 0, RowsDigest(release.tables, rows)
-    for batch in records(release.tables, release.plan.codecs, rows, seed, drawn):
+    """Compare every published row with what ``tables`` give for the rows and the seed in ``facts``."""
+    published, rows = {"data.parquet": _read_parquet(folder / "data.parquet")}, facts["rows"]
+    start, drawn = 0, RowsDigest(tables, rows)
+    for batch in records(tables, codecs, rows, facts["seed"], drawn):
         if start == 0 and (folder / "data.csv").exists():
             published["data.csv"] = _read_csv(folder / "data.csv", batch.schema)
         for name, table in published.items():
@@ -193,7 +210,7 @@ def _same_rows(
                 raise DigestMismatch(f"{name}: the rows are not those that model.npz gives")
         start += batch.num_rows
         tell(progress, f"{start} of {rows} rows drawn again")
-    if drawn.text != digest:
+    if drawn.text != facts["rows_digest"]:
         raise DigestMismatch("the rows drawn again from model.npz do not have the digest that was signed")
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dpsynth.sampling.draw import Codes, sample_chunks
 from dpsynth.sampling.tables import IntegerTables
@@ -16,7 +17,16 @@ from dpsynth.sampling.words import VALUE, words
 if TYPE_CHECKING:
     import pyarrow
 
-    from dpsynth.encoding import Codec
+
+class Decoder(Protocol):
+    """What turns the codes of one column into values: a :class:`dpsynth.encoding.Codec`, or what stands in for one."""
+
+    @property
+    def name(self) -> str:
+        """The column."""
+
+    def decode(self, codes: NDArray[np.integer], words: NDArray[np.uint64]) -> pyarrow.Array:
+        """A value of each cell, drawn within the cell by a random word; both of shape (n,)."""
 
 
 class RowsDigest:
@@ -51,7 +61,7 @@ def rows_digest(tables: IntegerTables, rows: int, seed: int, workers: int | None
     return digest.text
 
 
-def decode(codecs: Sequence[Codec], codes: Codes, seed: int, chunk: int) -> pyarrow.RecordBatch:
+def decode(codecs: Sequence[Decoder], codes: Codes, seed: int, chunk: int) -> pyarrow.RecordBatch:
     """One chunk of codes as typed values; inside a fine cell the value is drawn from the chunk's own words."""
     import pyarrow
 
@@ -63,7 +73,7 @@ def decode(codecs: Sequence[Codec], codes: Codes, seed: int, chunk: int) -> pyar
 
 
 def records(
-    tables: IntegerTables, codecs: Sequence[Codec], rows: int, seed: int, digest: RowsDigest | None = None
+    tables: IntegerTables, codecs: Sequence[Decoder], rows: int, seed: int, digest: RowsDigest | None = None
 ) -> Iterator[pyarrow.RecordBatch]:
     """The rows as Arrow record batches, one a chunk of at most 2^20 rows; zero rows give one empty, typed batch.
 

@@ -237,6 +237,40 @@ def test_sample(desk: Desk) -> None:
     assert call("verify", f"{out}-sample", "--parent", out).exit_code == 0
 
 
+def test_sample_where(desk: Desk) -> None:
+    out, key = desk.folder / "out", desk.folder / "key.pem"
+    call("run", desk.release(), "--out", out)
+    words = [
+        "sample",
+        out,
+        "--rows",
+        50,
+        "--sign-with",
+        key,
+        "--where",
+        "sex = 'f'",
+        "--where",
+        "age between 20 and 29",
+    ]
+    result = call(*words, "--json")
+    assert result.exit_code == 0, result.output
+    assert document(result)["where"] == "sex = 'f' and age between 20 and 29"
+    verified = call("verify", f"{out}-sample", "--parent", out, "--rebuild", "--json")
+    assert verified.exit_code == 0, verified.output
+    assert any("where sex = 'f' and age between 20 and 29" in note for note in document(verified)["notes"])
+    plain = call(*words, "--where", "smokes = true", "--out", desk.folder / "more")
+    assert plain.stdout.strip().endswith("50 rows where sex = 'f' and age between 20 and 29 and smokes = true")
+    for where, nearest in (
+        ("sexx = 'f'", "did you mean 'sex'"),
+        ("sex = 'g'", "'f', 'm'"),
+        ("sex = f", "single quotes"),
+    ):
+        wrong = call("sample", out, "--rows", 5, "--where", where, "--json", "--sign-with", key)
+        assert (wrong.exit_code, document(wrong)["exit"]) == (2, 2)
+        assert nearest in document(wrong)["error"]
+    assert '--where "income' in call("sample", "--help").stdout
+
+
 def test_an_unforeseen_error_shows_no_text(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def burst(*_: object, **__: object) -> None:
         raise ValueError("CANARY")

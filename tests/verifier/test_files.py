@@ -182,6 +182,11 @@ class TestSample:
     def test_says_that_its_rows_were_not_drawn_again(self, sample: Path) -> None:
         assert verify(sample).notes[1].startswith("this check did not draw the rows again")
 
+    def test_says_the_condition_that_it_was_drawn_under(self, sample: Path) -> None:
+        assert not any("condition" in note for note in verify(sample).notes)
+        forge(sample, lambda forged: forged.predicate["sample"].update(where="age < 9\n"), "derivation.dsse.json")
+        assert verify(sample).notes[2].endswith("each row fulfils it: age < 9\\u{a}")
+
     @pytest.mark.parametrize("replaced", [True, False])
     def test_a_stranger_may_not_sign_one(self, sample: Path, replaced: bool) -> None:
         """Nobody but the parent's signer may say that rows come from the parent's model."""

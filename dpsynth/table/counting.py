@@ -63,10 +63,8 @@ class Tables:
         for query, home in zip(self.queries, self._homes, strict=True):
             joint, total = self._joints[home], self._totals[home]
             axes = [joint.index(level) for level in query.levels]
-            if len(axes) < total.ndim:  # einsum names at most 52 axes, and a joint of several queries has few
-                table = np.einsum(total, range(total.ndim), axes)
-            else:
-                table = total.transpose(axes)
+            # einsum names at most 52 axes, and a joint of several queries has few
+            table = np.einsum(total, range(total.ndim), axes) if len(axes) < total.ndim else total.transpose(axes)
             found.append(np.array(table, dtype=np.int64, order="C"))
         return tuple(found)
 

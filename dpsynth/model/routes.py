@@ -8,6 +8,7 @@ on both the columns that the two nodes share are ``given`` of node i.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -100,7 +101,10 @@ class Routes:
         return self.tree.nodes[way[0]].given
 
     def split(self, node: int, names: Names) -> Split:
-        """The columns that the node holds, and the ways to the others: those with the fewest joint cells first."""
+        """The columns that the node holds, and the ways to the others, first those whose message shrinks a table most.
+
+        A message makes it larger by the cells of its columns and smaller by those of what is shared on its way alone.
+        """
         held = self.columns[node]
         if len(names) == 1:
             (name,) = names
@@ -116,7 +120,13 @@ class Routes:
                 outside.setdefault(self._towards(node, self.position(name)), []).append(name)
         ways = [(way, tuple(found)) for way, found in outside.items()]
         if len(ways) > 1:
-            ways.sort(key=lambda part: (self.cells(part[1]), part[0]))
+            often = Counter((*inside, *(name for way in outside for name in self.shared(way))))
+
+            def growth(part: tuple[Way, Names]) -> tuple[float, Way]:
+                summed = self.cells(name for name in self.shared(part[0]) if often[name] == 1)
+                return self.cells(part[1]) / summed, part[0]
+
+            ways.sort(key=growth)
         return Split(tuple(inside), tuple(ways))
 
     def meeting(self, names: Names) -> int:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.model.factor import Floats
+from dpsynth.model.tables import IMPOSSIBLE
 from dpsynth.model.triangulation import cells
 
-SMALL = 512
+SMALL = 256
 """Cliques share a leaf while it has at most so many cells: fewer steps, and all such leaves are one call of numpy."""
 
 Columns = tuple[int, ...]
@@ -52,14 +53,13 @@ def leaves_of(cliques: Mapping[int, int], sizes: Sequence[int]) -> list[Leaf]:
 class Potentials:
     """The layout of the leaves' tables in one buffer: those of several cliques first, then those of one.
 
-    ``cliques[k]`` holds the columns of clique k in the order of its axes, ``orders[i]`` those of leaf i. Cliques of no
-    leaf are left out of everything.
+    ``cliques[k]`` holds the columns of clique k in the order of its axes, ``orders[i]`` those of leaf i, both without
+    the columns of size one.
     """
 
     def __init__(
         self, leaves: Sequence[Leaf], cliques: Sequence[Columns], orders: Sequence[Columns], sizes: Sequence[int]
     ) -> None:
-        self._shapes = [tuple(sizes[c] for c in clique) for clique in cliques]
         ranked = sorted(range(len(leaves)), key=lambda i: (len(leaves[i].cliques) == 1, i))
         lengths = [prod(sizes[c] for c in orders[i]) for i in ranked]
         ends = list(accumulate(lengths, initial=0))
@@ -69,13 +69,14 @@ class Potentials:
             self._spans[i] = low, high
         shared = [i for i in ranked if len(leaves[i].cliques) > 1]
         self._shared = ends[len(shared)]
-        self._sharing = [k for i in shared for k in leaves[i].cliques]
-        self._alone = []
+        members = [k for i in shared for k in leaves[i].cliques]
+        ends = list(accumulate((prod(sizes[c] for c in cliques[k]) for k in members), initial=0))
+        self._sharing = list(zip(members, ends, ends[1:], strict=False))
+        self._alone: list[tuple[int, int, int, _Turn | None]] = []
         for i in ranked[len(shared) :]:
             (k,) = leaves[i].cliques
-            there = None if orders[i] == cliques[k] else tuple(cliques[k].index(c) for c in orders[i])
-            back = tuple(orders[i].index(c) for c in cliques[k])
-            self._alone.append((k, *self._spans[i], tuple(sizes[c] for c in orders[i]), there, back))
+            turn = None if orders[i] == cliques[k] else _Turn.of(cliques[k], orders[i], sizes)
+            self._alone.append((k, *self._spans[i], turn))
         self._to_cells, self._to_parameters = _incidence(
             [(self._spans[i][0], orders[i], [cliques[k] for k in leaves[i].cliques]) for i in shared], sizes
         )
@@ -83,45 +84,56 @@ class Potentials:
     def exponentials(self, potentials: Sequence[Floats]) -> tuple[list[Floats], float]:
         """Each leaf's exp(sum of its potentials), scaled to a largest entry of 1, and the sum of the log-scales.
 
-        ValueError if a leaf leaves no possible cell or is not a number, or if a table has the wrong shape.
+        The tables are flat. ValueError if a leaf leaves no possible cell or is not a number.
         """
-        for k, shape in enumerate(self._shapes):
-            if potentials[k].shape != shape:
-                raise ValueError(f"potential {k} has shape {potentials[k].shape} and its clique has {shape}")
         buffer = np.empty(self._cells)
         if self._sharing:
-            flat = np.concatenate([potentials[k].reshape(-1) for k in self._sharing])
+            flat = np.concatenate([potentials[k].reshape(-1) for k, _, _ in self._sharing])
             buffer[: self._shared] = _sums(flat, self._to_cells)
         if self._alone:
-            tables = [
-                potentials[k] if there is None else potentials[k].transpose(there) for k, *_, there, _ in self._alone
-            ]
+            tables = [potentials[k] if turn is None else turn.there(potentials[k]) for k, _, _, turn in self._alone]
             np.concatenate([table.reshape(-1) for table in tables], out=buffer[self._shared :])
         tops = np.maximum.reduceat(buffer, self._starts)
         total = float(np.add.reduce(tops))
         if not np.isfinite(total):
-            raise ValueError("the potentials leave no possible cell, or are not numbers")
+            raise ValueError(IMPOSSIBLE)
         buffer -= np.repeat(tops, self._lengths)
         np.exp(buffer, out=buffer)
         return [buffer[low:high] for low, high in self._spans], total
 
-    def marginals(self, tables: Sequence[Floats], slopes: Sequence[Floats]) -> tuple[list[Floats], bool]:
-        """The probabilities of each clique's cells, leaf times slope, and whether those of every leaf sum to 1."""
+    def marginals(self, tables: Sequence[Floats], slopes: Sequence[Floats]) -> tuple[dict[int, Floats], bool]:
+        """Flat probabilities of each clique's cells, leaf times slope, and whether those of every leaf sum to 1."""
         buffer = np.empty(self._cells)
         for (low, high), table, slope in zip(self._spans, tables, slopes, strict=False):
             np.multiply(table, slope, out=buffer[low:high])
-        found: list[Floats] = [np.ones(())] * len(self._shapes)
+        found: dict[int, Floats] = {}
         if self._sharing:
-            flat, low = _sums(buffer, self._to_parameters), 0
-            for k in self._sharing:
-                high = low + prod(self._shapes[k])
-                found[k] = flat[low:high].reshape(self._shapes[k])
-                low = high
-        for k, low, high, shape, there, back in self._alone:
-            table = buffer[low:high].reshape(shape)
-            found[k] = table if there is None else table.transpose(back)
+            flat = _sums(buffer, self._to_parameters)
+            for k, low, high in self._sharing:
+                found[k] = flat[low:high]
+        for k, low, high, turn in self._alone:
+            found[k] = buffer[low:high] if turn is None else turn.back(buffer[low:high])
         sums = np.add.reduceat(buffer, self._starts)
         return found, bool(np.all(np.abs(sums - 1.0) <= 1e-9))
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """From the order of a clique's axes to that of its leaf, and back."""
+
+    sizes: tuple[Columns, Columns]
+    orders: tuple[Columns, Columns]
+
+    @classmethod
+    def of(cls, clique: Columns, leaf: Columns, sizes: Sequence[int]) -> _Turn:
+        ends = tuple(sizes[c] for c in clique), tuple(sizes[c] for c in leaf)
+        return cls(ends, (tuple(clique.index(c) for c in leaf), tuple(leaf.index(c) for c in clique)))
+
+    def there(self, table: Floats) -> Floats:
+        return table.reshape(self.sizes[0]).transpose(self.orders[0])
+
+    def back(self, table: Floats) -> Floats:
+        return table.reshape(self.sizes[1]).transpose(self.orders[1]).reshape(-1)
 
 
 def _sums(values: Floats, incidence: tuple[Indices, Indices]) -> Floats:

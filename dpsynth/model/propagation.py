@@ -60,17 +60,22 @@ class BeliefPropagation:
         """The log-partition, and the probabilities of each clique's cells.
 
         ``potentials[k]`` is the float64 table of clique k, its entries below plus infinity. ValueError if the
-        potentials leave no possible cell. The same bits on any number of threads.
+        potentials leave no possible cell or have other shapes. The same bits on any number of threads.
         """
         if len(potentials) != len(self.cliques):
             raise ValueError(f"{len(potentials)} potentials for {len(self.cliques)} cliques")
-        constant = self._free + sum(float(potentials[k]) for k in self._scalars)
+        for k, shape in enumerate(self._shapes):
+            if potentials[k].shape != shape:
+                raise ValueError(f"potential {k} has shape {potentials[k].shape} and its clique has {shape}")
+        constant = self._free + sum(potentials[k].item() for k in self._scalars)
         if not isfinite(constant):
             raise ValueError(IMPOSSIBLE)
         try:
             with np.errstate(over="ignore", under="ignore", invalid="ignore"):
                 value, tables = self._contract(potentials)
-            return constant + value, tuple(tables)
+            return constant + value, tuple(
+                tables[k].reshape(shape) if k in tables else np.ones(shape) for k, shape in enumerate(self._shapes)
+            )
         except Underflow:
             calibrated = self.calibrate(potentials)
         lies = (self._lie(clique, host) for clique, host in zip(self.cliques, self._hosts, strict=True))
@@ -107,7 +112,8 @@ class BeliefPropagation:
     def _plan(self) -> None:
         domain = self.tree.domain
         index = {name: c for c, name in enumerate(domain.names)}
-        cliques = [tuple(index[name] for name in clique) for clique in self.cliques]
+        self._shapes = [domain.shape(clique) for clique in self.cliques]
+        cliques = [tuple(index[name] for name in clique if domain.size(name) > 1) for clique in self.cliques]
         masks = [sum(1 << c for c in clique) for clique in cliques]
         self._scalars = [k for k, mask in enumerate(masks) if not mask]
         covered = {c for clique in cliques for c in clique}
@@ -131,8 +137,8 @@ class BeliefPropagation:
         orders = [layout.orders[i] for i in range(len(leaves))]
         self._leaves = Potentials(leaves, cliques, orders, domain.sizes) if leaves else None
 
-    def _contract(self, potentials: Sequence[Floats]) -> tuple[float, list[Floats]]:
-        """Log-partition and marginals; Underflow if they may have lost digits.
+    def _contract(self, potentials: Sequence[Floats]) -> tuple[float, dict[int, Floats]]:
+        """Log-partition and flat marginals; Underflow if they may have lost digits.
 
         An entry of table t is exact but for rounding and for an error of at most ``lost[t]``, which stems from
         underflow. A result's loss follows from its operands' and their largest entries; a loss that is negligible
@@ -140,7 +146,7 @@ class BeliefPropagation:
         probability that any table's cells lack, and those of each leaf are summed to see that none is infinite.
         """
         if self._leaves is None:
-            return 0.0, [np.ones(())] * len(self.cliques)
+            return 0.0, {}
         leaves, value = self._leaves.exponentials(potentials)
         tables = leaves + [np.empty(0)] * len(self._steps)
         top, lost = [1.0] * len(tables), [FLUSHED] * len(tables)

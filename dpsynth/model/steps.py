@@ -64,8 +64,9 @@ class Total:
 
     def reverse(self, slope: Floats, tables: Sequence[Floats], slopes: list[Floats]) -> None:
         """From the derivative by the result to the one by the operand."""
-        wide = np.broadcast_to(np.expand_dims(slope, self.axis), self.shape)
-        self.left.put(np.ascontiguousarray(wide).reshape(-1), slopes)
+        wide = np.empty(self.shape)
+        wide[...] = slope[:, None] if self.axis else slope
+        self.left.put(wide.reshape(-1), slopes)
 
 
 @dataclass(frozen=True)

@@ -185,6 +185,19 @@ def test_a_state_lost_at_one_end_of_a_chain_may_matter_at_the_other(steps: int, 
         np.testing.assert_allclose(table, summed(joint, domain, clique), rtol=1e-9, atol=1e-13)
 
 
+def test_more_constant_columns_than_numpy_has_axes() -> None:
+    names = tuple(f"x{i}" for i in range(80))
+    domain = Domain(names, (1,) * 79 + (2,))
+    cliques = [*pairwise(names), names[:3], names[-2:]]
+    potentials = [np.full(domain.shape(c), 0.5) for c in cliques]
+    potentials[-1] = np.log([[1.0, 3.0]])
+    value, tables = BeliefPropagation(JunctionTree.of(domain, cliques), cliques).marginals(potentials)
+    assert value == pytest.approx(40.0 + np.log(4.0))
+    np.testing.assert_allclose(tables[-1], [[0.25, 0.75]])
+    np.testing.assert_allclose(tables[-3], [[0.25, 0.75]])
+    assert tables[-2].shape == (1, 1, 1) and tables[-2].item() == 1.0
+
+
 def test_marginals_that_do_not_sum_to_one_are_never_given() -> None:
     domain, cliques = ring(4, 3)
     potentials = [np.ones(domain.shape(c)) for c in cliques]

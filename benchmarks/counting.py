@@ -75,7 +75,8 @@ def measured(rows: int, mbi: Path | None, runs: int) -> list[object]:
         assert theirs.failed or all(np.array_equal(a, b) for a, b in zip(ours, theirs.tables, strict=True))
     return [
         rows, first, later, 1e9 * later / rows / len(queries), plain, ratio(plain, later),
-        theirs.failed or theirs["cold"],        ratio(theirs["cold"], first), theirs["warm"], ratio(theirs["warm"], later),
+        theirs.failed or theirs["cold"], ratio(theirs["cold"], first),
+        theirs["warm"], ratio(theirs["warm"], later),
     ]  # fmt: skip
 
 
@@ -103,10 +104,10 @@ def main() -> None:
     )  # fmt: skip
     publish(
         "counting",
-        f"### Counting\n\nAll two-way marginals of {len(SIZES)} columns: the first pass of a process, imports left out, "
-        "and the best of later ones. The numpy pass is a bincount for each pair over whole columns. We use one thread: "
-        f"two bincounts in two threads take {threads():.1f} times one alone, 2 if the interpreter's lock is held and 1 if "
-        "not. mbi's answers are float32. Target: 0.5 s for 1,000,000 rows.\n\n" + table(head, rows),
+        f"### Counting\n\nAll two-way marginals of {len(SIZES)} columns: the first pass of a process, imports left "
+        "out, and the best of later ones. The numpy pass is a bincount for each pair over whole columns. We use one "
+        f"thread: two bincounts in two threads take {threads():.1f} times one alone: 2 if the lock is held "
+        "and 1 if not. mbi's answers are float32. Target: 0.5 s for 1,000,000 rows.\n\n" + table(head, rows),
         asked.quick,
     )
 

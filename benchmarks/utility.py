@@ -1,8 +1,9 @@
 """Accuracy and wall time of a whole ``dpsynth run`` on UCI Adult, coded, each run a cold process.
 
     python benchmarks/utility.py [--mechanism mst] [--epsilon 1] [--delta 1e-9] [--runs 5] [--table ../shared/data/...]
+        [--json] [--quick]
 
-Prints a row for each run and the mean and worst of all (none is left out): seconds and peak memory of the process, and
+Shows every run and the mean and worst of all (none is left out): seconds and peak memory of the process, and
 the mean total variation distance over all 1-, 2- and 3-way marginals. The table and the scorer are those of
 ``../shared``; the figures of other libraries on the same table stand in ``../shared/peers.md``.
 """
@@ -20,12 +21,14 @@ import time
 from pathlib import Path
 from types import ModuleType
 
+from page import publish, table
+
 SHARED = Path(__file__).parents[2] / "shared"
 ORDERED = {"age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week"}
 
 
-def write_inputs(folder: Path, table: Path, mechanism: str, epsilon: str, delta: str) -> Path:
-    sizes = json.loads(table.with_name(table.stem + "_domain.json").read_text())
+def write_inputs(folder: Path, data: Path, mechanism: str, epsilon: str, delta: str) -> Path:
+    sizes = json.loads(data.with_name(data.stem + "_domain.json").read_text())
     schema = ["[unit]", 'entity = "person"']
     for name, size in sizes.items():
         schema.append(f'[columns."{name}"]')
@@ -36,7 +39,7 @@ def write_inputs(folder: Path, table: Path, mechanism: str, epsilon: str, delta:
     (folder / "schema.toml").write_text("\n".join(schema))
     release = folder / "release.toml"
     release.write_text(
-        f'[data]\nsource = "{table}"\nschema = "schema.toml"\n'
+        f'[data]\nsource = "{data}"\nschema = "schema.toml"\n'
         f'[budget]\nstore = "accounts.db"\nepsilon = "{epsilon}"\ndelta = "{delta}"\n'
         f'[mechanism]\nname = "{mechanism}"\n'
         '[release]\nid = "bench"\nformats = ["parquet", "csv"]\nsign_with = "key.pem"\n'
@@ -65,31 +68,52 @@ def main() -> None:
     parser.add_argument("--delta", default="1e-9")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="a smoke test: one run on few rows, nothing is written")
+    asked = parser.parse_args()
+    if not asked.table.exists():
+        raise SystemExit(f"{asked.table} is not at hand")
     score = scorer()
-    real = score.load(str(args.table))
     rows = []
-    for run in range(args.runs):
+    for _ in range(1 if asked.quick else asked.runs):
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            release = write_inputs(folder, args.table.resolve(), args.mechanism, args.epsilon, args.delta)
+            data = shortened(asked.table, folder) if asked.quick else asked.table.resolve()
+            release = write_inputs(folder, data, asked.mechanism, asked.epsilon, asked.delta)
             began = time.perf_counter()
             dpsynth("run", str(release), "--out", str(folder / "out"))
             seconds = time.perf_counter() - began
             peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            found = score.score(real, score.load(str(folder / "out" / "data.csv")))
-        row = {"seconds": seconds, "peak MB": peak, **{f"{k}-way": found[k]["mean"] for k in found}}
-        row["max 2-way"] = found[2]["max"]
-        rows.append(row)
-        if not args.json:
-            print(f"run {run + 1}: " + "  ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
+            found = score.score(score.load(str(data)), score.load(str(folder / "out" / "data.csv")))
+        rows.append(
+            {
+                "s": seconds,
+                "peak MiB": peak,
+                **{f"{k}-way": found[k]["mean"] for k in found},
+                "max 2-way": found[2]["max"],
+            }
+        )
     mean = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
     worst = {key: max(row[key] for row in rows) for key in rows[0]}
-    if args.json:
+    if asked.json:
         print(json.dumps({"runs": rows, "mean": mean, "worst": worst}))
         return
-    print("mean:  " + "  ".join(f"{key} {value:.4g}" for key, value in mean.items()))
-    print("worst: " + "  ".join(f"{key} {value:.4g}" for key, value in worst.items()))
+    named = [*((str(n), row) for n, row in enumerate(rows, start=1)), ("mean", mean), ("worst", worst)]
+    publish(
+        f"utility-{asked.mechanism}-{asked.epsilon}",
+        f"### Accuracy: {asked.mechanism} at epsilon {asked.epsilon}, delta {asked.delta}\n\n`dpsynth run` on "
+        f"{asked.table.name}, each run a new process and new noise: mean total variation distance over all 1-, 2- and "
+        "3-way marginals.\n\n" + table(("run", *mean), [(name, *row.values()) for name, row in named]),
+        asked.quick,
+    )
+
+
+def shortened(data: Path, folder: Path) -> Path:
+    """The first rows of a table, with its domain beside them."""
+    short = folder / data.name
+    short.write_text("".join(data.open().readlines()[:500]))
+    name = f"{data.stem}_domain.json"
+    (folder / name).write_text(data.with_name(name).read_text())
+    return short
 
 
 if __name__ == "__main__":

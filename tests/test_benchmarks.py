@@ -1,0 +1,38 @@
+"""Every benchmark script runs: its smoke test, without peers, writes no page."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parents[1] / "benchmarks"
+SCRIPTS = {
+    path.stem: path
+    for path in sorted(HERE.glob("*.py"))
+    if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+}
+SHARED = {"model_fit", "utility"}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_smoke(name: str) -> None:
+    if name in SHARED and not (HERE.parents[1] / "shared" / "data").exists():
+        pytest.skip("needs ../shared/data")
+    page = HERE / "README.md"
+    before = page.read_bytes() if page.exists() else None
+    options = ["--no-peers"] if "--no-peers" in SCRIPTS[name].read_text(encoding="utf-8") else []
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS[name]), "--quick", *options], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("### ")
+    assert "\n| --- |" in done.stdout
+    assert (page.read_bytes() if page.exists() else None) == before
+
+
+def test_no_section_is_written_by_hand() -> None:
+    page = HERE / "README.md"
+    for line in page.read_text(encoding="utf-8").splitlines() if page.exists() else ():
+        if line.startswith("Measured "):
+            assert "by `python benchmarks/" in line

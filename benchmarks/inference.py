@@ -132,7 +132,7 @@ def refit(bench: Bench) -> str:
     if DATA.exists() and not bench.quick:
         problems["Adult's tree and one more pair"] = adult_tree(extra=1)
         problems["a ring of 30 pairs, the last one added"] = ring(30, 15)
-    rows = []
+    rows: list[list[object]] = []
     for name, problem in problems.items():
         run = bench.ours(problem, "--grow", "--runs", "3")
         if run.failed:

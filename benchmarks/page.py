@@ -26,9 +26,9 @@ def shown(cell: object) -> str:
     """How a cell of a table is written."""
     if cell is None:
         return "–"
-    if isinstance(cell, float | np.floating):
+    if isinstance(cell, float):
         return f"{cell:,.0f}" if abs(cell) >= 100 else f"{cell:.3g}"
-    return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
+    return f"{cell:,}" if type(cell) is int else str(cell)
 
 
 def machine() -> str:

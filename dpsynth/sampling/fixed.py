@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 ONE = 1 << 32
 """Probability one in fixed point."""
 
+SHORT = 16
+"""Rows of at most so many cells are reduced a column at a time."""
+
 BLOCK = 1 << 16
 """Cells rounded at a time: what is at work then stays in the cache."""
+
+
+Values = NDArray[np.float64] | NDArray[np.uint64]
 
 
 def fixed_rows(mass: NDArray[np.float64]) -> NDArray[np.uint64]:
@@ -23,7 +31,7 @@ def fixed_rows(mass: NDArray[np.float64]) -> NDArray[np.uint64]:
     """
     if mass.ndim != 2 or mass.shape[1] == 0:
         raise ValueError(f"fixed-point rows need a matrix with at least one cell, got shape {mass.shape}")
-    peak = mass.max(axis=1, initial=0.0, keepdims=True)
+    peak = _over_cells(np.maximum, mass)[:, np.newaxis]
     if not np.isfinite(peak).all() or not (mass.min(initial=0.0) >= 0):
         raise ValueError("fixed-point rows need finite, non-negative mass")
     fallback = None if (peak > 0).all() else _together(mass)
@@ -52,30 +60,40 @@ def _round(
     out[...] = whole
     remainder -= whole
     remainder[share == 0] = -1.0
-    out += largest(remainder, ONE - out.sum(axis=1))
+    out += largest(remainder, ONE - _over_cells(np.add, out))
 
 
-def largest(values: NDArray[np.float64] | NDArray[np.uint64], count: NDArray[np.int64]) -> NDArray[np.bool_]:
+def largest(values: Values, count: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Marks the ``count[s]`` largest values of each row s, the lowest index first among equals.
 
     Instead of sorting cells it finds the least value that is marked, and takes ties apart only where there are too
     many. ``values`` has shape (states, cells); a count outside 0..cells marks none or all.
     """
     cells = values.shape[1]
-    place = np.clip(cells - count, 0, cells - 1)
+    least: NDArray[Any]
     if len(values) == 1:
-        least = np.partition(values, int(place[0]), axis=1)[:, place]
+        least = _least(values[0], int(count[0]))
     else:
+        place = np.clip(cells - count, 0, cells - 1)
         least = np.take_along_axis(np.sort(values, axis=1), place[:, np.newaxis], axis=1)
     marked: NDArray[np.bool_] = values >= least
-    marked[count <= 0] = False
-    crowded = np.flatnonzero(np.count_nonzero(marked, axis=1) > np.maximum(count, 0))
+    marked &= count[:, np.newaxis] > 0
+    crowded = np.flatnonzero(_over_cells(np.add, marked.astype(np.int32)) > np.maximum(count, 0))
     if crowded.size:
         tied = values[crowded] == least[crowded]
         above = marked[crowded] & ~tied
         room = count[crowded] - np.count_nonzero(above, axis=1)
         marked[crowded] = above | (tied & (tied.cumsum(axis=1) <= room[:, np.newaxis]))
     return marked
+
+
+def _least(row: Values, count: int) -> Values:
+    """The ``count``-th largest value of one row, shape (1, 1). Cells without mass, often most, are left aside."""
+    bottom = row.min()
+    above = row[row > bottom]
+    if not 0 < count <= above.size:
+        return np.full((1, 1), bottom)
+    return np.partition(above, above.size - count)[np.newaxis, above.size - count, np.newaxis]
 
 
 def fixed_groups(weights: NDArray[np.float64], groups: NDArray[np.uint16]) -> NDArray[np.uint64]:
@@ -89,6 +107,16 @@ def fixed_groups(weights: NDArray[np.float64], groups: NDArray[np.uint16]) -> ND
     for group in np.flatnonzero(np.bincount(groups) > 1):
         members = np.flatnonzero(groups == group)
         result[members] = fixed_rows(weights[members][np.newaxis, :].astype(np.float64))[0]
+    return result
+
+
+def _over_cells(operation: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
+    """Reduce each row, by an operation for which order is nothing; short rows a column at a time, which is faster."""
+    if values.shape[1] > SHORT:
+        return np.asarray(operation.reduce(values, axis=1))
+    result = values[:, 0].copy()
+    for column in range(1, values.shape[1]):
+        operation(result, values[:, column], out=result)
     return result
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.sampling.fixed import ONE, largest
+from dpsynth.sampling.fixed import BLOCK, ONE, largest
 
 _HALF, _LOW = np.uint64(32), np.uint64(ONE - 1)
 _TOP = np.uint64(1 << 63)
@@ -40,14 +40,17 @@ class Scaled:
         return Scaled(self.mantissa[places], self.exponent[places])
 
     def __mul__(self, other: Scaled) -> Scaled:
-        """The product, too small by less than one part in 2^62."""
-        high = _product(self.mantissa, other.mantissa)
-        short = high < _TOP
-        high <<= short.astype(np.uint64)
-        exponent = self.exponent + other.exponent
-        exponent += 64
-        exponent -= short
-        return Scaled(high, exponent)
+        """The product of arrays of one shape, too small by less than one part in 2^62."""
+        mantissa, exponent = np.empty_like(self.mantissa), self.exponent + other.exponent
+        flat, powers = mantissa.reshape(-1), exponent.reshape(-1)
+        left, right = self.mantissa.reshape(-1), other.mantissa.reshape(-1)
+        for first in range(0, flat.size, BLOCK):
+            block = slice(first, first + BLOCK)
+            high = _product(left[block], right[block])
+            short = high < _TOP
+            flat[block] = high << short.astype(np.uint64)
+            powers[block] += 64 - short.astype(np.int32)
+        return Scaled(mantissa, exponent)
 
 
 def bits(integers: NDArray[np.uint64]) -> NDArray[np.int32]:

@@ -9,7 +9,7 @@ from dpsynth.model.factor import Factor
 from dpsynth.model.fitted import FittedModel
 from dpsynth.model.junction import CELLS, JunctionTree, Node
 from dpsynth.model.network import Convergence, MarkovNetwork
-from dpsynth.model.operators import LinearQuery, Marginal, Measurement
+from dpsynth.model.operators import LinearQuery, Marginal, Measurement, Residual
 from dpsynth.model.projection import project
 from dpsynth.model.propagation import BeliefPropagation, Calibrated
 
@@ -26,6 +26,7 @@ __all__ = [
     "MarkovNetwork",
     "Measurement",
     "Node",
+    "Residual",
     "estimate",
     "project",
 ]

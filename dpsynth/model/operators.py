@@ -1,4 +1,10 @@
-"""What a measurement says about a model: linear operators from a table of model cells to a noisy answer."""
+"""Linear queries on a table and their noisy answers, as estimation sees them.
+
+Whatever was measured enters through one protocol: a query reads the table of some columns, perhaps more coarsely, and
+says which *effects* its answer tells about. The effects of a table (Scheffe 1959, chapter 4) are its main effects and
+interactions: for each set of axes the part that sums to zero along each of them. Those of a table with independent
+noise of equal scale have independent noises.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from itertools import combinations
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +20,9 @@ from numpy.typing import NDArray
 
 from dpsynth.measurement import Domain
 from dpsynth.model.factor import Floats
+
+Groups = tuple[NDArray[np.intp] | None, ...]
+"""For each axis the group 0..g-1 of each cell, each of them used; None leaves the axis as it is."""
 
 
 class LinearQuery(Protocol):
@@ -24,13 +34,23 @@ class LinearQuery(Protocol):
         ...
 
     @property
+    def groups(self) -> Groups:
+        """How coarsely each axis is seen."""
+        ...
+
+    @property
+    def effects(self) -> tuple[tuple[int, ...], ...]:
+        """The sets of axes (ascending, not empty) whose effect the answer tells about."""
+        ...
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the answer."""
         ...
 
     @property
     def key(self) -> str:
-        """Names the linear map: potentials are kept under it when the structure of the model changes."""
+        """Names the linear map."""
         ...
 
     def apply(self, table: Floats) -> Floats:
@@ -38,20 +58,17 @@ class LinearQuery(Protocol):
         ...
 
     def adjoint(self, answer: Floats) -> Floats:
-        """Q' answer: an array that broadcasts to the shape of the table."""
+        """Q' answer, of the shape of the table."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Marginal:
-    """The table itself, or the table with each axis summed over groups of cells.
-
-    ``groups[axis]`` maps a cell to its group 0..g-1, each of them used; None leaves the axis as it is.
-    """
+    """The table itself, or the table with each axis summed over groups of cells."""
 
     columns: tuple[str, ...]
     sizes: tuple[int, ...]
-    groups: tuple[NDArray[np.intp] | None, ...]
+    groups: Groups
 
     @classmethod
     def of(cls, domain: Domain, columns: tuple[str, ...], groups: Mapping[str, NDArray[np.integer]]) -> Marginal:
@@ -67,6 +84,12 @@ class Marginal:
                     cells = None
             maps.append(cells)
         return cls(columns, domain.shape(columns), tuple(maps))
+
+    @cached_property
+    def effects(self) -> tuple[tuple[int, ...], ...]:
+        """All of them."""
+        axes = range(len(self.columns))
+        return tuple(part for order in axes for part in combinations(axes, order + 1))
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -92,6 +115,11 @@ class Marginal:
             state.update(b"-" if cells is None else cells.astype("<i8").tobytes())
         return state.hexdigest()
 
+    def part(self, axes: tuple[int, ...]) -> Marginal:
+        """The marginal of some of the columns, as coarsely."""
+        columns, sizes, groups = zip(*((self.columns[i], self.sizes[i], self.groups[i]) for i in axes), strict=True)
+        return Marginal(columns, sizes, groups)
+
     def apply(self, table: Floats) -> Floats:
         """Sum the cells of each group, axis by axis."""
         for axis, order, starts in self._sorted:
@@ -107,10 +135,62 @@ class Marginal:
 
 
 @dataclass(frozen=True, eq=False)
+class Residual:
+    """What a marginal adds to all smaller ones: its highest interaction (Xiao et al. 2023, arXiv 2305.08175).
+
+    The answer has the shape of the marginal and sums to zero along every axis. Noise of a scale means that of the
+    marginal's cells, independent and normal, less what lies in smaller marginals, too.
+    """
+
+    marginal: Marginal
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of the marginal."""
+        return self.marginal.columns
+
+    @property
+    def groups(self) -> Groups:
+        """Those of the marginal."""
+        return self.marginal.groups
+
+    @property
+    def effects(self) -> tuple[tuple[int, ...], ...]:
+        """The one of all axes."""
+        return (tuple(range(len(self.columns))),)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the marginal."""
+        return self.marginal.shape
+
+    @property
+    def key(self) -> str:
+        """That of the marginal, marked."""
+        return f"residual {self.marginal.key}"
+
+    def apply(self, table: Floats) -> Floats:
+        """The marginal, centred along every axis."""
+        return centred(self.marginal.apply(table))
+
+    def adjoint(self, answer: Floats) -> Floats:
+        """Centre, then give every cell the number of its group."""
+        return self.marginal.adjoint(centred(answer))
+
+
+def centred(table: Floats, first: int = 0) -> Floats:
+    """The table less its means along each axis from ``first`` on."""
+    for axis in range(first, table.ndim):
+        table = table - np.add.reduce(table, axis=axis, keepdims=True) / table.shape[axis]
+    return table
+
+
+@dataclass(frozen=True, eq=False)
 class Measurement:
     """The model's view of a noisy answer: ``values`` = query(table of counts) + normal noise of ``stddev``.
 
-    ``values`` and ``stddev`` are float64 arrays of the query's shape; every stddev is positive and finite.
+    ``values`` is a float64 array of the query's shape; ``stddev`` is one positive, finite number for all of its cells,
+    or for a query of one column an array with one a cell.
     """
 
     query: LinearQuery
@@ -119,11 +199,15 @@ class Measurement:
 
     def __post_init__(self) -> None:
         values = np.array(self.values, dtype=np.float64)
-        stddev = np.array(np.broadcast_to(np.asarray(self.stddev, dtype=np.float64), values.shape))
+        stddev = np.array(self.stddev, dtype=np.float64)
         if values.shape != self.query.shape:
             raise ValueError(f"values of shape {values.shape} for a query of shape {self.query.shape}")
+        if len(self.columns) == 1 and not stddev.shape:
+            stddev = np.full(values.shape, float(stddev))
+        if stddev.shape != (values.shape if len(self.columns) == 1 else ()):
+            raise ValueError(f"the measurement of {self.columns} needs one noise scale for all of its cells")
         if not np.isfinite(values).all() or not (np.isfinite(stddev) & (stddev > 0)).all():
-            raise ValueError(f"the measurement of {self.query.columns} needs finite values and positive noise scales")
+            raise ValueError(f"the measurement of {self.columns} needs finite values and positive noise scales")
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "stddev", stddev)
 

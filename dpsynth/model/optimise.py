@@ -1,4 +1,4 @@
-"""L-BFGS for a smooth, strictly convex function, with a diagonal metric and a line search on slopes.
+"""L-BFGS for a smooth, convex function, with a metric of the function's own and a line search on slopes.
 
 Nocedal and Wright 2006, algorithm 7.4. Near the minimum the function's own value has no digits left, so a step is
 judged by its slope (Hager and Zhang 2005, the approximate Wolfe conditions): the end point depends on rounding no more
@@ -10,95 +10,120 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
 from dpsynth.model.factor import Floats
 
-MEMORY = 12
+MEMORY = 30
+"""Steps that are remembered, of a point of up to MEMORY_CELLS / MEMORY numbers."""
+
+MEMORY_CELLS = 30_000_000
+LEAST_MEMORY = 5
 TRIALS = 40
 
 
+class Evaluation(Protocol):
+    """A function at one point."""
+
+    @property
+    def value(self) -> float:
+        """The function."""
+        ...
+
+    @property
+    def gradient(self) -> Floats:
+        """Its gradient."""
+        ...
+
+    def precondition(self, gradient: Floats) -> Floats:
+        """An approximate inverse of its Hessian, symmetric and not negative, times a gradient."""
+        ...
+
+
+At = TypeVar("At", bound=Evaluation)
+
+
 @dataclass(frozen=True)
-class Minimum:
+class Minimum(Generic[At]):
     """Where the search ended. ``done`` is False if it hit the cap or rounding before the criterion was met."""
 
     point: Floats
-    gradient: Floats
+    there: At
     evaluations: int
     done: bool
 
 
-def minimise(
-    function: Callable[[Floats], tuple[float, Floats]],
-    start: Floats,
-    metric: Floats,
-    enough: Callable[[Floats, Floats], bool],
-    cap: int,
-) -> Minimum:
-    """Search until ``enough(point, gradient)``. ``metric`` is a positive approximation of the Hessian's diagonal."""
-    point = start
-    value, slope = function(point)
-    evaluations = 1
-    steps: deque[tuple[Floats, Floats, float]] = deque(maxlen=MEMORY)
-    while not enough(point, slope):
+@dataclass(frozen=True, eq=False)
+class _Step:
+    move: Floats
+    change: Floats
+    curvature: float
+
+
+def dot(one: Floats, two: Floats) -> float:
+    """The scalar product of two vectors, on one thread: those of a BLAS wait for each other where cores are busy."""
+    return float(np.einsum("i,i->", one, two))
+
+
+def minimise(function: Callable[[Floats], At], start: Floats, enough: Callable[[At], bool], cap: int) -> Minimum[At]:
+    """Search until ``enough(function(point))``, or for about ``cap`` evaluations."""
+    point, here, evaluations = start, function(start), 1
+    steps: deque[_Step] = deque(maxlen=max(LEAST_MEMORY, min(MEMORY, MEMORY_CELLS // max(start.size, 1))))
+    while not enough(here):
         if evaluations >= cap:
-            return Minimum(point, slope, evaluations, False)
-        direction = -_two_loops(slope, steps, metric)
-        fall = float(slope @ direction)
-        if not fall < 0:
-            if not steps:
-                return Minimum(point, slope, evaluations, False)
-            steps.clear()
-            continue
-        found = _line_search(function, point, value, fall, direction)
+            return Minimum(point, here, evaluations, False)
+        direction = -_two_loops(here, steps)
+        fall = dot(here.gradient, direction)
+        found = _line_search(function, point, here.value, fall, direction) if fall < 0 else None
         if found is None:
             if not steps:
-                return Minimum(point, slope, evaluations + TRIALS, False)
+                return Minimum(point, here, evaluations + TRIALS, False)
             steps.clear()
             evaluations += TRIALS
             continue
-        length, new_value, new_slope, tried = found
+        length, there, tried = found
         evaluations += tried
-        step, change = length * direction, new_slope - slope
-        curvature = float(step @ change)
+        move, change = length * direction, there.gradient - here.gradient
+        curvature = dot(move, change)
         if curvature > 0:
-            steps.append((step, change, curvature))
-        point, value, slope = point + step, new_value, new_slope
-    return Minimum(point, slope, evaluations, True)
+            steps.append(_Step(move, change, curvature))
+        point, here = point + move, there
+    return Minimum(point, here, evaluations, True)
 
 
-def _two_loops(slope: Floats, steps: deque[tuple[Floats, Floats, float]], metric: Floats) -> Floats:
-    result = slope.copy()
+def _two_loops(here: Evaluation, steps: deque[_Step]) -> Floats:
+    result = here.gradient.copy()
     weights = []
-    for step, change, curvature in reversed(steps):
-        weight = float(step @ result) / curvature
+    for step in reversed(steps):
+        weight = dot(step.move, result) / step.curvature
         weights.append(weight)
-        result -= weight * change
+        result -= weight * step.change
+    result = here.precondition(result)
     if steps:
-        _, change, curvature = steps[-1]
-        result *= curvature / float(change @ (change / metric))
-    result /= metric
-    for (step, change, curvature), weight in zip(steps, reversed(weights), strict=True):
-        result += (weight - float(change @ result) / curvature) * step
+        last = steps[-1]
+        result *= last.curvature / dot(last.change, here.precondition(last.change))
+    for step, weight in zip(steps, reversed(weights), strict=True):
+        result += (weight - dot(step.change, result) / step.curvature) * step.move
     return result
 
 
 def _line_search(
-    function: Callable[[Floats], tuple[float, Floats]], point: Floats, value: float, fall: float, direction: Floats
-) -> tuple[float, float, Floats, int] | None:
+    function: Callable[[Floats], At], point: Floats, value: float, fall: float, direction: Floats
+) -> tuple[float, At, int] | None:
     """A length whose slope has shrunk; None if rounding leaves none. The slope along a convex function only grows."""
     low, high, low_fall = 0.0, np.inf, fall
     high_fall = np.inf
     length = 1.0
     for trial in range(1, TRIALS + 1):
-        new_value, slope = function(point + length * direction)
-        rise = float(slope @ direction)
-        if not np.isfinite(new_value) or not np.isfinite(rise):
+        there = function(point + length * direction)
+        rise = dot(there.gradient, direction)
+        if not np.isfinite(there.value) or not np.isfinite(rise):
             rise = np.inf
-        lower = new_value <= value + 1e-4 * length * fall or abs(new_value - value) <= 1e-10 * abs(value)
+        lower = there.value <= value + 1e-4 * length * fall or abs(there.value - value) <= 1e-10 * abs(value)
         if 0.9 * fall <= rise <= -0.5 * fall and lower:
-            return length, new_value, slope, trial
+            return length, there, trial
         if rise < 0 and lower:
             low, low_fall = length, rise
         else:

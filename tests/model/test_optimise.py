@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,8 +10,25 @@ from hypothesis import strategies as st
 from dpsynth.model.optimise import minimise
 
 
-def small(_: np.ndarray, gradient: np.ndarray) -> bool:
-    return float(np.abs(gradient).max()) < 1e-9
+@dataclass(frozen=True, eq=False)
+class Point:
+    value: float
+    gradient: np.ndarray
+    metric: np.ndarray
+
+    def precondition(self, gradient: np.ndarray) -> np.ndarray:
+        return gradient / self.metric
+
+
+def small(there: Point) -> bool:
+    return float(np.abs(there.gradient).max()) < 1e-9
+
+
+Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
+
+def with_metric(function: Function, metric: np.ndarray) -> Callable[[np.ndarray], Point]:
+    return lambda x: Point(*function(x), metric)
 
 
 @settings(max_examples=40)
@@ -22,7 +42,7 @@ def test_quadratics(size: int, seed: int, decades: float) -> None:
     def function(x: np.ndarray) -> tuple[float, np.ndarray]:
         return float((x - best) @ matrix @ (x - best)) / 2 + 1e6, matrix @ (x - best)
 
-    found = minimise(function, np.zeros(size), np.diag(matrix), small, 10_000)
+    found = minimise(with_metric(function, np.diag(matrix)), np.zeros(size), small, 10_000)
     assert found.done
     np.testing.assert_allclose(found.point, best, atol=1e-8 * 10**decades)
 
@@ -32,7 +52,7 @@ def test_steep_exponentials_from_far_away() -> None:
         with np.errstate(over="ignore"):
             return float(np.sum(np.exp(x) - 3 * x)), np.exp(x) - 3
 
-    found = minimise(function, np.array([-40.0, 0.0, 60.0]), np.ones(3), small, 2000)
+    found = minimise(with_metric(function, np.ones(3)), np.array([-40.0, 0.0, 60.0]), small, 2000)
     assert found.done
     np.testing.assert_allclose(found.point, np.log(3), rtol=1e-9)
 
@@ -45,12 +65,12 @@ def test_the_cap_is_kept_and_said() -> None:
         scale = 10.0 ** np.arange(8)
         return float(x @ (scale * x)), 2 * scale * x
 
-    found = minimise(function, np.ones(8), np.ones(8), small, 5)
+    found = minimise(with_metric(function, np.ones(8)), np.ones(8), small, 5)
     assert not found.done
     assert found.evaluations == len(calls)
     assert len(calls) < 50
 
 
 def test_a_function_without_digits_left_ends_the_search() -> None:
-    found = minimise(lambda x: (1.0, np.ones_like(x)), np.zeros(2), np.ones(2), small, 10_000)
+    found = minimise(with_metric(lambda x: (1.0, np.ones_like(x)), np.ones(2)), np.zeros(2), small, 10_000)
     assert not found.done

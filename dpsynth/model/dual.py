@@ -1,0 +1,68 @@
+"""The dual function of a fit: its value, gradient and duality gap at a point, by one pass of belief propagation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from dpsynth.model.effects import Effects
+from dpsynth.model.factor import Floats
+from dpsynth.model.junction import JunctionTree
+from dpsynth.model.optimise import dot
+from dpsynth.model.propagation import BeliefPropagation
+
+
+@dataclass(frozen=True, eq=False)
+class DualPoint:
+    """The dual at one point; ``seen`` holds the probabilities of the cells of the effects."""
+
+    dual: Dual
+    value: float
+    gradient: Floats
+    seen: Floats
+
+    @property
+    def gap(self) -> float:
+        """Primal value less dual value, in units of the objective."""
+        return self.dual.effects.gap(self.gradient)
+
+    def precondition(self, gradient: Floats) -> Floats:
+        """See :meth:`Effects.precondition`."""
+        return self.dual.effects.precondition(self.dual.rows, self.seen, gradient)
+
+
+class Dual:
+    """N log sum p0 exp(effects) - <effects, values> + ridge, over a tree that holds every effect in a node.
+
+    ``prior`` holds the probabilities of each column under p0.
+    """
+
+    def __init__(self, tree: JunctionTree, effects: Effects, rows: float, prior: Mapping[str, Floats]) -> None:
+        self.tree, self.effects, self.rows = tree, effects, rows
+        names = tree.domain.names
+        self._prior = [np.log(prior[name]) for name in names]
+        self._main = [names.index(name) for name in effects.main.names]
+        self._propagation = BeliefPropagation(tree, [*((name,) for name in names), *effects.interactions])
+
+    def __call__(self, point: Floats) -> DualPoint:
+        """Value and gradient."""
+        log_partition, tables = self._propagation.marginals(self._potentials(point))
+        columns = len(self._prior)
+        seen = self.effects.seen([*(tables[i] for i in self._main), *tables[columns:]])
+        ridge = self.effects.ridge(point)
+        value = self.rows * log_partition + dot(point, 0.5 * ridge - self.effects.values)
+        gradient = self.rows * self.effects.centred(seen) - self.effects.values + ridge
+        return DualPoint(self, value, gradient, seen)
+
+    def beliefs(self, point: Floats) -> tuple[Floats, ...]:
+        """The calibrated tables of the nodes."""
+        return self._propagation.calibrate(self._potentials(point)).beliefs
+
+    def _potentials(self, point: Floats) -> list[Floats]:
+        tables = self.effects.tables(point)
+        result = list(self._prior)
+        for i, table in zip(self._main, tables, strict=False):
+            result[i] = result[i] + table
+        return result + tables[len(self._main) :]

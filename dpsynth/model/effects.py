@@ -1,0 +1,275 @@
+"""The coordinates of the dual: one table for each effect that anything measured tells about.
+
+Measured tables overlap: each of ten pairs that hold a column tells about that column again. In coordinates of measured
+cells the same distribution then has many potentials, which differ in the ridge alone, and the search crawls along them.
+Effects do not overlap: the answers that tell about the same effect (same columns, same levels) are one answer to it,
+exactly, because the parts of a table with equal independent noise have independent noises.
+
+A point is one vector: the main effects (:mod:`dpsynth.model.main_effects`), then the interactions, those of equal shape
+stacked in one block, so that the work on hundreds of tables is a few array operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.measurement import Domain
+from dpsynth.model.factor import Floats
+from dpsynth.model.main_effects import MainEffects, Seen
+from dpsynth.model.operators import Marginal, Measurement, centred
+
+Ints = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Interactions of one shape: ``values`` has shape (interactions, *shape), ``ridge`` (interactions, 1, ...)."""
+
+    queries: tuple[Marginal, ...]
+    values: Floats
+    ridge: Floats
+    where: slice
+
+    def of(self, vector: Floats) -> Floats:
+        """Its part of a vector, as a stack of tables."""
+        return vector[self.where].reshape(self.values.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class _Push:
+    """Where the means of a block's tables over the axes ``others`` belong: entries of a vector, in other effects.
+
+    Entry ``target[i]`` gets ``source[i]`` of the flattened means; both may repeat. ``order`` axes are left.
+    """
+
+    order: int
+    others: tuple[int, ...]
+    target: Ints
+    source: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """All effects that some measurements tell about, over the cells of a domain."""
+
+    domain: Domain
+    main: MainEffects
+    blocks: tuple[Block, ...]
+
+    @classmethod
+    def of(
+        cls,
+        domain: Domain,
+        measured: Sequence[tuple[Measurement, Floats]],
+        rows: float,
+        prior: Mapping[str, Floats],
+    ) -> Effects:
+        """``measured`` pairs each measurement with its ridge: a number, or one a cell for a query of one column."""
+        seen: dict[str, list[Seen]] = {}
+        precision: dict[str, float] = {}
+        weighted: dict[str, Floats] = {}
+        queries: dict[str, Marginal] = {}
+        for m, ridge in measured:
+            base = Marginal(m.columns, domain.shape(m.columns), m.query.groups)
+            for axes in m.query.effects:
+                others = tuple(i for i in range(len(m.columns)) if i not in axes)
+                table = m.values.sum(axis=others)
+                strength = ridge * prod(m.values.shape[i] for i in others)
+                if len(axes) == 1:
+                    name, groups = m.columns[axes[0]], m.query.groups[axes[0]]
+                    cells = np.arange(domain.size(name)) if groups is None else groups
+                    each = np.broadcast_to(strength, table.shape)
+                    seen.setdefault(name, []).append(Seen(cells, summing(table, each, rows), each))
+                elif min(table.shape) > 1:
+                    order = sorted(range(len(axes)), key=lambda i: domain.names.index(m.columns[axes[i]]))
+                    query = base.part(tuple(axes[i] for i in order))
+                    key = query.key
+                    queries.setdefault(key, query)
+                    precision[key] = precision.get(key, 0.0) + 1 / float(strength)
+                    part = centred(table.transpose(order)) / float(strength)
+                    weighted[key] = weighted[key] + part if key in weighted else part
+        main = MainEffects.of(domain, seen, rows, prior)
+        shapes: dict[tuple[int, ...], list[str]] = {}
+        for key, query in queries.items():
+            shapes.setdefault(query.shape, []).append(key)
+        blocks, at = [], main.size
+        for shape, keys in shapes.items():
+            ridge = np.array([1 / precision[key] for key in keys]).reshape(-1, *(1 for _ in shape))
+            values = np.stack([weighted[key] for key in keys]) * ridge
+            blocks.append(Block(tuple(queries[key] for key in keys), values, ridge, slice(at, at + values.size)))
+            at += values.size
+        return cls(domain, main, tuple(blocks))
+
+    @property
+    def size(self) -> int:
+        """Length of a point."""
+        return self.blocks[-1].where.stop if self.blocks else self.main.size
+
+    @cached_property
+    def interactions(self) -> tuple[tuple[str, ...], ...]:
+        """The columns of each interaction, in the order of :meth:`tables`, where they come after the main effects."""
+        return tuple(query.columns for block in self.blocks for query in block.queries)
+
+    @cached_property
+    def values(self) -> Floats:
+        """What the answers say of each effect."""
+        return np.concatenate([self.main.values, *(block.values.ravel() for block in self.blocks)])
+
+    def tables(self, point: Floats) -> list[Floats]:
+        """The point as log-potentials over model cells, one table an effect."""
+        result = [point[cells] for cells in self.main.cells]
+        for block in self.blocks:
+            result += [query.adjoint(table) for query, table in zip(block.queries, block.of(point), strict=True)]
+        return result
+
+    def point(self, potentials: Mapping[str, Floats]) -> Floats:
+        """The point with these potentials, as :meth:`named` gives them; zero where there is none that fits."""
+        result = np.zeros(self.size)
+        for name, cells in zip(self.main.names, self.main.cells, strict=True):
+            table = potentials.get(name)
+            if table is not None and table.shape == cells.shape:
+                result += np.bincount(cells, table, minlength=self.size) / np.maximum(
+                    np.bincount(cells, minlength=self.size), 1
+                )
+        for block in self.blocks:
+            for table, query in zip(block.of(result), block.queries, strict=True):
+                table += potentials.get(query.key, 0.0)
+        return result
+
+    def named(self, point: Floats) -> dict[str, Floats]:
+        """The potentials of main effects under their columns, of interactions under the keys of their queries."""
+        found = {name: point[cells] for name, cells in zip(self.main.names, self.main.cells, strict=True)}
+        for block in self.blocks:
+            found |= {query.key: table.copy() for query, table in zip(block.queries, block.of(point), strict=True)}
+        return found
+
+    def seen(self, marginals: Sequence[Floats]) -> Floats:
+        """The adjoint: the marginals over model cells, as coarsely as each effect is seen, in one vector."""
+        result = np.empty(self.size)
+        columns = len(self.main.names)
+        if columns:
+            cells, masses = np.concatenate(self.main.cells), np.concatenate(marginals[:columns])
+            result[: self.main.size] = np.bincount(cells, masses, minlength=self.main.size)
+        at = columns
+        for block in self.blocks:
+            stack = block.of(result)
+            for i, query in enumerate(block.queries):
+                stack[i] = query.apply(marginals[at + i])
+            at += len(block.queries)
+        return result
+
+    def centred(self, vector: Floats) -> Floats:
+        """The part of a vector that interactions can hold; main effects stay."""
+        result = vector.copy()
+        for block in self.blocks:
+            block.of(result)[...] = centred(block.of(vector), 1)
+        return result
+
+    def ridge(self, point: Floats) -> Floats:
+        """The gradient of the ridge; half its product with the point is the ridge."""
+        result = np.empty(self.size)
+        result[: self.main.size] = self.main.ridge(point[: self.main.size])
+        for block in self.blocks:
+            np.multiply(block.of(point), block.ridge, out=block.of(result))
+        return result
+
+    def gap(self, gradient: Floats) -> float:
+        """The duality gap at a point of this gradient: primal value less dual value."""
+        main = gradient[: self.main.size]
+        total = float(np.sum(main * self.main.informed(main)))
+        for block in self.blocks:
+            total += float(np.sum(block.of(gradient) ** 2 / block.ridge))
+        return total / 2
+
+    def precondition(self, rows: float, seen: Floats, gradient: Floats) -> Floats:
+        """An approximate inverse of the Hessian, rows x covariance + ridge, times a gradient; symmetric, not negative.
+
+        It is a sum over effects and their axes. The functions on an effect's cells whose mean is zero given all but
+        one axis are, under independence, uncorrelated with those of every other effect; given one parent they are so
+        on a tree, whatever the dependence (they are differences of a martingale). There the Hessian is about
+        ``diag(rows x probability + ridge)``. Each sum goes over a space of such functions: gradients are brought
+        there, divided, and brought back to effects. ``seen`` holds the probabilities of the cells.
+        """
+        raw = self._pulled(gradient)
+        found = np.empty(self.size)
+        main = self.main
+        shares, slope = seen[: main.size], raw[: main.size]
+        step = main.less_share(shares, slope) / (rows * shares + main.diagonal)
+        found[: main.size] = main.less_mean(shares, step)
+        for block in self.blocks:
+            shares, slope = np.maximum(block.of(seen), 1e-300), block.of(raw)
+            scale, total = rows * shares + block.ridge, np.zeros_like(slope)
+            for axis in range(1, shares.ndim):
+                given = shares / np.add.reduce(shares, axis=axis, keepdims=True)
+                step = (slope - given * np.add.reduce(slope, axis=axis, keepdims=True)) / scale
+                total += step - np.add.reduce(given * step, axis=axis, keepdims=True)
+            block.of(found)[...] = total
+        return self.pushed(found)
+
+    def pushed(self, functions: Floats) -> Floats:
+        """Any functions on the cells of the effects, as effects: what an interaction cannot hold goes to smaller ones.
+
+        What would belong to an effect that nothing measured tells about is dropped.
+        """
+        result = self.centred(functions)
+        for block, pushes in zip(self.blocks, self._pushes, strict=True):
+            for push in pushes:
+                means = block.of(functions).mean(axis=push.others)
+                means = centred(means, 1)
+                result += np.bincount(push.target, means.ravel()[push.source], minlength=self.size)
+        return result
+
+    def _pulled(self, gradient: Floats) -> Floats:
+        """The adjoint of :meth:`pushed`."""
+        result = self.centred(gradient)
+        for block, pushes in zip(self.blocks, self._pushes, strict=True):
+            stack = block.of(result)
+            for push in pushes:
+                kept = [size for axis, size in enumerate(stack.shape) if axis not in push.others]
+                back = np.bincount(push.source, gradient[push.target], minlength=prod(kept)).reshape(kept)
+                stack += np.expand_dims(centred(back, 1), push.others) * (back.size / stack.size)
+        return result
+
+    @cached_property
+    def _pushes(self) -> tuple[tuple[_Push, ...], ...]:
+        interactions = {
+            query.key: block.where.start + i * prod(query.shape)
+            for block in self.blocks
+            for i, query in enumerate(block.queries)
+        }
+        result = []
+        for block in self.blocks:
+            order = block.values.ndim - 1
+            parts = [axes for n in range(1, order) for axes in combinations(range(order), n)]
+            result.append(tuple(self._push(block, axes, interactions) for axes in parts))
+        return tuple(result)
+
+    def _push(self, block: Block, axes: tuple[int, ...], interactions: Mapping[str, int]) -> _Push:
+        target, source = [np.zeros(0, dtype=np.intp)], [np.zeros(0, dtype=np.intp)]
+        cells = prod(block.values.shape[1 + axis] for axis in axes)
+        for i, query in enumerate(block.queries):
+            part = query.part(axes)
+            if len(axes) > 1 and part.key in interactions:
+                target.append(interactions[part.key] + np.arange(cells))
+                source.append(i * cells + np.arange(cells))
+            elif len(axes) == 1 and part.columns[0] in self.main.names:
+                fine = self.main.cells[self.main.names.index(part.columns[0])]
+                coarse = np.arange(fine.size) if part.groups[0] is None else part.groups[0]
+                both = np.unique(np.stack([fine, coarse]), axis=1)
+                target.append(both[0])
+                source.append(i * cells + both[1])
+        others = tuple(1 + axis for axis in range(block.values.ndim - 1) if axis not in axes)
+        return _Push(len(axes), others, np.concatenate(target), np.concatenate(source))
+
+
+def summing(values: Floats, weights: Floats, rows: float) -> Floats:
+    """Values shifted along the weights to sum to the rows: it changes the fit's objective by a constant only."""
+    shifted: Floats = values + (rows - float(values.sum())) * (weights / float(weights.sum()))
+    return shifted

@@ -1,0 +1,199 @@
+"""What all measurements together say about single columns.
+
+Several answers tell about one column, each perhaps at its own level: its own table and the sums of every joint table
+that holds it. With t the column's counts and L the map of an answer's level, sum |L t - y|^2 / (2 r) over the answers
+is (t - z)' J (t - z) / 2 and a constant, with J = sum L' L / r. Its dual is one table f for the column with the ridge
+f' J^-1 f / 2, however many answers there are. As all counts sum to a known number of rows, a constant added to f
+changes nothing: the ridge used here is the least over such constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.measurement import Domain
+from dpsynth.model.factor import Floats
+
+FAINT = 1e-3
+"""Precision, in units of 1 / rows, with which the prior stands in for cells that no answer tells apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A noisy table of one column: ``values`` a group, ``ridge`` its r; ``groups`` maps a cell to its group."""
+
+    groups: NDArray[np.intp]
+    values: Floats
+    ridge: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class _Coarse:
+    """Levels coarser than the finest, of one column: L and 1 / r of each, stacked; ``groups`` of shape (levels, cells).
+
+    ``kernel`` is (diag(r) + L P^-1 L')^-1, so that J^-1 = P^-1 - P^-1 L' kernel L P^-1 (Woodbury), P the finest's 1/r.
+    """
+
+    where: slice
+    groups: NDArray[np.intp]
+    precision: Floats
+    kernel: Floats
+
+    def down(self, values: Floats) -> Floats:
+        """L values."""
+        result = np.zeros(self.precision.size)
+        for groups in self.groups:
+            result += np.bincount(groups, values, minlength=result.size)
+        return result
+
+    def up(self, values: Floats) -> Floats:
+        """L' values."""
+        result: Floats = values[self.groups].sum(axis=0)
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class MainEffects:
+    """The columns of ``names`` one after another in one vector; ``cells[j]`` maps the model cells of column j there.
+
+    ``precision`` holds the finest level's 1 / r of each entry, ``weighted`` the sum of L' y / r over all answers.
+    """
+
+    names: tuple[str, ...]
+    cells: tuple[NDArray[np.intp], ...]
+    starts: NDArray[np.intp]
+    precision: Floats
+    coarse: tuple[_Coarse, ...]
+    weighted: Floats
+    rows: float
+
+    @classmethod
+    def of(
+        cls, domain: Domain, seen: Mapping[str, Sequence[Seen]], rows: float, prior: Mapping[str, Floats]
+    ) -> MainEffects:
+        """``prior`` holds each column's probabilities, for cells that no answer tells apart."""
+        starts, cells, finest, weighted = [0], [], [np.zeros(0)], [np.zeros(0)]
+        coarse: list[_Coarse] = []
+        names = tuple(name for name in domain.names if seen.get(name))
+        for name in names:
+            at = starts[-1]
+            index, levels = _refined(_merged(seen[name]))
+            size = int(index.max()) + 1
+            own = next((level for level in levels if level.values.size == size), None)
+            if own is None:
+                faint = np.full(size, rows / FAINT)
+                own = Seen(np.arange(size), np.asarray(np.bincount(index, prior[name]) * rows, dtype=np.float64), faint)
+            rest = [level for level in levels if level.values.size < size]
+            precision = 1 / own.ridge[own.groups]
+            total = own.values[own.groups] * precision
+            if rest:
+                offsets = np.cumsum([0, *(level.values.size for level in rest)])
+                groups = np.stack([level.groups + low for level, low in zip(rest, offsets, strict=False)])
+                ridge = np.concatenate([level.ridge for level in rest])
+                inner = np.diag(ridge)
+                for one in groups:
+                    for two in groups:
+                        np.add.at(inner, (one, two), 1 / precision)
+                part = _Coarse(slice(at, at + size), groups, 1 / ridge, np.linalg.inv(inner))
+                total = total + part.up(np.concatenate([level.values for level in rest]) / ridge)
+                coarse.append(part)
+            finest.append(precision)
+            weighted.append(total)
+            cells.append(index + at)
+            starts.append(at + size)
+        return cls(
+            names,
+            tuple(cells),
+            np.array(starts[:-1], dtype=np.intp),
+            np.concatenate(finest),
+            tuple(coarse),
+            np.concatenate(weighted),
+            rows,
+        )
+
+    @property
+    def size(self) -> int:
+        """Length of the vector."""
+        return self.precision.size
+
+    @cached_property
+    def values(self) -> Floats:
+        """The counts z that all answers point to; each column sums to the rows."""
+        best = self._solve(self.weighted)
+        return best + self._even * self._repeated((self.rows - self._sums(best)) / self._sums(self._even))
+
+    @cached_property
+    def diagonal(self) -> Floats:
+        """Of the ridge."""
+        result = 1 / self.precision
+        for part in self.coarse:
+            both = [part.kernel[one, two] for one in part.groups for two in part.groups]
+            result[part.where] -= sum(both) / self.precision[part.where] ** 2
+        return np.maximum(result - self._even**2 * self._repeated(1 / self._sums(self._even)), 0.0)
+
+    def ridge(self, point: Floats) -> Floats:
+        """J^-1 f, less what the best constant takes away: the gradient of the ridge."""
+        found = self._solve(point)
+        return found - self._even * self._repeated(self._sums(found) / self._sums(self._even))
+
+    def informed(self, gradient: Floats) -> Floats:
+        """J g: the inverse of the ridge, for vectors whose columns sum to zero."""
+        result = self.precision * gradient
+        for part in self.coarse:
+            result[part.where] += part.up(part.precision * part.down(gradient[part.where]))
+        return result
+
+    def less_mean(self, shares: Floats, vector: Floats) -> Floats:
+        """A vector less each column's mean under some probabilities."""
+        return vector - self._repeated(self._sums(shares * vector))
+
+    def less_share(self, shares: Floats, vector: Floats) -> Floats:
+        """The adjoint: a vector less each column's sum, spread by its probabilities."""
+        return vector - shares * self._repeated(self._sums(vector))
+
+    @cached_property
+    def _even(self) -> Floats:
+        return self._solve(np.ones(self.size))
+
+    def _solve(self, vector: Floats) -> Floats:
+        result = vector / self.precision
+        for part in self.coarse:
+            found = part.up(part.kernel @ part.down(result[part.where]))
+            result[part.where] -= found / self.precision[part.where]
+        return result
+
+    def _sums(self, vector: Floats) -> Floats:
+        sums: Floats = np.add.reduceat(vector, self.starts) if self.size else np.zeros(0)
+        return sums
+
+    def _repeated(self, numbers: Floats) -> Floats:
+        return np.repeat(numbers, np.diff(np.append(self.starts, self.size)))
+
+
+def _merged(seen: Sequence[Seen]) -> list[Seen]:
+    """Answers that group the cells alike as one, groups numbered as they first appear."""
+    levels: dict[bytes, list[Seen]] = {}
+    for answer in seen:
+        _, first, labels = np.unique(answer.groups, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        groups = np.argsort(order)[labels]
+        same = Seen(groups, answer.values[order], answer.ridge[order])
+        levels.setdefault(groups.tobytes(), []).append(same)
+    result = []
+    for alike in levels.values():
+        precision = np.sum([1 / answer.ridge for answer in alike], axis=0)
+        weighted = np.sum([answer.values / answer.ridge for answer in alike], axis=0)
+        result.append(Seen(alike[0].groups, weighted / precision, 1 / precision))
+    return result
+
+
+def _refined(levels: Sequence[Seen]) -> tuple[NDArray[np.intp], list[Seen]]:
+    """The map from cells to the coarsest cells that all levels tell apart, and the levels over those."""
+    maps = np.stack([level.groups for level in levels])
+    _, first, index = np.unique(maps, axis=1, return_index=True, return_inverse=True)
+    return index.reshape(-1).astype(np.intp), [Seen(level.groups[first], level.values, level.ridge) for level in levels]

@@ -24,7 +24,7 @@ from dpsynth.release.describe import datapackage, read_plan
 from dpsynth.release.folder import SOFTWARE, new_folder, sha256_of, signing_key, subjects, write_rows
 from dpsynth.release.plan import Plan
 from dpsynth.release.progress import Progress
-from dpsynth.release.where import Condition
+from dpsynth.release.where import read_condition
 from dpsynth.sampling import IntegerTables, RowsDigest, records
 
 PARENT = "parent.dsse.json"
@@ -80,7 +80,7 @@ def derive(
     model holds impossible.
     """
     parent = read_release(Path(release))
-    condition = Condition.parse(where, parent.plan.codecs)
+    condition = read_condition(where, parent.plan.codecs)
     tables = parent.tables.given(condition.evidence())
     signer = signing_key(key)
     if Path(out).resolve().is_relative_to(parent.folder.resolve()):

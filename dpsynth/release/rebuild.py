@@ -19,7 +19,7 @@ from dpsynth.release.check import read_statement
 from dpsynth.release.derive import OpenedRelease, parent_of, read_release
 from dpsynth.release.progress import Progress, tell
 from dpsynth.release.run import number_of_rows
-from dpsynth.release.where import Condition
+from dpsynth.release.where import read_condition
 from dpsynth.sampling import ONE, Decoder, IntegerTables, RowsDigest, records
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def redraw_sample(folder: Path, parent: Path, progress: Progress | None = None) 
         raise DigestMismatch(f"{folder} was not drawn from {parent}")
     sample, where = said["sample"], said["sample"]["where"]
     try:
-        condition = Condition.parse(where or (), release.plan.codecs)
+        condition = read_condition(where or (), release.plan.codecs)
         tables = release.tables.given(condition.evidence())
     except ConfigurationError as error:
         raise DigestMismatch(f"{folder} states a condition that no row of its release fulfils: {error}") from error

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from dpsynth.encoding import codecs
 from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import Level
+from dpsynth.release.condition import Condition
 from dpsynth.release.regions import Axis, Region, Within
-from dpsynth.release.where import Condition
+from dpsynth.release.where import read_condition
 from dpsynth.sampling import MOST, IntegerTables, decode, records, sample_chunk
 from dpsynth.schema import Schema
 
@@ -137,7 +138,7 @@ def rows_of(tables: IntegerTables, condition: Condition, rows: int) -> list[dict
     return batch.to_pylist()
 
 
-ANY = Condition.parse((), CODECS)
+ANY = read_condition((), CODECS)
 UNCONDITIONED = rows_of(MODEL, ANY, 400)
 CODES = sample_chunk(MODEL, 400, 5, 0)
 
@@ -146,7 +147,7 @@ CODES = sample_chunk(MODEL, 400, 5, 0)
 @given(conditions())
 def test_every_row_fulfils_the_condition_and_nothing_else_is_left_out(where):
     try:
-        condition = Condition.parse(where, CODECS)
+        condition = read_condition(where, CODECS)
     except ConfigurationError:
         if not re.search(" or |in |=|<>", where):  # so are a test and a value that no row ever fulfils
             assert not any(sqlite(UNCONDITIONED, where))
@@ -158,7 +159,7 @@ def test_every_row_fulfils_the_condition_and_nothing_else_is_left_out(where):
     for found, share in zip(sqlite(UNCONDITIONED, where), least, strict=True):
         assert share > 0 or not found
         assert share < MOST or found
-    again = Condition.parse(condition.text or (), CODECS)
+    again = read_condition(condition.text or (), CODECS)
     assert again == condition
     assert again.text == condition.text
     if condition.text:
@@ -189,16 +190,16 @@ def test_every_row_fulfils_the_condition_and_nothing_else_is_left_out(where):
 def test_the_canonical_text(where, text):
     if text is None:
         with pytest.raises(ConfigurationError):
-            Condition.parse(where, CODECS)
+            read_condition(where, CODECS)
         return
-    assert Condition.parse(where, CODECS).text == text
+    assert read_condition(where, CODECS).text == text
 
 
 def test_several_conditions_must_all_hold():
-    condition = Condition.parse(("age > 5", "age < 9", "retired = true"), CODECS)
+    condition = read_condition(("age > 5", "age < 9", "retired = true"), CODECS)
     assert condition.text == "age between 6 and 8 and retired = true"
-    assert Condition.parse((), CODECS).text == ""
-    assert Condition.parse((), CODECS).codecs == CODECS
+    assert read_condition((), CODECS).text == ""
+    assert read_condition((), CODECS).codecs == CODECS
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,7 @@ def test_several_conditions_must_all_hold():
 )
 def test_what_is_wrong_is_said(where, message):
     with pytest.raises(ConfigurationError, match=message) as caught:
-        Condition.parse(where, CODECS)
+        read_condition(where, CODECS)
     assert caught.value.exit_code == 2
     assert str(caught.value).startswith("where: ")
 
@@ -257,7 +258,7 @@ def test_what_is_wrong_is_said(where, message):
 @given(st.text(alphabet="age=<>!()'\"1.e-+ ,ndorinlutbw", max_size=40))
 def test_any_text_is_read_or_refused(where):
     with suppress(ConfigurationError):
-        Condition.parse(where, CODECS)
+        read_condition(where, CODECS)
 
 
 def test_a_cut_cell_is_admitted_in_proportion_and_drawn_from_its_part():
@@ -298,7 +299,7 @@ def test_ends_are_exact_to_the_last_bit():
     words = np.array([0, 2**64 - 1], dtype=np.uint64)
     for bound in (edge, np.nextafter(edge, -9), 3.3):
         for sign, holds in ((">", np.greater), (">=", np.greater_equal), ("<", np.less), ("<=", np.less_equal)):
-            condition = Condition.parse(f"rate {sign} {float(bound)!r}", CODECS)
+            condition = read_condition(f"rate {sign} {float(bound)!r}", CODECS)
             (decoder,) = (codec for codec in condition.codecs if codec.name == "rate")
             for place in np.flatnonzero(condition.evidence()["rate"]):
                 assert holds(decoder.decode(np.full(2, place), words).to_numpy(), bound).all()
@@ -318,7 +319,7 @@ def test_the_distribution_is_the_conditional_one():
     rows = 60_000
     codes = sample_chunk(MODEL, rows, 8, 0)
     plain = [row["age"] // 10 for row in decode(CODECS, codes, 8, 0).to_pylist() if fulfils(row)]
-    condition = Condition.parse(where, CODECS)
+    condition = read_condition(where, CODECS)
     (given,) = records(MODEL.given(condition.evidence()), condition.codecs, len(plain), 9)
     assert all(fulfils(row) for row in given.to_pylist())
     one, two = np.bincount(plain, minlength=10), np.bincount(given["age"].to_numpy() // 10, minlength=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from math import exp, inf, log
 
 import numpy as np
@@ -97,29 +98,28 @@ def test_evidence_too_unlikely_for_a_float() -> None:
     assert found.total == 0.0
 
 
-def test_a_state_that_only_the_rest_makes_likely_keeps_its_digits() -> None:
-    """Two witnesses say 1e-200 of hub = 1, a third rules hub = 0 out; hub = 2 stays impossible."""
-    domain = Domain(("hub", "a", "b", "c", "d"), (3, 2, 2, 2, 2))
-    tree = JunctionTree.of(domain, [("hub", name) for name in domain.names[1:]])
-    hub = np.array([0.5, 0.5, 0.0])
+@pytest.mark.parametrize("roles", sorted(set(permutations("wwwcd"))))
+def test_a_state_that_only_the_rest_makes_likely_keeps_its_digits(roles: tuple[str, ...]) -> None:
+    """Three witnesses say 1e-200 of hub = 1, another rules hub = 0 out; hub = 2 is impossible. Wherever the root is."""
+    names = tuple(f"x{i}" for i in range(len(roles)))
+    domain = Domain(("hub", *names), (3, 2, 2, 2, 2, 2))
+    tree = JunctionTree.of(domain, [("hub", name) for name in names])
     says = {
-        "a": np.array([[1.0, 0.0], [1e-200, 1.0], [1.0, 0.0]]),
-        "b": np.array([[1.0, 0.0], [1e-200, 1.0], [1.0, 0.0]]),
+        "w": np.array([[1.0, 0.0], [1e-200, 1.0], [1.0, 0.0]]),
         "c": np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0]]),
         "d": np.array([[0.5, 0.5], [0.25, 0.75], [0.5, 0.5]]),
     }
     beliefs = []
     for node in tree.nodes:
         (other,) = set(node.columns) - {"hub"}
-        table = hub[:, None] * says[other]
+        table = np.array([0.5, 0.5, 0.0])[:, None] * says[roles[names.index(other)]]
         beliefs.append(table if node.columns[0] == "hub" else table.T)
     network = MarkovNetwork(tree, tuple(beliefs), 1.0)
-    first = np.array([True, False])
-    evidence = {"a": first, "b": first, "c": first}
+    evidence = {name: np.array([True, False]) for name, role in zip(names, roles, strict=True) if role != "d"}
     found = network.given(evidence)
     np.testing.assert_array_equal(found.probabilities(("hub",)), [0.0, 1.0, 0.0])
-    np.testing.assert_allclose(found.probabilities(("d",)), [0.25, 0.75])
-    assert network.log_probability(evidence) == pytest.approx(log(0.5) + 2 * log(1e-200))
+    np.testing.assert_allclose(found.probabilities((names[roles.index("d")],)), [0.25, 0.75])
+    assert network.log_probability(evidence) == pytest.approx(log(0.5) + 3 * log(1e-200))
 
 
 def test_how_far_the_exact_minimum_may_be() -> None:

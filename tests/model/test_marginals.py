@@ -168,9 +168,22 @@ def test_routes(world: World, data: st.DataObject) -> None:
             pending.append((there, found, (way[0], not way[1])))
 
 
-def test_three_columns_meet_between_them() -> None:
-    network = chain(9, np.full((2, 2), 0.5))
-    routes = Routes.of(network.tree)
-    for names in permutations(("x0", "x4", "x8")):
-        ways = routes.split(routes.meeting(names), names).outside
-        assert max(len(found) for _, found in ways) == 1
+@pytest.mark.parametrize("arms", list(permutations("abc")))
+def test_three_columns_meet_between_them(arms: tuple[str, ...]) -> None:
+    """At the ends of three arms, wherever the root is: each comes on its own way."""
+    cliques = [pair for arm in arms for pair in (("hub", f"{arm}0"), (f"{arm}0", f"{arm}1"), (f"{arm}1", f"{arm}2"))]
+    names = ("hub", *(f"{arm}{i}" for arm in arms for i in range(3)))
+    routes = Routes.of(JunctionTree.of(Domain(names, (2,) * 10), cliques))
+    ends = ("a2", "b2", "c2")
+    assert [len(found) for _, found in routes.split(routes.meeting(ends), ends).outside] in ([1, 1], [1, 1, 1])
+
+
+def test_a_product_on_the_way_counts_for_the_limit() -> None:
+    """Three columns of 5 cells at the corners (h, i), (i, j), (j, h): two of them make 400 cells."""
+    domain = Domain(("h", "i", "j", "a", "b", "c"), (4, 4, 4, 5, 5, 5))
+    tree = JunctionTree.of(domain, [("h", "i", "j"), ("h", "i", "a"), ("i", "j", "b"), ("j", "h", "c")])
+    network = from_joint(tree, np.full(domain.sizes, 1 / 8000))
+    ends = ("a", "b", "c")
+    np.testing.assert_allclose(network.probabilities(ends, limit=400), np.full((5, 5, 5), 1 / 125))
+    ((_, refused),) = network.tables([ends], limit=399)
+    assert refused is None

@@ -9,7 +9,7 @@ where A1, A2, ... are the parts of A that come to the node on different ways and
 A set of columns is brought to one node in the same manner, without S. Messages on the same way stand side by side in
 one matrix, so that those of a hundred columns take the next step in one product, and every query uses those that an
 earlier one has asked for. For all pairs the cost is the sum over columns and ways of |a| |S| (|b| + |S'|) for columns
-b that are asked and next separators S' (research: Koller and Friedman 2009, section 10.3.3.2).
+b that are asked and next separators S' (Koller and Friedman 2009, section 10.3.3).
 
 Every number is a conditional probability: nothing underflows, and a state of S that is impossible gives zeros.
 """

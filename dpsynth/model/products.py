@@ -24,13 +24,14 @@ def product(left: Floats, right: Floats) -> Floats:
     if terms == 1:
         return left * right
     if rows == 1 or columns == 1:
-        return np.einsum("kns,ksr->knr", left, right)  # BLAS has another, lower threshold for vectors
+        result: Floats = np.einsum("kns,ksr->knr", left, right)  # BLAS has another, lower threshold for vectors
+        return result
     depth = min(terms, DEPTH)
     height = min(rows, ONE_THREAD // (depth * min(columns, 64)))
     width = ONE_THREAD // (depth * height)
     if depth == terms and height == rows and width >= columns:
         return left @ right
-    result: Floats = np.zeros((batch, rows, columns))
+    result = np.zeros((batch, rows, columns))
     for top in _cuts(rows, height):
         for side in _cuts(columns, width):
             for deep in _cuts(terms, depth):

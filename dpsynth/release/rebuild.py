@@ -73,7 +73,7 @@ def redraw_sample(folder: Path, parent: Path, progress: Progress | None = None) 
         tables = release.tables.given(condition.evidence())
     except ConfigurationError as error:
         raise DigestMismatch(f"{folder} states a condition that no row of its release fulfils: {error}") from error
-    if where is not None and where != condition.text:
+    if where != (condition.text or None):
         raise DigestMismatch(f"{folder} does not state its condition in its canonical form, {condition.text!r}")
     _same_rows(tables, condition.codecs, folder, sample, progress)
     drawn = f"all {sample['rows']} rows drawn again from {release.plan.release}"

@@ -1,5 +1,6 @@
 """Rows from a model, in integers: the fixed-point tables, their file, and the sampler that every processor repeats.
 
+Rows given evidence are drawn by the same sampler: :meth:`IntegerTables.given` conditions the tables, in integers too.
 The room knows the model, the public encoding and one public seed. It never meets a private row, and its randomness is
 public: counter-based words from a seed that was bound in the plan before anything was measured.
 """

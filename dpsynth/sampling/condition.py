@@ -50,7 +50,9 @@ def condition(tables: IntegerTables, evidence: Evidence) -> IntegerTables:
         if not message.columns:
             if not message.values.mantissa[0]:
                 columns = ", ".join(repr(name) for name in tables.columns if name in message.about)
-                raise ConfigurationError(f"the model holds it impossible that a row has these values of {columns}")
+                raise ConfigurationError(
+                    f"the model holds it impossible that a row has these values of {columns}: admit more"
+                )
             continue
         owner = max(home[name] for name in message.columns)
         if not set(message.columns) <= {*nodes[owner].given, *nodes[owner].new}:

@@ -82,6 +82,10 @@ def test_a_condition_that_excludes_nothing_is_none(desk: Desk, parent: Path, tmp
     ]
     assert read_statement(folders[0]).predicate["sample"]["where"] is None
     assert rows(folders[0]) == rows(folders[1])
+    assert verify(folders[0], parent=parent).ok
+    for where in ("", "age >= 0", "age <= 99"):  # the same rows, and not how this condition is stated
+        forge(desk, folders[0], lambda said, where=where: said.update(where=where))
+        assert verify(folders[0], parent=parent).exit_code == 21
 
 
 @pytest.mark.parametrize(

@@ -64,41 +64,41 @@ def plan(
 def _contract(pool: Mapping[int, int], given: int, sizes: Sequence[int], first: int) -> list[Contraction]:
     """Contract the tables of one node into one over given columns."""
     size = cache(lambda mask: cells(mask, sizes))
-    open_ = dict(pool)
+    tables = dict(pool)
     steps: list[Contraction] = []
     for number, columns in pool.items():
         others = given
-        for other, mask in open_.items():
+        for other, mask in tables.items():
             others |= mask if other != number else 0
         if alone := columns & ~others:
-            del open_[number]
-            open_[first + len(steps)] = columns & others
+            del tables[number]
+            tables[first + len(steps)] = columns & others
             steps.append(Contraction(number, None, first + len(steps), 0, columns & others, alone, 0))
-    times = {c: sum(mask >> c & 1 for mask in open_.values()) for mask in open_.values() for c in members(mask)}
+    times = {c: sum(mask >> c & 1 for mask in tables.values()) for mask in tables.values() for c in members(mask)}
     last = sum(1 << c for c, n in times.items() if n == 2) & ~given
 
     def price(pair: tuple[int, int]) -> tuple[bool, int, int]:
         """Tables without a common column last; then the least growth of what is stored, then the least work."""
-        a, b = open_[pair[0]], open_[pair[1]]
+        a, b = tables[pair[0]], tables[pair[1]]
         return not a & b, size((a | b) & ~(a & b & last)) - size(a) - size(b), size(a | b)
 
-    prices = {pair: price(pair) for pair in combinations(sorted(open_), 2)}
+    prices = {pair: price(pair) for pair in combinations(sorted(tables), 2)}
     while prices:
         left, right = min(prices, key=lambda pair: (prices[pair], pair))
-        a, b = open_.pop(left), open_.pop(right)
+        a, b = tables.pop(left), tables.pop(right)
         k = a & b & last
         out = first + len(steps)
         steps.append(Contraction(left, right, out, a & b & ~k, a & ~b, k, b & ~a))
-        open_[out] = (a | b) & ~k
+        tables[out] = (a | b) & ~k
         fresh = 0
         for c in members(a & b):
             times[c] -= 1
             fresh |= 1 << c if times[c] == 2 else 0
         last = last & ~k | fresh & ~given
         prices = {
-            pair: price(pair) if fresh & open_[pair[0]] & open_[pair[1]] else value
+            pair: price(pair) if fresh & tables[pair[0]] & tables[pair[1]] else value
             for pair, value in prices.items()
             if left not in pair and right not in pair
         }
-        prices |= {(other, out): price((other, out)) for other in sorted(open_) if other != out}
+        prices |= {(other, out): price((other, out)) for other in sorted(tables) if other != out}
     return steps

@@ -96,10 +96,6 @@ class BeliefPropagation:
         beliefs = self._spread(potentials)
         return Calibrated(beliefs, passes.logarithmic(beliefs))
 
-    def run(self, potentials: Sequence[Floats]) -> Calibrated:
-        """The same as :meth:`calibrate`."""
-        return self.calibrate(potentials)
-
     def _lie(self, clique: tuple[str, ...], host: int) -> Alignment:
         return Alignment.of(self.tree.domain.project(clique), self.tree.node_domain(host))
 

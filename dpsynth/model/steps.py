@@ -1,26 +1,31 @@
 """Executable contractions: the order of the axes of every table, and how each product is computed.
 
 A table is stored flat. Its axes come in the groups of the contraction that makes it or that uses it (b, m, k, n, see
-:class:`~dpsynth.model.contraction.Contraction`), so that numpy sees at most three axes. The BLAS gets pieces so small
-that it stays on one thread: the bits of a result do not depend on the number of threads.
+:class:`~dpsynth.model.contraction.Contraction`), so that numpy sees at most three axes. The bits of a
+result do not depend on the number of threads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 from dpsynth.model.contraction import Contraction
 from dpsynth.model.factor import Floats
+from dpsynth.model.products import product
 from dpsynth.model.triangulation import cells, members
 
-PIECE, EDGE = 1 << 18, 64
-"""Multiplications in one product of matrices, and the rows and columns of a piece where it has to be cut."""
-
 VECTOR = 9_000
-"""Multiplications in one product of a matrix and a vector."""
+"""Multiplications up to which OpenBLAS leaves the product of a matrix and a vector to one thread (2,304 x 4)."""
+
+EACH, TERM = 120.0, 0.05
+"""Rough cost of a product in a batch of products of matrices, and of a multiplication in it."""
+
+START, STEP = 12.0, 0.4
+"""Rough cost of an inner loop of einsum, and of a step of it, in the same unit."""
 
 Columns = tuple[int, ...]
 Rule = Callable[[Floats, Floats], Floats]
@@ -99,9 +104,7 @@ def rule(x: str, y: str, out: str, size: Mapping[str, int]) -> Rule:
     if not summed:
         wide_x, wide_y = (tuple(size[c] if c in text else 1 for c in out) for text in (x, y))
         return lambda a, b: np.multiply(a.reshape(wide_x), b.reshape(wide_y)).reshape(-1)
-    work = 1
-    for letter in {*x, *y}:
-        work *= size[letter]
+    work = prod(size[letter] for letter in {*x, *y})
     if len(x) == len(y) == 1 and work <= VECTOR:
         return lambda a, b: np.dot(a, b).reshape(-1)
     if {len(x), len(y)} == {1, 2} and work <= VECTOR:
@@ -109,36 +112,26 @@ def rule(x: str, y: str, out: str, size: Mapping[str, int]) -> Rule:
             return lambda a, b: np.dot(a.reshape(shape_x), b) if x[1] == y else np.dot(b, a.reshape(shape_x))
         return lambda a, b: np.dot(b.reshape(shape_y), a) if y[1] == x else np.dot(a, b.reshape(shape_y))
     batch = size["b"] if "b" in out else 1
-    by_matrix = 120.0 * batch + 0.05 * work
-    by_loops = (0.4 + 12.0 / max(size[letter] for letter in {*x, *y})) * work
     leading = "b" not in out or out[0] == x[0] == y[0] == "b"
-    if leading and len(out) == len(x) == len(y) == 2 + ("b" in out) and by_matrix < by_loops:
+    square = len(out) == len(x) == len(y) == 2 + ("b" in out)
+    if leading and square and _matrices_pay(batch, work, max(size[letter] for letter in {*x, *y})):
         turns = x[-1] != summed[0], y[-2] != summed[0], out[-1] not in y
-        return lambda a, b: _matrices(a.reshape(shape_x), b.reshape(shape_y), turns).reshape(-1)
+        full_x, full_y = (batch, *shape_x[-2:]), (batch, *shape_y[-2:])
+        return lambda a, b: _matrices(a.reshape(full_x), b.reshape(full_y), turns).reshape(-1)
     text = f"{x},{y}->{out}"
     return lambda a, b: np.einsum(text, a.reshape(shape_x), b.reshape(shape_y)).reshape(-1)
 
 
+def _matrices_pay(batch: int, work: int, longest: int) -> bool:
+    """Is a batch of products of matrices faster than loops of which the inner one may be the longest?"""
+    return EACH * batch + TERM * work < (STEP + START / longest) * work
+
+
 def _matrices(a: Floats, b: Floats, turns: tuple[bool, bool, bool]) -> Floats:
-    """a b, a factor or the product transposed where asked; in pieces of one thread each."""
-    a = a.swapaxes(-1, -2) if turns[0] else a
-    b = b.swapaxes(-1, -2) if turns[1] else b
-    if turns[2]:
-        a, b = b.swapaxes(-1, -2), a.swapaxes(-1, -2)
-    m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
-    if m * k * n <= PIECE:
-        whole: Floats = np.matmul(a, b)
-        return whole
-    rows, columns = min(m, max(EDGE, PIECE // (k * n))), min(n, EDGE)
-    depth = max(1, PIECE // (rows * columns))
-    result: Floats = np.empty((*a.shape[:-1], n))
-    for i in range(0, m, rows):
-        for j in range(0, n, columns):
-            piece = result[..., i : i + rows, j : j + columns]
-            np.matmul(a[..., i : i + rows, :depth], b[..., :depth, j : j + columns], out=piece)
-            for d in range(depth, k, depth):
-                piece += np.matmul(a[..., i : i + rows, d : d + depth], b[..., d : d + depth, j : j + columns])
-    return result
+    """a b for a batch of matrices, a factor or the product transposed where asked."""
+    a = a.swapaxes(1, 2) if turns[0] else a
+    b = b.swapaxes(1, 2) if turns[1] else b
+    return product(b.swapaxes(1, 2), a.swapaxes(1, 2)) if turns[2] else product(a, b)
 
 
 class Layout:
@@ -178,7 +171,7 @@ class Layout:
     def _texts(self, step: Contraction) -> tuple[tuple[str, str], tuple[str, str], tuple[str, str]]:
         """Orders of the groups that suit a contraction: the longest loop inside, or matrices under a leading b."""
         b, m, k, n = (cells(group, self._sizes) for group in (step.b, step.m, step.k, step.n))
-        if b >= max(m, k, n) and not (min(m, k, n) > 1 and 120 * b < (0.35 + 12 / b) * b * m * k * n):
+        if b >= max(m, k, n) and not (min(m, k, n) > 1 and _matrices_pay(b, b * m * k * n, b)):
             return ("mkb", "kmb"), ("knb", "nkb"), ("mnb", "nmb")
         return ("bmk", "bkm"), ("bkn", "bnk"), ("bmn", "bnm")
 

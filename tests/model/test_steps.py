@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.model import JunctionTree, steps
+from dpsynth.model import JunctionTree, products, steps
 from dpsynth.model.contraction import plan
 from tests.model.worlds import World, worlds
 
@@ -22,7 +22,7 @@ TEXTS = [
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(TEXTS), st.data(), st.sampled_from([(1 << 18, 64, 9000), (30, 4, 20)]), st.booleans())
+@given(st.sampled_from(TEXTS), st.data(), st.sampled_from([(1 << 18, 256, 9000), (300, 4, 20)]), st.booleans())
 def test_every_rule_is_an_einsum(
     texts: tuple[str, str, str], data: st.DataObject, limits: tuple[int, int, int], matrices: bool
 ) -> None:
@@ -32,7 +32,8 @@ def test_every_rule_is_an_einsum(
     x, y, out = texts
     rng = np.random.default_rng(0)
     a, b = (rng.random([size[c] for c in text]) for text in (x, y))
-    with mock.patch.multiple(steps, PIECE=limits[0], EDGE=limits[1], VECTOR=limits[2]):
+    pieces = mock.patch.multiple(products, ONE_THREAD=limits[0], DEPTH=limits[1])
+    with pieces, mock.patch.object(steps, "VECTOR", limits[2]):
         found = steps.rule(x, y, out, size)(a.reshape(-1), b.reshape(-1))
     np.testing.assert_allclose(found, np.einsum(f"{x},{y}->{out}", a, b).reshape(-1), rtol=1e-12)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -66,6 +69,16 @@ def test_every_row_fulfils_the_condition_and_it_is_signed(sample: Path, parent: 
         assert verdict.ok, verdict.failures
         assert any(f"drawn again from first, where {stated}," in note for note in verdict.notes)
     assert any(stated in note for note in verify(sample).notes)
+
+
+def test_it_is_drawn_again_on_another_processor(sample: Path, parent: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "dpsynth", "verify", str(sample), "--parent", str(parent)],
+        env={**os.environ, "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX2 FMA3"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
 
 
 def test_the_way_it_is_written_does_not_matter(desk: Desk, parent: Path, sample: Path, tmp_path: Path) -> None:

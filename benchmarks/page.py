@@ -14,6 +14,12 @@ from pathlib import Path
 import numpy as np
 
 PAGE = Path(__file__).with_name("README.md")
+INTRODUCTION = """# Benchmarks
+
+Each section is written by the script that measured it, with its day, its command and its machine; nothing here is
+written by hand. Peers run in environments of their own. Seconds vary with the machine: ratios are of one run.
+"""
+BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -38,8 +44,9 @@ def machine() -> str:
     found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = f", load average {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
+    blas = "".join(f", {name}={os.environ[name]}" for name in BLAS if name in os.environ)
     versions = f"Python {platform.python_version()}, numpy {np.__version__}"
-    return f"{found.group(1) if found else model}, {cores} cores{load}; {versions}"
+    return f"{found.group(1) if found else model}, {cores} cores{load}; {versions}{blas}"
 
 
 def publish(name: str, text: str, quick: bool) -> None:
@@ -52,7 +59,7 @@ def publish(name: str, text: str, quick: bool) -> None:
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
     begin, end = f"<!-- {name} begins -->", f"<!-- {name} ends -->"
     section = f"{begin}\n{text.strip()}\n\nMeasured {day} by `{command}` on {machine()}.\n{end}"
-    page = PAGE.read_text() if PAGE.exists() else "# Benchmarks\n"
+    page = PAGE.read_text() if PAGE.exists() else INTRODUCTION
     if begin in page:
         before, rest = page.split(begin)
         page = before + section + rest.split(end)[1]

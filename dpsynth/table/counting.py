@@ -29,7 +29,7 @@ class Tables:
 
     A pass of ``np.bincount`` costs the same for a large table as for a small one, so queries share passes: the tables
     of (a, b), (b, c) and (a, c) are sums of the one of (a, b, c). Threads would not pay: ``np.bincount`` holds the
-    interpreter's lock.
+    interpreter's lock while it counts.
     """
 
     def __init__(self, queries: Sequence[Query]) -> None:

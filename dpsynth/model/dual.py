@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from dpsynth.model.effects import Effects
 from dpsynth.model.factor import Floats
 from dpsynth.model.junction import JunctionTree
+from dpsynth.model.metric import Metric
 from dpsynth.model.optimise import dot
 from dpsynth.model.propagation import BeliefPropagation
 
@@ -28,9 +30,10 @@ class DualPoint:
         """Primal value less dual value, in units of the objective."""
         return self.dual.effects.gap(self.gradient)
 
-    def precondition(self, gradient: Floats) -> Floats:
-        """See :meth:`Effects.precondition`."""
-        return self.dual.effects.precondition(self.dual.rows, self.seen, gradient)
+    @cached_property
+    def precondition(self) -> Metric:
+        """An approximate inverse of the Hessian: what it gives for a gradient is a step."""
+        return Metric(self.dual.effects, self.dual.rows, self.seen)
 
 
 class Dual:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from dpsynth.measurement import Domain
 from dpsynth.model.factor import Floats
 from dpsynth.model.main_effects import MainEffects, Seen
-from dpsynth.model.operators import Marginal, Measurement, centred
+from dpsynth.model.operators import Groups, LinearQuery, Marginal, Measurement, centred
 
 Ints = NDArray[np.intp]
 
@@ -43,14 +43,22 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
-class _Push:
-    """Where the means of a block's tables over the axes ``others`` belong: entries of a vector, in other effects.
+class _Part:
+    """The means of a block's tables over the axes ``others``: shape, cells that each averages, place."""
 
-    Entry ``target[i]`` gets ``source[i]`` of the flattened means; both may repeat. ``order`` axes are left.
-    """
-
-    order: int
+    block: Block
     others: tuple[int, ...]
+    shape: tuple[int, ...]
+    averaged: int
+    where: slice
+
+
+@dataclass(frozen=True, eq=False)
+class _Pushes:
+    """Where the means of interactions belong: entry ``target[i]`` of a vector gets ``source[i]`` of all means."""
+
+    parts: tuple[_Part, ...]
+    size: int
     target: Ints
     source: Ints
 
@@ -77,7 +85,6 @@ class Effects:
         weighted: dict[str, Floats] = {}
         queries: dict[str, Marginal] = {}
         for m, ridge in measured:
-            base = Marginal(m.columns, domain.shape(m.columns), m.query.groups)
             for axes in m.query.effects:
                 others = tuple(i for i in range(len(m.columns)) if i not in axes)
                 table = m.values.sum(axis=others)
@@ -88,8 +95,7 @@ class Effects:
                     each = np.broadcast_to(strength, table.shape)
                     seen.setdefault(name, []).append(Seen(cells, summing(table, each, rows), each))
                 elif min(table.shape) > 1:
-                    order = sorted(range(len(axes)), key=lambda i: domain.names.index(m.columns[axes[i]]))
-                    query = base.part(tuple(axes[i] for i in order))
+                    order, query = _ordered(domain, m.columns, m.query.groups, axes)
                     key = query.key
                     queries.setdefault(key, query)
                     precision[key] = precision.get(key, 0.0) + 1 / float(strength)
@@ -150,6 +156,20 @@ class Effects:
             found |= {query.key: table.copy() for query, table in zip(block.queries, block.of(point), strict=True)}
         return found
 
+    def key(self, query: LinearQuery) -> str | None:
+        """The name of the potential of the interaction of all columns of a query; None if it has no place here."""
+        key = self._ordered(query)[1].key
+        return key if key in self._places else None
+
+    def add(self, vector: Floats, query: LinearQuery, table: Floats) -> None:
+        """Add a table of a query's shape to a vector, at the place of the interaction of all its columns."""
+        order, ordered = self._ordered(query)
+        start = self._places[ordered.key]
+        vector[start : start + table.size] += table.transpose(order).ravel()
+
+    def _ordered(self, query: LinearQuery) -> tuple[list[int], Marginal]:
+        return _ordered(self.domain, query.columns, query.groups, tuple(range(len(query.columns))))
+
     def seen(self, marginals: Sequence[Floats]) -> Floats:
         """The adjoint: the marginals over model cells, as coarsely as each effect is seen, in one vector."""
         result = np.empty(self.size)
@@ -188,85 +208,77 @@ class Effects:
             total += float(np.sum(block.of(gradient) ** 2 / block.ridge))
         return total / 2
 
-    def precondition(self, rows: float, seen: Floats, gradient: Floats) -> Floats:
-        """An approximate inverse of the Hessian, rows x covariance + ridge, times a gradient; symmetric, not negative.
-
-        It is a sum over effects and their axes. The functions on an effect's cells whose mean is zero given all but
-        one axis are, under independence, uncorrelated with those of every other effect; given one parent they are so
-        on a tree, whatever the dependence (they are differences of a martingale). There the Hessian is about
-        ``diag(rows x probability + ridge)``. Each sum goes over a space of such functions: gradients are brought
-        there, divided, and brought back to effects. ``seen`` holds the probabilities of the cells.
-        """
-        raw = self._pulled(gradient)
-        found = np.empty(self.size)
-        main = self.main
-        shares, slope = seen[: main.size], raw[: main.size]
-        step = main.less_share(shares, slope) / (rows * shares + main.diagonal)
-        found[: main.size] = main.less_mean(shares, step)
-        for block in self.blocks:
-            shares, slope = np.maximum(block.of(seen), 1e-300), block.of(raw)
-            scale, total = rows * shares + block.ridge, np.zeros_like(slope)
-            for axis in range(1, shares.ndim):
-                given = shares / np.add.reduce(shares, axis=axis, keepdims=True)
-                step = (slope - given * np.add.reduce(slope, axis=axis, keepdims=True)) / scale
-                total += step - np.add.reduce(given * step, axis=axis, keepdims=True)
-            block.of(found)[...] = total
-        return self.pushed(found)
-
     def pushed(self, functions: Floats) -> Floats:
         """Any functions on the cells of the effects, as effects: what an interaction cannot hold goes to smaller ones.
 
         What would belong to an effect that nothing measured tells about is dropped.
         """
-        result = self.centred(functions)
-        for block, pushes in zip(self.blocks, self._pushes, strict=True):
-            for push in pushes:
-                means = block.of(functions).mean(axis=push.others)
-                means = centred(means, 1)
-                result += np.bincount(push.target, means.ravel()[push.source], minlength=self.size)
+        result, pushes = self.centred(functions), self._pushes
+        means = np.empty(pushes.size)
+        for part in pushes.parts:
+            stack = part.block.of(functions)
+            means[part.where] = centred(np.add.reduce(stack, axis=part.others) / part.averaged, 1).ravel()
+        result += np.bincount(pushes.target, means[pushes.source], minlength=self.size)
         return result
 
-    def _pulled(self, gradient: Floats) -> Floats:
+    def pulled(self, gradient: Floats) -> Floats:
         """The adjoint of :meth:`pushed`."""
-        result = self.centred(gradient)
-        for block, pushes in zip(self.blocks, self._pushes, strict=True):
-            stack = block.of(result)
-            for push in pushes:
-                kept = [size for axis, size in enumerate(stack.shape) if axis not in push.others]
-                back = np.bincount(push.source, gradient[push.target], minlength=prod(kept)).reshape(kept)
-                stack += np.expand_dims(centred(back, 1), push.others) * (back.size / stack.size)
+        result, pushes = self.centred(gradient), self._pushes
+        back = np.bincount(pushes.source, gradient[pushes.target], minlength=pushes.size)
+        for part in pushes.parts:
+            means = centred(back[part.where].reshape(part.shape) / part.averaged, 1)
+            stack = part.block.of(result)
+            stack += np.expand_dims(means, part.others)
         return result
 
     @cached_property
-    def _pushes(self) -> tuple[tuple[_Push, ...], ...]:
-        interactions = {
+    def _places(self) -> dict[str, int]:
+        """Where each interaction begins, by the key of its query."""
+        return {
             query.key: block.where.start + i * prod(query.shape)
             for block in self.blocks
             for i, query in enumerate(block.queries)
         }
-        result = []
-        for block in self.blocks:
-            order = block.values.ndim - 1
-            parts = [axes for n in range(1, order) for axes in combinations(range(order), n)]
-            result.append(tuple(self._push(block, axes, interactions) for axes in parts))
-        return tuple(result)
 
-    def _push(self, block: Block, axes: tuple[int, ...], interactions: Mapping[str, int]) -> _Push:
+    @cached_property
+    def _pushes(self) -> _Pushes:
+        parts, at = [], 0
         target, source = [np.zeros(0, dtype=np.intp)], [np.zeros(0, dtype=np.intp)]
-        cells = prod(block.values.shape[1 + axis] for axis in axes)
-        for i, query in enumerate(block.queries):
-            part = query.part(axes)
-            if len(axes) > 1 and part.key in interactions:
-                target.append(interactions[part.key] + np.arange(cells))
-                source.append(i * cells + np.arange(cells))
-            elif len(axes) == 1 and part.columns[0] in self.main.names:
-                fine = self.main.cells[self.main.names.index(part.columns[0])]
-                coarse = np.arange(fine.size) if part.groups[0] is None else part.groups[0]
-                both = np.unique(np.stack([fine, coarse]), axis=1)
-                target.append(both[0])
-                source.append(i * cells + both[1])
-        others = tuple(1 + axis for axis in range(block.values.ndim - 1) if axis not in axes)
-        return _Push(len(axes), others, np.concatenate(target), np.concatenate(source))
+        main = dict(zip(self.main.names, self.main.cells, strict=True))
+        for block in self.blocks:
+            stack, order = block.values, block.values.ndim - 1
+            for axes in (axes for n in range(1, order) for axes in combinations(range(order), n)):
+                others = tuple(1 + axis for axis in range(order) if axis not in axes)
+                shape = (stack.shape[0], *(stack.shape[1 + axis] for axis in axes))
+                part = _Part(block, others, shape, stack.size // prod(shape), slice(at, at + prod(shape)))
+                for query in block.queries:
+                    to, from_ = self._entries(query.part(axes), main)
+                    target.append(to)
+                    source.append(at + from_)
+                    at += prod(shape[1:])
+                parts.append(part)
+        return _Pushes(tuple(parts), at, np.concatenate(target), np.concatenate(source))
+
+    def _entries(self, query: Marginal, main: Mapping[str, Ints]) -> tuple[Ints, Ints]:
+        """Which entries of a vector, if any, hold the cells of an effect, and which cells they hold."""
+        if len(query.columns) > 1:
+            cells = np.arange(prod(query.shape) if query.key in self._places else 0)
+            return self._places.get(query.key, 0) + cells, cells
+        fine = main.get(query.columns[0])
+        if fine is None:
+            return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
+        coarse = np.arange(fine.size) if query.groups[0] is None else query.groups[0]
+        both = np.unique(np.stack([fine, coarse]), axis=1)
+        return both[0], both[1]
+
+
+def _ordered(
+    domain: Domain, columns: tuple[str, ...], groups: Groups, axes: tuple[int, ...]
+) -> tuple[list[int], Marginal]:
+    """The marginal of some axes with its columns in the order of the domain, and the order that brings them there."""
+    order = sorted(range(len(axes)), key=lambda i: domain.names.index(columns[axes[i]]))
+    names = tuple(columns[axes[i]] for i in order)
+    return order, Marginal(names, domain.shape(names), tuple(groups[axes[i]] for i in order))
 
 
 def summing(values: Floats, weights: Floats, rows: float) -> Floats:

@@ -23,6 +23,7 @@ from math import sqrt
 import numpy as np
 
 from dpsynth.measurement import Domain
+from dpsynth.model.closed_form import beginning
 from dpsynth.model.dual import Dual
 from dpsynth.model.effects import Effects
 from dpsynth.model.factor import Factor, Floats
@@ -73,12 +74,13 @@ def estimate(
     shares = {name: _one_way(name, domain, merged, rows) for name in domain.names}
     joint = [m for m in merged if not (_plain(m) and touched[m.columns[0]] == 1)]
     prior = {name: np.maximum(shares[name], FLOOR / shares[name].size) for name in domain.names}
-    effects = Effects.of(domain, [(m, _ridge(m, domain, prior, rows)) for m in joint], rows, prior)
+    measured = [(m, _ridge(m, domain, prior, rows)) for m in joint]
+    effects = Effects.of(domain, measured, rows, prior)
     dual = Dual(tree, effects, rows, prior)
     point, convergence = np.zeros(effects.size), Convergence(0, 0.0, True)
     if effects.size:
         enough = 2 * rows * tolerance**2
-        begin = effects.point(start.potentials) if start is not None else point
+        begin = beginning(effects, measured, rows, prior, start)
         found = minimise(dual, begin, lambda there: there.gap <= enough, cap)
         point = found.point
         convergence = Convergence(found.evaluations, sqrt(found.there.gap / (2 * rows)), found.done)

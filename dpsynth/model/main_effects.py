@@ -19,9 +19,6 @@ from numpy.typing import NDArray
 from dpsynth.measurement import Domain
 from dpsynth.model.factor import Floats
 
-FAINT = 1e-3
-"""Precision, in units of 1 / rows, with which the prior stands in for cells that no answer tells apart."""
-
 
 @dataclass(frozen=True, eq=False)
 class Seen:
@@ -33,42 +30,35 @@ class Seen:
 
 
 @dataclass(frozen=True, eq=False)
-class _Coarse:
-    """Levels coarser than the finest, of one column: L and 1 / r of each, stacked; ``groups`` of shape (levels, cells).
-
-    ``kernel`` is (diag(r) + L P^-1 L')^-1, so that J^-1 = P^-1 - P^-1 L' kernel L P^-1 (Woodbury), P the finest's 1/r.
-    """
+class _Levels:
+    """J of a column that is seen at several levels, and its inverse: dense, of shape (cells, cells)."""
 
     where: slice
-    groups: NDArray[np.intp]
     precision: Floats
-    kernel: Floats
+    inverse: Floats
 
-    def down(self, values: Floats) -> Floats:
-        """L values."""
-        result = np.zeros(self.precision.size)
-        for groups in self.groups:
-            result += np.bincount(groups, values, minlength=result.size)
-        return result
-
-    def up(self, values: Floats) -> Floats:
-        """L' values."""
-        result: Floats = values[self.groups].sum(axis=0)
-        return result
+    @classmethod
+    def of(cls, where: slice, levels: Sequence[Seen]) -> _Levels:
+        """Sum over the levels."""
+        precision = sum(
+            (np.equal.outer(level.groups, level.groups) / level.ridge[level.groups] for level in levels), np.zeros(())
+        )
+        inverse = np.linalg.inv(precision)
+        return cls(where, precision, (inverse + inverse.T) / 2)
 
 
 @dataclass(frozen=True, eq=False)
 class MainEffects:
     """The columns of ``names`` one after another in one vector; ``cells[j]`` maps the model cells of column j there.
 
-    ``precision`` holds the finest level's 1 / r of each entry, ``weighted`` the sum of L' y / r over all answers.
+    ``precision`` holds the diagonal of J, ``weighted`` the sum of L' y / r over all answers.
     """
 
     names: tuple[str, ...]
     cells: tuple[NDArray[np.intp], ...]
     starts: NDArray[np.intp]
     precision: Floats
-    coarse: tuple[_Coarse, ...]
+    several: tuple[_Levels, ...]
     weighted: Floats
     rows: float
 
@@ -76,33 +66,28 @@ class MainEffects:
     def of(
         cls, domain: Domain, seen: Mapping[str, Sequence[Seen]], rows: float, prior: Mapping[str, Floats]
     ) -> MainEffects:
-        """``prior`` holds each column's probabilities, for cells that no answer tells apart."""
-        starts, cells, finest, weighted = [0], [], [np.zeros(0)], [np.zeros(0)]
-        coarse: list[_Coarse] = []
+        """``prior`` holds each column's probabilities.
+
+        Where levels of a column tell cells apart together that none does alone, J would be singular: there the prior
+        counts as one more answer, with r = rows, which pulls no harder than the divergence from the prior does.
+        """
+        starts, cells, diagonal, weighted = [0], [], [np.zeros(0)], [np.zeros(0)]
+        several: list[_Levels] = []
         names = tuple(name for name in domain.names if seen.get(name))
         for name in names:
             at = starts[-1]
             index, levels = _refined(_merged(seen[name]))
             size = int(index.max()) + 1
-            own = next((level for level in levels if level.values.size == size), None)
-            if own is None:
-                faint = np.full(size, rows / FAINT)
-                own = Seen(np.arange(size), np.asarray(np.bincount(index, prior[name]) * rows, dtype=np.float64), faint)
-            rest = [level for level in levels if level.values.size < size]
-            precision = 1 / own.ridge[own.groups]
-            total = own.values[own.groups] * precision
-            if rest:
-                offsets = np.cumsum([0, *(level.values.size for level in rest)])
-                groups = np.stack([level.groups + low for level, low in zip(rest, offsets, strict=False)])
-                ridge = np.concatenate([level.ridge for level in rest])
-                inner = np.diag(ridge)
-                for one in groups:
-                    for two in groups:
-                        np.add.at(inner, (one, two), 1 / precision)
-                part = _Coarse(slice(at, at + size), groups, 1 / ridge, np.linalg.inv(inner))
-                total = total + part.up(np.concatenate([level.values for level in rest]) / ridge)
-                coarse.append(part)
-            finest.append(precision)
+            if all(level.values.size < size for level in levels):
+                shares = np.asarray(np.bincount(index, prior[name]), dtype=np.float64)
+                levels.append(Seen(np.arange(size), shares * rows, np.full(size, rows)))
+            precision, total = np.zeros(size), np.zeros(size)
+            for level in levels:
+                precision += (1 / level.ridge)[level.groups]
+                total += (level.values / level.ridge)[level.groups]
+            if len(levels) > 1:
+                several.append(_Levels.of(slice(at, at + size), levels))
+            diagonal.append(precision)
             weighted.append(total)
             cells.append(index + at)
             starts.append(at + size)
@@ -110,8 +95,8 @@ class MainEffects:
             names,
             tuple(cells),
             np.array(starts[:-1], dtype=np.intp),
-            np.concatenate(finest),
-            tuple(coarse),
+            np.concatenate(diagonal),
+            tuple(several),
             np.concatenate(weighted),
             rows,
         )
@@ -131,9 +116,8 @@ class MainEffects:
     def diagonal(self) -> Floats:
         """Of the ridge."""
         result = 1 / self.precision
-        for part in self.coarse:
-            both = [part.kernel[one, two] for one in part.groups for two in part.groups]
-            result[part.where] -= sum(both) / self.precision[part.where] ** 2
+        for part in self.several:
+            result[part.where] = part.inverse.diagonal()
         return np.maximum(result - self._even**2 * self._repeated(1 / self._sums(self._even)), 0.0)
 
     def ridge(self, point: Floats) -> Floats:
@@ -144,8 +128,8 @@ class MainEffects:
     def informed(self, gradient: Floats) -> Floats:
         """J g: the inverse of the ridge, for vectors whose columns sum to zero."""
         result = self.precision * gradient
-        for part in self.coarse:
-            result[part.where] += part.up(part.precision * part.down(gradient[part.where]))
+        for part in self.several:
+            result[part.where] = np.einsum("ij,j->i", part.precision, gradient[part.where])
         return result
 
     def less_mean(self, shares: Floats, vector: Floats) -> Floats:
@@ -162,9 +146,8 @@ class MainEffects:
 
     def _solve(self, vector: Floats) -> Floats:
         result = vector / self.precision
-        for part in self.coarse:
-            found = part.up(part.kernel @ part.down(result[part.where]))
-            result[part.where] -= found / self.precision[part.where]
+        for part in self.several:
+            result[part.where] = np.einsum("ij,j->i", part.inverse, vector[part.where])
         return result
 
     def _sums(self, vector: Floats) -> Floats:

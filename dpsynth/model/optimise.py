@@ -37,8 +37,9 @@ class Evaluation(Protocol):
         """Its gradient."""
         ...
 
-    def precondition(self, gradient: Floats) -> Floats:
-        """An approximate inverse of its Hessian, symmetric and not negative, times a gradient."""
+    @property
+    def precondition(self) -> Callable[[Floats], Floats]:
+        """Multiplies by an approximate inverse of its Hessian, symmetric and not negative."""
         ...
 
 

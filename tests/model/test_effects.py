@@ -24,6 +24,10 @@ ROWS = 1000.0
 def effects_of(world: World, scale: float = 20.0) -> tuple[Effects, list[tuple[Measurement, np.ndarray]]]:
     rng = world.rng
     asked = [(m, np.exp(rng.normal(2, 1, m.stddev.shape))) for m in measured(world, scale) if m.columns]
+    for name in world.domain.names:
+        size = world.domain.size(name)
+        alone = Measurement.of(world.domain, (name,), rng.normal(ROWS / size, scale, size), scale)
+        asked.append((alone, np.exp(rng.normal(2, 1, size))))
     for columns in world.cliques[:2]:
         if len(columns) > 1:
             marginal = Marginal.of(world.domain, columns, {})
@@ -43,7 +47,7 @@ def test_maps_are_adjoint(world: World) -> None:
     effects, _ = effects_of(world)
     rng = world.rng
     one, two = rng.normal(size=(2, effects.size))
-    assert effects.pushed(one) @ two == pytest.approx(one @ effects._pulled(two), abs=1e-9)
+    assert effects.pushed(one) @ two == pytest.approx(one @ effects.pulled(two), abs=1e-9)
     cliques = [*((name,) for name in effects.main.names), *effects.interactions]
     tables = [rng.normal(size=world.domain.shape(clique)) for clique in cliques]
     inner = sum(float(np.sum(a * b)) for a, b in zip(effects.tables(one), tables, strict=True))

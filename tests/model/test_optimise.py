@@ -16,8 +16,9 @@ class Point:
     gradient: np.ndarray
     metric: np.ndarray
 
-    def precondition(self, gradient: np.ndarray) -> np.ndarray:
-        return gradient / self.metric
+    @property
+    def precondition(self) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda gradient: gradient / self.metric
 
 
 def small(there: Point) -> bool:

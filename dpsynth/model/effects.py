@@ -77,7 +77,6 @@ class Effects:
         domain: Domain,
         measured: Sequence[tuple[Measurement, Floats]],
         rows: float,
-        prior: Mapping[str, Floats],
     ) -> Effects:
         """``measured`` pairs each measurement with its ridge: a number, or one a cell for a query of one column."""
         seen: dict[str, list[Seen]] = {}
@@ -101,7 +100,7 @@ class Effects:
                     precision[key] = precision.get(key, 0.0) + 1 / float(strength)
                     part = centred(table.transpose(order)) / float(strength)
                     weighted[key] = weighted[key] + part if key in weighted else part
-        main = MainEffects.of(domain, seen, rows, prior)
+        main = MainEffects.of(domain, seen, rows)
         shapes: dict[tuple[int, ...], list[str]] = {}
         for key, query in queries.items():
             shapes.setdefault(query.shape, []).append(key)
@@ -147,7 +146,7 @@ class Effects:
         for block in self.blocks:
             for table, query in zip(block.of(result), block.queries, strict=True):
                 table += potentials.get(query.key, 0.0)
-        return result
+        return self.centred(result)
 
     def named(self, point: Floats) -> dict[str, Floats]:
         """The potentials of main effects under their columns, of interactions under the keys of their queries."""
@@ -186,8 +185,9 @@ class Effects:
         return result
 
     def centred(self, vector: Floats) -> Floats:
-        """The part of a vector that interactions can hold; main effects stay."""
-        result = vector.copy()
+        """The part of a vector that effects can hold: centred where they are interactions."""
+        result, main = vector.copy(), self.main.size
+        result[:main] = self.main.held(vector[:main])
         for block in self.blocks:
             block.of(result)[...] = centred(block.of(vector), 1)
         return result
@@ -218,13 +218,14 @@ class Effects:
         for part in pushes.parts:
             stack = part.block.of(functions)
             means[part.where] = centred(np.add.reduce(stack, axis=part.others) / part.averaged, 1).ravel()
-        result += np.bincount(pushes.target, means[pushes.source], minlength=self.size)
-        return result
+        pushed: Floats = np.bincount(pushes.target, means[pushes.source], minlength=self.size).astype(np.float64)
+        pushed[: self.main.size] = self.main.held(pushed[: self.main.size])
+        return result + pushed
 
     def pulled(self, gradient: Floats) -> Floats:
         """The adjoint of :meth:`pushed`."""
         result, pushes = self.centred(gradient), self._pushes
-        back = np.bincount(pushes.source, gradient[pushes.target], minlength=pushes.size)
+        back = np.bincount(pushes.source, result[pushes.target], minlength=pushes.size)
         for part in pushes.parts:
             means = centred(back[part.where].reshape(part.shape) / part.averaged, 1)
             stack = part.block.of(result)

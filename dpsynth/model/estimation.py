@@ -75,7 +75,7 @@ def estimate(
     joint = [m for m in merged if not (_plain(m) and touched[m.columns[0]] == 1)]
     prior = {name: np.maximum(shares[name], FLOOR / shares[name].size) for name in domain.names}
     measured = [(m, _ridge(m, domain, prior, rows)) for m in joint]
-    effects = Effects.of(domain, measured, rows, prior)
+    effects = Effects.of(domain, measured, rows)
     dual = Dual(tree, effects, rows, prior)
     point, convergence = np.zeros(effects.size), Convergence(0, 0.0, True)
     if effects.size:

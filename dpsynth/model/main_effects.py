@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from dpsynth.measurement import Domain
 from dpsynth.model.factor import Floats
 
+SINGULAR = 1e-13
+"""An eigenvalue of J below this share of the largest is none."""
+
 
 @dataclass(frozen=True, eq=False)
 class Seen:
@@ -31,20 +34,29 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class _Levels:
-    """J of a column that is seen at several levels, and its inverse: dense, of shape (cells, cells)."""
+    """J of a column that is seen at several levels, of shape (cells, cells), and its inverse.
+
+    Levels may tell cells apart together that none does alone: then J is singular, ``inverse`` its pseudo-inverse and
+    ``span`` the projection onto what the levels can tell. Otherwise ``span`` is None.
+    """
 
     where: slice
     precision: Floats
     inverse: Floats
+    span: Floats | None
 
     @classmethod
     def of(cls, where: slice, levels: Sequence[Seen]) -> _Levels:
         """Sum over the levels."""
-        precision = sum(
-            (np.equal.outer(level.groups, level.groups) / level.ridge[level.groups] for level in levels), np.zeros(())
-        )
-        inverse = np.linalg.inv(precision)
-        return cls(where, precision, (inverse + inverse.T) / 2)
+        size = levels[0].groups.size
+        precision = np.zeros((size, size))
+        for level in levels:
+            precision += np.equal.outer(level.groups, level.groups) / level.ridge[level.groups]
+        roots, vectors = np.linalg.eigh(precision)
+        kept = roots > SINGULAR * roots[-1]
+        roots, vectors = roots[kept], vectors[:, kept]
+        span = None if kept.all() else vectors @ vectors.T
+        return cls(where, precision, (vectors / roots) @ vectors.T, span)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +75,8 @@ class MainEffects:
     rows: float
 
     @classmethod
-    def of(
-        cls, domain: Domain, seen: Mapping[str, Sequence[Seen]], rows: float, prior: Mapping[str, Floats]
-    ) -> MainEffects:
-        """``prior`` holds each column's probabilities.
-
-        Where levels of a column tell cells apart together that none does alone, J would be singular: there the prior
-        counts as one more answer, with r = rows, which pulls no harder than the divergence from the prior does.
-        """
+    def of(cls, domain: Domain, seen: Mapping[str, Sequence[Seen]], rows: float) -> MainEffects:
+        """``seen`` holds what the answers say of each column; a column of which they say nothing is left out."""
         starts, cells, diagonal, weighted = [0], [], [np.zeros(0)], [np.zeros(0)]
         several: list[_Levels] = []
         names = tuple(name for name in domain.names if seen.get(name))
@@ -78,9 +84,6 @@ class MainEffects:
             at = starts[-1]
             index, levels = _refined(_merged(seen[name]))
             size = int(index.max()) + 1
-            if all(level.values.size < size for level in levels):
-                shares = np.asarray(np.bincount(index, prior[name]), dtype=np.float64)
-                levels.append(Seen(np.arange(size), shares * rows, np.full(size, rows)))
             precision, total = np.zeros(size), np.zeros(size)
             for level in levels:
                 precision += (1 / level.ridge)[level.groups]
@@ -119,6 +122,15 @@ class MainEffects:
         for part in self.several:
             result[part.where] = part.inverse.diagonal()
         return np.maximum(result - self._even**2 * self._repeated(1 / self._sums(self._even)), 0.0)
+
+    def held(self, vector: Floats) -> Floats:
+        """The part of a vector that the levels of each column can tell."""
+        result = vector
+        for part in self.several:
+            if part.span is not None:
+                result = result.copy() if result is vector else result
+                result[part.where] = np.einsum("ij,j->i", part.span, vector[part.where])
+        return result
 
     def ridge(self, point: Floats) -> Floats:
         """J^-1 f, less what the best constant takes away: the gradient of the ridge."""

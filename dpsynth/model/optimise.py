@@ -72,20 +72,26 @@ def minimise(function: Callable[[Floats], At], start: Floats, enough: Callable[[
     """Search until ``enough(function(point))``, or for about ``cap`` evaluations."""
     point, here, evaluations = start, function(start), 1
     steps: deque[_Step] = deque(maxlen=max(LEAST_MEMORY, min(MEMORY, MEMORY_CELLS // max(start.size, 1))))
+    moves, scale = 0, 1.0  # the metric's scale is measured anew after 1, 2, 4, 8... moves: it costs as much as a move
     while not enough(here):
         if evaluations >= cap:
             return Minimum(point, here, evaluations, False)
-        direction = -_two_loops(here, steps)
+        if steps and moves.bit_count() == 1:
+            last = steps[-1]
+            scale = last.curvature / dot(last.change, here.precondition(last.change))
+        direction = -_two_loops(here, steps, scale)
         fall = dot(here.gradient, direction)
         found = _line_search(function, point, here.value, fall, direction) if fall < 0 else None
         if found is None:
             if not steps:
                 return Minimum(point, here, evaluations + TRIALS, False)
             steps.clear()
+            moves, scale = 0, 1.0
             evaluations += TRIALS
             continue
         length, there, tried = found
         evaluations += tried
+        moves += 1
         move, change = length * direction, there.gradient - here.gradient
         curvature = dot(move, change)
         if curvature > 0:
@@ -94,17 +100,14 @@ def minimise(function: Callable[[Floats], At], start: Floats, enough: Callable[[
     return Minimum(point, here, evaluations, True)
 
 
-def _two_loops(here: Evaluation, steps: deque[_Step]) -> Floats:
+def _two_loops(here: Evaluation, steps: deque[_Step], scale: float) -> Floats:
     result = here.gradient.copy()
     weights = []
     for step in reversed(steps):
         weight = dot(step.move, result) / step.curvature
         weights.append(weight)
         result -= weight * step.change
-    result = here.precondition(result)
-    if steps:
-        last = steps[-1]
-        result *= last.curvature / dot(last.change, here.precondition(last.change))
+    result = scale * here.precondition(result)
     for step, weight in zip(steps, reversed(weights), strict=True):
         result += (weight - dot(step.change, result) / step.curvature) * step.move
     return result

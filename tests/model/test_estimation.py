@@ -130,9 +130,7 @@ def test_the_gradient_is_that_of_finite_differences(world: World, scale: float) 
         return
     tree = JunctionTree.of(world.domain, [m.columns for m in measurements])
     prior = {n: world.rng.dirichlet(np.ones(world.domain.size(n))) + 1e-3 for n in world.domain.names}
-    effects = Effects.of(
-        world.domain, [(m, _ridge(m, world.domain, prior, 1000.0)) for m in measurements], 1000.0, prior
-    )
+    effects = Effects.of(world.domain, [(m, _ridge(m, world.domain, prior, 1000.0)) for m in measurements], 1000.0)
     dual = Dual(tree, effects, 1000.0, prior)
     point = effects.pushed(world.rng.normal(0, 0.3, effects.size))
     for direction in effects.pushed(1e-4 * world.rng.normal(0, 1, effects.size)), effects.pushed(dual(point).gradient):

@@ -22,6 +22,8 @@ MEMORY = 30
 MEMORY_CELLS = 30_000_000
 LEAST_MEMORY = 5
 TRIALS = 40
+BEGIN = 0.5
+"""Length of the first step in units of the metric's, which counts overlapping directions several times."""
 
 
 class Evaluation(Protocol):
@@ -72,7 +74,7 @@ def minimise(function: Callable[[Floats], At], start: Floats, enough: Callable[[
     """Search until ``enough(function(point))``, or for about ``cap`` evaluations."""
     point, here, evaluations = start, function(start), 1
     steps: deque[_Step] = deque(maxlen=max(LEAST_MEMORY, min(MEMORY, MEMORY_CELLS // max(start.size, 1))))
-    moves, scale = 0, 1.0  # the metric's scale is measured anew after 1, 2, 4, 8... moves: it costs as much as a move
+    moves, scale = 0, BEGIN  # measured anew after 1, 2, 4, 8... moves, as that costs as much as finding a direction
     while not enough(here):
         if evaluations >= cap:
             return Minimum(point, here, evaluations, False)
@@ -86,7 +88,7 @@ def minimise(function: Callable[[Floats], At], start: Floats, enough: Callable[[
             if not steps:
                 return Minimum(point, here, evaluations + TRIALS, False)
             steps.clear()
-            moves, scale = 0, 1.0
+            moves, scale = 0, BEGIN
             evaluations += TRIALS
             continue
         length, there, tried = found

@@ -10,23 +10,28 @@ import numpy as np
 
 from dpsynth.model.factor import Floats
 
-GRID = tuple(1e-3 * 1.25**step for step in range(37))
-"""Strengths that are tried: at 1 counts vary as if drawn independently, at 0.001 a thousand times as much."""
+COARSE = tuple(1e-3 * 1.25 ** (6 * step) for step in range(7))
+FINE = tuple(1.25**step for step in range(-5, 6))
+"""Strengths that are tried, and multiples of the best: at 1 counts vary as if drawn independently, at 0.001 a thousand
+times as much."""
+
+LEAST = 0.25
+"""Least ridge in units of the noise's scale: what a strong dependence pays so that the fit stays well conditioned."""
 
 
 def ridge(off: Floats, stddev: float, expected: Floats) -> float:
-    """The ridge of a table, in rows: at least the noise's scale, more where the table shows little dependence.
+    """The ridge of a table, in rows, from its noise and from how much dependence it shows.
 
     ``expected`` holds the counts >= 0 of independent columns, ``off`` how far the noisy counts are from them. Prior: t
     has mean e and variance e / s. The strength s of the whole table is the one under which the noisy counts are
     likeliest (empirical Bayes: y is normal with mean e and variance e / s + stddev^2). To first order the fit then
-    weighs prior and noise rightly with r = s stddev^2. The floor of one stddev keeps strong dependences nearly free of
-    shrinkage while the fit stays well conditioned.
+    weighs prior and noise rightly with r = s stddev^2.
     """
-    noise = stddev**2
+    noise, squares = stddev**2, off**2
 
     def surprise(strength: float) -> float:
         variance = expected / strength + noise
-        return float(np.sum(np.log(variance) + off**2 / variance))
+        return float(np.sum(np.log(variance) + squares / variance))
 
-    return max(min(GRID, key=surprise) * noise, stddev)
+    best = min(COARSE, key=surprise)
+    return max(min((best * factor for factor in FINE), key=surprise) * noise, LEAST * stddev)

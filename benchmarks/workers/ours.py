@@ -30,19 +30,17 @@ def main() -> None:
     parser.add_argument("fitted", type=Path)
     parser.add_argument("--started", type=float, required=True)
     parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--trust", type=float, default=1.0, help="say that the noise is this share of what it is")
-    parser.add_argument("--tolerance", type=float, help="estimate's, instead of its default")
+    parser.add_argument("--shrinkage", type=float, default=1.0, help="estimate's")
+    parser.add_argument("--slack", type=float, default=0.0, help="estimate's")
     parser.add_argument("--grow", action="store_true", help="fit all but the last measurement, then all from there")
     asked = parser.parse_args()
     problem = Problem.load(asked.problem)
     domain = Domain(problem.names, problem.sizes)
     measurements = [
-        Measurement.of(domain, clique, table, problem.scale * asked.trust)
+        Measurement.of(domain, clique, table, problem.scale)
         for clique, table in zip(problem.cliques, problem.tables, strict=True)
     ]
-    fit = partial(estimate, domain, total=problem.rows)
-    if asked.tolerance is not None:
-        fit = partial(fit, tolerance=asked.tolerance)
+    fit = partial(estimate, domain, total=problem.rows, shrinkage=asked.shrinkage, slack=asked.slack)
     seconds, began = [], asked.started
     for _ in range(asked.runs):
         network = fit(measurements)

@@ -86,10 +86,13 @@ def test_ranks_kept_edge_by_edge_are_the_ranks(problem: tuple[list[int], list[in
 @settings(max_examples=50)
 @given(problems(8))
 def test_a_chordal_graph_is_left_as_it_is(problem: tuple[list[int], list[int]]) -> None:
+    """But where a column of one value joins bags for nothing, which saves their separators."""
     cliques, sizes = problem
-    bags = triangulate(cliques, sizes).bags
-    again = triangulate(bags, sizes)
-    assert set(again.bags) == set(bags)
+    first = triangulate(cliques, sizes)
+    again = triangulate(first.bags, sizes)
+    assert again.cells <= first.cells
+    if min(sizes, default=2) > 1:
+        assert set(again.bags) == set(first.bags)
 
 
 def test_nothing_to_triangulate() -> None:

@@ -268,8 +268,9 @@ class Effects:
         fine = main.get(query.columns[0])
         if fine is None:
             return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
-        coarse = np.arange(fine.size) if query.groups[0] is None else query.groups[0]
-        both = np.unique(np.stack([fine, coarse]), axis=1)
+        if query.groups[0] is None:
+            return fine, np.arange(fine.size)
+        both = np.unique(np.stack([fine, query.groups[0]]), axis=1)
         return both[0], both[1]
 
 

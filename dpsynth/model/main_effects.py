@@ -174,11 +174,11 @@ def _merged(seen: Sequence[Seen]) -> list[Seen]:
     """Answers that group the cells alike as one, groups numbered as they first appear."""
     levels: dict[bytes, list[Seen]] = {}
     for answer in seen:
-        _, first, labels = np.unique(answer.groups, return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        groups = np.argsort(order)[labels]
-        same = Seen(groups, answer.values[order], answer.ridge[order])
-        levels.setdefault(groups.tobytes(), []).append(same)
+        if not np.array_equal(answer.groups, np.arange(answer.groups.size)):
+            _, first, labels = np.unique(answer.groups, return_index=True, return_inverse=True)
+            order = np.argsort(first)
+            answer = Seen(np.argsort(order)[labels], answer.values[order], answer.ridge[order])
+        levels.setdefault(answer.groups.tobytes(), []).append(answer)
     result = []
     for alike in levels.values():
         precision = np.sum([1 / answer.ridge for answer in alike], axis=0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite, log
 
 import numpy as np
@@ -100,10 +101,27 @@ class BeliefPropagation:
         return Alignment.of(self.tree.domain.project(clique), self.tree.node_domain(host))
 
     def _spread(self, potentials: Sequence[Floats]) -> tuple[Floats, ...]:
+        """The sums of potentials on the nodes; what lies inside another clique is added there, where cells are few."""
         tables = tuple(np.zeros(self.tree.node_domain(i).sizes) for i in range(len(self.tree.nodes)))
-        for clique, host, table in zip(self.cliques, self._hosts, potentials, strict=True):
-            tables[host][...] += self._lie(clique, host).spread(table)
+        sums, domain = list(potentials), self.tree.domain
+        for k in sorted(range(len(sums)), key=lambda k: len(self.cliques[k])):
+            around = self._around[k]
+            if around is None:
+                tables[self._hosts[k]][...] += self._lie(self.cliques[k], self._hosts[k]).spread(sums[k])
+            else:
+                small, large = domain.project(self.cliques[k]), domain.project(self.cliques[around])
+                sums[around] = sums[around] + Alignment.of(small, large).spread(sums[k])
         return tables
+
+    @cached_property
+    def _around(self) -> tuple[int | None, ...]:
+        """For each clique the smallest larger one that holds its columns."""
+        sets = [frozenset(clique) for clique in self.cliques]
+        holders: dict[str, list[int]] = {}
+        for k in sorted(range(len(sets)), key=lambda k: self.tree.domain.cells(self.cliques[k])):
+            for name in sets[k]:
+                holders.setdefault(name, []).append(k)
+        return tuple(next((j for j in holders[min(own)] if own < sets[j]), None) if own else None for own in sets)
 
     def _plan(self) -> None:
         domain = self.tree.domain

@@ -10,10 +10,13 @@ import numpy as np
 
 from dpsynth.model.factor import Floats
 
-COARSE = tuple(1e-3 * 1.25 ** (6 * step) for step in range(7))
-FINE = tuple(1.25**step for step in range(-5, 6))
+COARSE: Floats = np.array([1e-3 * 1.25 ** (6 * step) for step in range(7)])
+FINE: Floats = np.array([1.25**step for step in range(-5, 6)])
 """Strengths that are tried, and multiples of the best: at 1 counts vary as if drawn independently, at 0.001 a thousand
 times as much."""
+
+CELLS = 1 << 14
+"""Cells whose surprise is summed at a time."""
 
 LEAST = 0.25
 """Least ridge in units of the noise's scale: what a strong dependence pays so that the fit stays well conditioned."""
@@ -27,11 +30,13 @@ def ridge(off: Floats, stddev: float, expected: Floats) -> float:
     likeliest (empirical Bayes: y is normal with mean e and variance e / s + stddev^2). To first order the fit then
     weighs prior and noise rightly with r = s stddev^2.
     """
-    noise, squares = stddev**2, off**2
+    noise, counts, squares = stddev**2, expected.ravel(), off.ravel() ** 2
 
-    def surprise(strength: float) -> float:
-        variance = expected / strength + noise
-        return float(np.sum(np.log(variance) + squares / variance))
+    def likeliest(strengths: Floats) -> float:
+        surprise = np.zeros(strengths.size)
+        for low in range(0, counts.size, CELLS):
+            variance = counts[low : low + CELLS] / strengths[:, None] + noise
+            surprise += np.sum(np.log(variance) + squares[low : low + CELLS] / variance, axis=1)
+        return float(strengths[surprise.argmin()])
 
-    best = min(COARSE, key=surprise)
-    return max(min((best * factor for factor in FINE), key=surprise) * noise, LEAST * stddev)
+    return max(likeliest(np.multiply(likeliest(COARSE), FINE)) * noise, LEAST * stddev)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 
@@ -24,16 +25,22 @@ class Domain:
         if any(size < 1 for size in self.sizes):
             raise ValueError("every column of a domain needs at least one cell")
 
+    @cached_property
+    def position(self) -> Mapping[str, int]:
+        """The place of each column."""
+        return {name: place for place, name in enumerate(self.names)}
+
     def __contains__(self, name: object) -> bool:
-        return name in self.names
+        return name in self.position
 
     def size(self, name: str) -> int:
-        """Number of cells of one column."""
-        return self.sizes[self.names.index(name)]
+        """Number of cells of one column; KeyError if there is no such column."""
+        return self.sizes[self.position[name]]
 
     def shape(self, names: Iterable[str]) -> tuple[int, ...]:
         """Sizes of several columns, in the order given."""
-        return tuple(self.size(name) for name in names)
+        sizes, position = self.sizes, self.position
+        return tuple([sizes[position[name]] for name in names])
 
     def cells(self, names: Iterable[str]) -> int:
         """Number of cells of the joint table of several columns."""

@@ -278,7 +278,7 @@ def _ordered(
     domain: Domain, columns: tuple[str, ...], groups: Groups, axes: tuple[int, ...]
 ) -> tuple[list[int], Marginal]:
     """The marginal of some axes with its columns in the order of the domain, and the order that brings them there."""
-    order = sorted(range(len(axes)), key=lambda i: domain.names.index(columns[axes[i]]))
+    order = sorted(range(len(axes)), key=lambda i: domain.position[columns[axes[i]]])
     names = tuple(columns[axes[i]] for i in order)
     return order, Marginal(names, domain.shape(names), tuple(groups[axes[i]] for i in order))
 

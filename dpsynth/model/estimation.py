@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from math import sqrt
 
 import numpy as np
@@ -26,7 +27,7 @@ from dpsynth.measurement import Domain
 from dpsynth.model.closed_form import beginning
 from dpsynth.model.dual import Dual
 from dpsynth.model.effects import Effects
-from dpsynth.model.factor import Factor, Floats
+from dpsynth.model.factor import Floats
 from dpsynth.model.junction import CELLS, JunctionTree
 from dpsynth.model.network import Convergence, MarkovNetwork
 from dpsynth.model.operators import Marginal, Measurement
@@ -78,7 +79,10 @@ def estimate(
     known = start.tree if start is not None and start.tree.domain == domain else None
     tree = JunctionTree.of(domain, [m.columns for m in merged], limit, known)
     touched = Counter(name for m in merged for name in m.columns)
-    shares = {name: _one_way(name, domain, merged, rows) for name in domain.names}
+    plain = {m.columns[0]: project(m.values, m.stddev**2, rows) / rows for m in merged if _plain(m)}
+    shares = {
+        name: plain.get(name, np.full(size, 1 / size)) for name, size in zip(domain.names, domain.sizes, strict=True)
+    }
     joint = [m for m in merged if not (_plain(m) and touched[m.columns[0]] == 1)]
     prior = {name: np.maximum(shares[name], FLOOR / shares[name].size) for name in domain.names}
     measured = [(m, np.maximum(shrinkage * _ridge(m, domain, prior, rows), SMALLEST * rows)) for m in joint]
@@ -117,20 +121,11 @@ def _merged(measurements: Sequence[Measurement]) -> list[Measurement]:
     return result
 
 
-def _one_way(name: str, domain: Domain, merged: Sequence[Measurement], rows: float) -> Floats:
-    """The least-squares probabilities of one column from what was measured of it alone; uniform without that."""
-    for m in merged:
-        if m.columns == (name,) and _plain(m):
-            return project(m.values, m.stddev**2, rows) / rows
-    return np.full(domain.size(name), 1.0 / domain.size(name))
-
-
 def _ridge(m: Measurement, domain: Domain, prior: Mapping[str, Floats], rows: float) -> Floats:
     """The ridge r of a measurement: a number, or one a cell for a query of one column."""
     if len(m.columns) == 1:
         return m.stddev
-    joint = Factor(Domain((), ()), np.array(rows))
-    for name in m.columns:
-        joint = joint * Factor(domain.project((name,)), prior[name] / prior[name].sum())
-    expected = Marginal(m.columns, domain.shape(m.columns), m.query.groups).apply(joint.values)
-    return np.array(ridge(m.values - m.query.apply(joint.values), float(m.stddev), expected))
+    alone = [prior[name] / prior[name].sum() for name in m.columns]
+    joint = reduce(np.multiply.outer, alone) * rows
+    expected = Marginal(m.columns, domain.shape(m.columns), m.query.groups).apply(joint)
+    return np.array(ridge(m.values - m.query.apply(joint), float(m.stddev), expected))

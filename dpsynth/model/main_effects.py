@@ -189,6 +189,9 @@ def _merged(seen: Sequence[Seen]) -> list[Seen]:
 
 def _refined(levels: Sequence[Seen]) -> tuple[NDArray[np.intp], list[Seen]]:
     """The map from cells to the coarsest cells that all levels tell apart, and the levels over those."""
+    size = levels[0].groups.size
+    if any(level.values.size == size for level in levels):
+        return np.arange(size), list(levels)
     maps = np.stack([level.groups for level in levels])
     _, first, index = np.unique(maps, axis=1, return_index=True, return_inverse=True)
     return index.reshape(-1).astype(np.intp), [Seen(level.groups[first], level.values, level.ridge) for level in levels]

@@ -72,12 +72,7 @@ class Effects:
     blocks: tuple[Block, ...]
 
     @classmethod
-    def of(
-        cls,
-        domain: Domain,
-        measured: Sequence[tuple[Measurement, Floats]],
-        rows: float,
-    ) -> Effects:
+    def of(cls, domain: Domain, measured: Sequence[tuple[Measurement, Floats]], rows: float) -> Effects:
         """``measured`` pairs each measurement with its ridge: a number, or one a cell for a query of one column."""
         seen: dict[str, list[Seen]] = {}
         precision: dict[str, float] = {}

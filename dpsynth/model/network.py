@@ -35,7 +35,7 @@ class MarkovNetwork:
 
     ``beliefs[i]`` holds the joint probabilities of ``tree.nodes[i]``, axes ``given + new``, float64, summing to 1; the
     beliefs of neighbours agree on their separators. ``total`` is the estimated number of rows (real, may be 0).
-    ``potentials`` holds the fit's log-potentials under the keys of what was measured: a later fit may start there.
+    ``potentials`` holds the fit's log-potentials under the names of the effects measured: a later fit may start there.
     """
 
     tree: JunctionTree

@@ -47,7 +47,11 @@ def main() -> None:
         seconds.append(time.time() - began)
         began = time.time()
     ended = network.convergence
+    began = time.time()
+    asked_pairs = sum(table is not None for _, table in network.pairs())
     figures = {
+        "pairs": asked_pairs,
+        "pairs_seconds": time.time() - began,
         "cold": seconds[0],
         "warm": min(seconds[1:], default=None),
         "peak": peak_mib(),

@@ -156,8 +156,8 @@ def refit(bench: Bench) -> str:
     )  # fmt: skip
     return (
         "### One more clique\n\nThe fit with one more measurement: in a new process (cold), afresh in a process that "
-        f"is warm, and there started from the fit without it; at the noise is slack {NOISE}. Target: 5 times faster than "
-        "our own cold fit.\n\n" + table(head, rows)
+        f"is warm, and there started from the fit without it; at the noise is slack {NOISE}. Target: 5 times faster "
+        "than our own cold fit.\n\n" + table(head, rows)
     )
 
 

@@ -80,7 +80,8 @@ def main() -> None:
         "sampling",
         f"### Sampling\n\nRows of {len(problem.names)} columns from a fitted tree, whose tables of {tables.cells:,} "
         f"integers took {made:.2f} s with the fit, and {given:.2f} s to be conditioned on half of a column; the peak "
-        "is of the process so far. mbi's row is its second synthetic_data, after its own fit of the same marginals. Target: 10,000,000 rows in 15 s on 2 cores, under "
+        "is of the process so far. mbi's row is its second synthetic_data, after its own fit of the same marginals. "
+        "Target: 10,000,000 rows in 15 s on 2 cores, under "
         "4 GiB.\n\n" + table(head, rows),
         asked.quick,
     )

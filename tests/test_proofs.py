@@ -27,7 +27,7 @@ PRIVATE = {
     *(f"dpsynth.curator.curator.Curator.{name}" for name in ("_verb", "marginals", "select", "total")),
     "dpsynth.curator.scores",
     *(f"dpsynth.encoding.{name}" for name in ("codec.Codec", "listed._Lookup._cells", "numeric._Grid")),
-    "dpsynth.noise.opendp",
+    *(f"dpsynth.noise.{name}" for name in ("arguments", "normal", "opendp", "rounded", "segments")),
     *(f"dpsynth.privacy.{name}" for name in ("conversion", "interval", "tradeoff", "cost._smallest")),
     *(f"dpsynth.privacy.cost.{name}" for name in ("exponential_rho", "gaussian_rho")),
     *(f"dpsynth.privacy.sensitivity.{name}" for name in ("l1_to_model", "marginal_squared", "total")),

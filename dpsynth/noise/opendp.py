@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import ConfigurationError, DpsynthError
-from dpsynth.privacy import COARSEST, FINEST, exponential_rho, gaussian_rho
+from dpsynth.noise.arguments import binary64, vector
+from dpsynth.privacy import exponential_rho, gaussian_rho
 
 _SOUND = (0, 14, 2)
 """The first OpenDP whose samplers follow their law: earlier ones divide rationals wrongly (opendp issue 2638)."""
@@ -43,31 +44,16 @@ class OpenDPNoise:
 
     def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
         """Draw from the discrete Gaussian centred on each count; what would leave int64 stays at its limit."""
-        _vector(counts)
-        drawn = _draw(_gaussian(_binary64(sigma, "sigma")), counts)
+        vector(counts)
+        drawn = _draw(_gaussian(binary64(sigma, "sigma")), counts)
         return np.array(drawn, dtype=np.int64)
 
     def exponential(self, scores: NDArray[np.int64], scale: Fraction) -> int:
         """Draw an index by the exponential mechanism; higher scores are likelier."""
-        _vector(scores)
+        vector(scores)
         if scores.size == 0:
             raise ConfigurationError("a private choice needs at least one candidate")
-        return cast(int, _draw(_noisy_max(_binary64(scale, "scale")), scores))
-
-
-def _binary64(value: Fraction, name: str) -> float:
-    """The float that a scale exactly is. OpenDP takes floats, and the ledger states what was really used."""
-    if isinstance(value, bool) or not isinstance(value, int | Fraction) or not FINEST <= value <= COARSEST:
-        raise ConfigurationError(f"{name}: must be an exact number (int or Fraction) from 2^-100 to 2^60")
-    if Fraction(float(value)) != value:
-        raise ConfigurationError(f"{name}: must be exactly a binary64 number; privacy.sigma_for and scale_for give one")
-    return float(value)
-
-
-def _vector(values: NDArray[np.int64]) -> None:
-    """Refuse anything but a vector of int64: the type and the number of axes are public, the values are not read."""
-    if not isinstance(values, np.ndarray) or values.dtype != np.int64 or values.ndim != 1:
-        raise ConfigurationError("noise is drawn on a vector of int64")
+        return cast(int, _draw(_noisy_max(binary64(scale, "scale")), scores))
 
 
 def _gaussian(sigma: float) -> _Measurement:

@@ -47,12 +47,13 @@ def beginning(
     rows: float,
     prior: Mapping[str, Floats],
     start: MarkovNetwork | None,
+    limit: int,
 ) -> Floats:
     """A point of the dual near its minimum.
 
     Without ``start`` the measured tables are taken in order of how far they are from independence, each if it meets
     those taken before in no more than one of them. With ``start`` its potentials hold, and every table that it lacks
-    is taken as if it were the only one.
+    is taken as if it were the only one, unless its own table would need more than ``limit`` cells.
     """
     functions = np.zeros(effects.size)
     joint = [(m, r) for m, r in measured if isinstance(m.query, Marginal) and effects.key(m.query)]
@@ -61,9 +62,12 @@ def beginning(
         for query, logs in _forest(tables, rows, prior):
             effects.add(functions, query, logs)
         return effects.pushed(functions)
-    for m, r in tables if start.domain == effects.domain else []:
-        if effects.key(m.query) not in start.potentials:
-            expected = np.maximum(m.query.apply(start.probabilities(m.columns)) * rows, LEAST)
+    lacking = [(m, r) for m, r in tables if effects.key(m.query) not in start.potentials]
+    known = dict(start.tables([m.columns for m, _ in lacking], limit)) if start.domain == effects.domain else {}
+    for m, r in lacking:
+        shares = known.get(m.columns)
+        if shares is not None:
+            expected = np.maximum(m.query.apply(shares) * rows, LEAST)
             effects.add(functions, m.query, log_ratio(_even(m.values, rows), r, expected))
     return effects.point(start.potentials) + effects.pushed(functions)
 

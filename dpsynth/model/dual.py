@@ -18,10 +18,12 @@ from dpsynth.model.propagation import BeliefPropagation
 
 @dataclass(frozen=True, eq=False)
 class DualPoint:
-    """The dual at one point; ``seen`` holds the probabilities of the cells of the effects."""
+    """The dual at one point; ``seen`` holds the probabilities of the cells of the effects, ``size`` sums the terms of
+    the value without their signs."""
 
     dual: Dual
     value: float
+    size: float
     gradient: Floats
     seen: Floats
 
@@ -55,9 +57,10 @@ class Dual:
         columns = len(self._prior)
         seen = self.effects.seen([*(tables[i] for i in self._main), *tables[columns:]])
         ridge = self.effects.ridge(point)
-        value = self.rows * log_partition + dot(point, 0.5 * ridge - self.effects.values)
+        linear = dot(point, 0.5 * ridge - self.effects.values)
+        value, size = self.rows * log_partition + linear, self.rows * (1 + abs(log_partition)) + abs(linear)
         gradient = self.rows * self.effects.centred(seen) - self.effects.values + ridge
-        return DualPoint(self, value, gradient, seen)
+        return DualPoint(self, value, size, gradient, seen)
 
     def beliefs(self, point: Floats) -> tuple[Floats, ...]:
         """The calibrated tables of the nodes."""

@@ -2,8 +2,9 @@
 
 Measured tables overlap: each of ten pairs that hold a column tells about that column again. In coordinates of measured
 cells the same distribution then has many potentials, which differ in the ridge alone, and the search crawls along them.
-Effects do not overlap: the answers that tell about the same effect (same columns, same levels) are one answer to it,
-exactly, because the parts of a table with equal independent noise have independent noises.
+So the answers that tell about the same effect (same columns, same levels) are made one answer to it, exactly, because
+the parts of a table with equal independent noise have independent noises. Main effects are one even where the levels
+differ; interactions of the same columns at different levels stay apart and overlap.
 
 A point is one vector: the main effects (:mod:`dpsynth.model.main_effects`), then the interactions, those of equal shape
 stacked in one block, so that the work on hundreds of tables is a few array operations.

@@ -11,7 +11,8 @@ where p0 makes the columns independent (each at its own noisy one-way table) and
     N log sum p0 exp(sum Q' theta) - <theta, y> + r |theta|^2 / 2,    gradient  Q(N p) - y + r theta.
 
 The duality gap is sum(gradient^2 / 2 r) and bounds N KL(p || best), so by Pinsker's inequality the fit lies within
-sqrt(gap / 2 N) of the only minimum in total variation. The search stops on that bound: any processor ends within it.
+sqrt(gap / 2 N) of the only minimum in total variation. The search stops on that bound: two processors end within twice
+of it, but for the rounding of the sums themselves.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from math import sqrt
+from math import inf, isfinite, sqrt
 
 import numpy as np
 
@@ -74,8 +75,10 @@ def estimate(
 
     ConfigurationError if the junction tree would need more than ``limit`` cells.
     """
+    if not isfinite(total) or not (0 <= shrinkage < inf and 0 <= slack < inf and 0 < tolerance < inf):
+        raise ValueError("estimate needs a finite total, a positive tolerance, and slack and shrinkage from 0 on")
     rows = max(float(total), 1.0)
-    merged = _merged([m for m in measurements if m.columns])
+    merged = _merged([_in_order(m, domain) for m in measurements if m.columns])
     known = start.tree if start is not None and start.tree.domain == domain else None
     tree = JunctionTree.of(domain, [m.columns for m in merged], limit, known)
     touched = Counter(name for m in merged for name in m.columns)
@@ -91,7 +94,7 @@ def estimate(
     point, convergence = np.zeros(effects.size), Convergence(0, 0.0, True)
     if effects.size:
         enough = max(2 * rows * tolerance**2, slack * effects.size)
-        begin = beginning(effects, measured, rows, prior, start)
+        begin = beginning(effects, measured, rows, prior, start, limit)
         found = minimise(dual, begin, lambda there: there.gap <= enough, cap)
         point = found.point
         convergence = Convergence(found.evaluations, sqrt(found.there.gap / (2 * rows)), found.done)
@@ -99,13 +102,21 @@ def estimate(
     searched = {name for m in joint for name in m.columns}
     for i, node in enumerate(tree.nodes):
         if searched.isdisjoint(node.columns):
-            beliefs[i] = shares[node.columns[0]]
+            beliefs[i] = reduce(np.multiply.outer, [shares[name] for name in node.columns])
     return MarkovNetwork(tree, tuple(beliefs), float(total), effects.named(point), convergence)
 
 
 def _plain(m: Measurement) -> bool:
     """Is it the table of one column, cell by cell?"""
     return len(m.columns) == 1 and isinstance(m.query, Marginal) and m.query.groups[0] is None
+
+
+def _in_order(m: Measurement, domain: Domain) -> Measurement:
+    """A table with its columns in the order of the domain, so that equal questions are seen to be equal."""
+    order = sorted(range(len(m.columns)), key=lambda axis: domain.position[m.columns[axis]])
+    if order == list(range(len(order))) or not isinstance(m.query, Marginal):
+        return m
+    return Measurement(m.query.part(tuple(order)), m.values.transpose(order), m.stddev)
 
 
 def _merged(measurements: Sequence[Measurement]) -> list[Measurement]:

@@ -12,7 +12,8 @@ from dpsynth.model.forest import CliqueForest
 from dpsynth.model.triangulation import cells, members, triangulate
 
 CELLS = 50_000_000
-"""Default limit on the cells of a model: 0.4 GB a table of its size, of which a fit holds about three."""
+"""Default limit on the cells of a model: 0.4 GB a table of its size, of which a fit holds one or two at its end. While
+it searches it holds some tens of numbers for each cell of what was measured, and no table of a node."""
 
 
 @dataclass(frozen=True)

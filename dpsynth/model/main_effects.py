@@ -20,7 +20,7 @@ from dpsynth.measurement import Domain
 from dpsynth.model.factor import Floats
 
 SINGULAR = 1e-13
-"""An eigenvalue of J below this share of the largest is none."""
+"""A singular value of the levels' maps below this share of the largest is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,36 +34,42 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class _Levels:
-    """J of a column that is seen at several levels, of shape (cells, cells), and its inverse.
+    """J of a column that is seen at several levels, of shape (cells, cells), its inverse, and the counts z.
 
     Levels may tell cells apart together that none does alone: then J is singular, ``inverse`` its pseudo-inverse and
-    ``span`` the projection onto what the levels can tell. Otherwise ``span`` is None.
+    ``span`` the projection onto what the levels can tell. Otherwise ``span`` is None. All come from the singular values
+    of the levels' maps, scaled by their noise: J itself holds their squares, and with them half the digits.
     """
 
     where: slice
     precision: Floats
     inverse: Floats
     span: Floats | None
+    best: Floats
 
     @classmethod
     def of(cls, where: slice, levels: Sequence[Seen]) -> _Levels:
-        """Sum over the levels."""
-        size = levels[0].groups.size
-        precision = np.zeros((size, size))
-        for level in levels:
-            precision += np.equal.outer(level.groups, level.groups) / level.ridge[level.groups]
-        roots, vectors = np.linalg.eigh(precision)
-        kept = roots > SINGULAR * roots[-1]
-        roots, vectors = roots[kept], vectors[:, kept]
-        span = None if kept.all() else vectors @ vectors.T
-        return cls(where, precision, (vectors / roots) @ vectors.T, span)
+        """The levels together; memory and time grow with the square and the cube of the cells."""
+        scales = [np.sqrt(level.ridge) for level in levels]
+        maps = np.concatenate([
+            np.equal.outer(np.arange(scale.size), level.groups) / scale[:, None]
+            for level, scale in zip(levels, scales, strict=True)
+        ])  # fmt: skip
+        goal = np.concatenate([level.values / scale for level, scale in zip(levels, scales, strict=True)])
+        left, roots, right = np.linalg.svd(maps, full_matrices=False)
+        kept = roots > SINGULAR * roots[0]
+        left, roots, right = left[:, kept], roots[kept], right[kept]
+        span = None if roots.size == maps.shape[1] else right.T @ right
+        best = right.T @ ((left.T @ goal) / roots)
+        return cls(where, maps.T @ maps, (right.T / roots**2) @ right, span, best)
 
 
 @dataclass(frozen=True, eq=False)
 class MainEffects:
     """The columns of ``names`` one after another in one vector; ``cells[j]`` maps the model cells of column j there.
 
-    ``precision`` holds the diagonal of J, ``weighted`` the sum of L' y / r over all answers.
+    ``precision`` holds the diagonal of J, ``weighted`` the sum of L' y / r over all answers, of which z is the quotient
+    where a column is seen at one level.
     """
 
     names: tuple[str, ...]
@@ -112,7 +118,9 @@ class MainEffects:
     @cached_property
     def values(self) -> Floats:
         """The counts z that all answers point to; each column sums to the rows."""
-        best = self._solve(self.weighted)
+        best = self.weighted / self.precision
+        for part in self.several:
+            best[part.where] = part.best
         return best + self._even * self._repeated((self.rows - self._sums(best)) / self._sums(self._even))
 
     @cached_property

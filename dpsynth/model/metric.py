@@ -25,11 +25,8 @@ class Metric:
         self._effects, main = effects, effects.main
         self._main = seen[: main.size]
         self._inverse = 1 / (rows * self._main + main.diagonal)
-        self._blocks: list[tuple[Floats, list[Floats]]] = []
-        for block in effects.blocks:
-            shares = np.maximum(block.of(seen), LEAST)
-            given = [shares / np.add.reduce(shares, axis=axis, keepdims=True) for axis in range(1, shares.ndim)]
-            self._blocks.append((1 / (rows * shares + block.ridge), given))
+        self._shares = [np.maximum(block.of(seen), LEAST) for block in effects.blocks]
+        self._rows = rows
 
     def __call__(self, gradient: Floats) -> Floats:
         """The inverse times a gradient."""
@@ -38,9 +35,11 @@ class Metric:
         found = np.empty(effects.size)
         step = main.less_share(self._main, raw[: main.size]) * self._inverse
         found[: main.size] = main.less_mean(self._main, step)
-        for block, (inverse, shares) in zip(effects.blocks, self._blocks, strict=True):
+        for block, shares in zip(effects.blocks, self._shares, strict=True):
             slope, total = block.of(raw), np.zeros(block.values.shape)
-            for axis, given in enumerate(shares, start=1):
+            inverse = 1 / (self._rows * shares + block.ridge)
+            for axis in range(1, shares.ndim):
+                given = shares / np.add.reduce(shares, axis=axis, keepdims=True)
                 step = slope - given * np.add.reduce(slope, axis=axis, keepdims=True)
                 step *= inverse
                 total += step

@@ -19,8 +19,8 @@ from dpsynth.model.factor import Floats
 MEMORY = 30
 """Steps that are remembered, of a point of up to MEMORY_CELLS / MEMORY numbers."""
 
-MEMORY_CELLS = 30_000_000
-LEAST_MEMORY = 5
+MEMORY_CELLS = 10_000_000
+LEAST_MEMORY = 3
 TRIALS = 40
 BEGIN = 0.5
 """Length of the first step in units of the metric's, which counts overlapping directions several times."""
@@ -32,6 +32,11 @@ class Evaluation(Protocol):
     @property
     def value(self) -> float:
         """The function."""
+        ...
+
+    @property
+    def size(self) -> float:
+        """How large the terms are that the value sums: its rounding errors are of this size times the machine's."""
         ...
 
     @property
@@ -83,7 +88,7 @@ def minimise(function: Callable[[Floats], At], start: Floats, enough: Callable[[
             scale = last.curvature / dot(last.change, here.precondition(last.change))
         direction = -_two_loops(here, steps, scale)
         fall = dot(here.gradient, direction)
-        found = _line_search(function, point, here.value, fall, direction) if fall < 0 else None
+        found = _line_search(function, point, here, fall, direction) if fall < 0 else None
         if found is None:
             if not steps:
                 return Minimum(point, here, evaluations + TRIALS, False)
@@ -116,7 +121,7 @@ def _two_loops(here: Evaluation, steps: deque[_Step], scale: float) -> Floats:
 
 
 def _line_search(
-    function: Callable[[Floats], At], point: Floats, value: float, fall: float, direction: Floats
+    function: Callable[[Floats], At], point: Floats, here: At, fall: float, direction: Floats
 ) -> tuple[float, At, int] | None:
     """A length whose slope has shrunk; None if rounding leaves none. The slope along a convex function only grows."""
     low, high, low_fall = 0.0, np.inf, fall
@@ -127,7 +132,8 @@ def _line_search(
         rise = dot(there.gradient, direction)
         if not np.isfinite(there.value) or not np.isfinite(rise):
             rise = np.inf
-        lower = there.value <= value + 1e-4 * length * fall or abs(there.value - value) <= 1e-10 * abs(value)
+        change = there.value - here.value
+        lower = change <= 1e-4 * length * fall or abs(change) <= 1e-10 * here.size
         if 0.9 * fall <= rise <= -0.5 * fall and lower:
             return length, there, trial
         if rise < 0 and lower:

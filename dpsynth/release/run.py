@@ -187,7 +187,8 @@ def number_of_rows(plan: Plan, fitted: FittedModel) -> int:
 
 def _fit(plan: Plan, measurer: Measurer, progress: Progress | None) -> FittedModel:
     fitted = plan.algorithm().fit(measurer, plan.cost.rho)
-    tell(progress, "model fitted")
+    ended = fitted.network.convergence
+    tell(progress, "model fitted" if ended.converged else f"model fitted to within {ended.distance:.0e} only")
     return fitted
 
 

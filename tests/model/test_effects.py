@@ -203,3 +203,14 @@ def test_few_evaluations_whatever_the_noise() -> None:
         found = estimate(domain, asked, 50_000 * factor).convergence
         assert found.converged
         assert found.evaluations < 150
+
+
+def test_levels_of_very_different_noise_keep_their_digits() -> None:
+    """The counts that two levels point to, against exact rational arithmetic, where 1 / r spans twelve orders."""
+    size, coarse = 12, np.arange(12) // 4
+    fine = Seen(np.arange(size), np.arange(size) * 7.0 + 5.0, np.full(size, 1e6))
+    sums = Seen(coarse, np.array([100.0, 250.0, 172.0]), np.full(3, 1e-6))
+    rows = 522.0
+    main = MainEffects.of(Domain(("a",), (size,)), {"a": [fine, sums]}, rows)
+    gap = (sums.values - np.bincount(coarse, fine.values)) / 4
+    np.testing.assert_allclose(main.values[main.cells[0]], fine.values + gap[coarse], rtol=1e-9)

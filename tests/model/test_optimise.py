@@ -17,6 +17,10 @@ class Point:
     metric: np.ndarray
 
     @property
+    def size(self) -> float:
+        return abs(self.value)
+
+    @property
     def precondition(self) -> Callable[[np.ndarray], np.ndarray]:
         return lambda gradient: gradient / self.metric
 

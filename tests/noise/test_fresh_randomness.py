@@ -7,25 +7,32 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
+import pytest
 
-from dpsynth.noise import OpenDPNoise
+from dpsynth.noise import Noise, OpenDPNoise, RoundedGaussianNoise
 
 WIDE = Fraction(2**45)
 """Two draws collide with probability below 2^-45; a thousand draws, below 2^-26."""
 
 
-def draw(number: int = 16) -> list[int]:
-    values: list[int] = OpenDPNoise().gaussian(np.zeros(number, dtype=np.int64), WIDE).tolist()
+@pytest.fixture(params=[OpenDPNoise, RoundedGaussianNoise])
+def made(request: pytest.FixtureRequest) -> type[Noise]:
+    found: type[Noise] = request.param
+    return found
+
+
+def draw(made: type[Noise], number: int = 16) -> list[int]:
+    values: list[int] = made().gaussian(np.zeros(number, dtype=np.int64), WIDE).tolist()
     return values
 
 
-def test_forked_children_share_no_draw_with_each_other_or_their_parent() -> None:
+def test_forked_children_share_no_draw_with_each_other_or_their_parent(made: type[Noise]) -> None:
     program = """
 import os, sys
 import numpy as np
 from fractions import Fraction
-from dpsynth.noise import OpenDPNoise
-noise, zeros = OpenDPNoise(), np.zeros(16, dtype=np.int64)
+import dpsynth.noise
+noise, zeros = getattr(dpsynth.noise, sys.argv[1])(), np.zeros(16, dtype=np.int64)
 def draw():
     return " ".join(map(str, noise.gaussian(zeros, Fraction(2**45)).tolist()))
 lines = [draw()]                                # the parent's generator is running before the first fork
@@ -45,7 +52,9 @@ for _ in range(6):
     lines.append(draw())
 print("\\n".join(lines))
 """
-    done = subprocess.run([sys.executable, "-c", program], check=True, timeout=60, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, made.__name__], check=True, timeout=60, capture_output=True, text=True
+    )
     lines = done.stdout.splitlines()
     assert len(lines) == 1 + 6 * 3
     values = [value for line in lines for value in line.split()]
@@ -53,25 +62,25 @@ print("\\n".join(lines))
     assert len(set(values)) == len(values)
 
 
-def test_threads_share_no_draw() -> None:
+def test_threads_share_no_draw(made: type[Noise]) -> None:
     with ThreadPoolExecutor(8) as threads:
-        values = [value for drawn in threads.map(draw, [16] * 40) for value in drawn]
+        values = [value for drawn in threads.map(draw, [made] * 40) for value in drawn]
     assert len(set(values)) == 640
 
 
-def test_threads_do_not_mix_their_counts() -> None:
+def test_threads_do_not_mix_their_counts(made: type[Noise]) -> None:
     def keep(centre: int) -> bool:
         counts = np.full(200, centre, dtype=np.int64)
-        return bool(np.array_equal(OpenDPNoise().gaussian(counts, Fraction(1, 2**30)), counts))
+        return bool(np.array_equal(made().gaussian(counts, Fraction(1, 2**30)), counts))
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(keep, range(40)))
 
 
-def test_seeding_what_can_be_seeded_changes_nothing() -> None:
+def test_seeding_what_can_be_seeded_changes_nothing(made: type[Noise]) -> None:
     drawn = []
     for _ in range(3):
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002
-        drawn += draw()
+        drawn += draw(made)
     assert len(set(drawn)) == len(drawn)

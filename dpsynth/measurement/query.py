@@ -22,6 +22,10 @@ LATTICE = 1024
 """Scores are integers in units of 1/LATTICE of a row: a model's marginal is rounded to this public grid."""
 
 
+MOST_COLUMNS = 64
+"""Columns of a query: numpy's arrays have no more axes."""
+
+
 @dataclass(frozen=True)
 class Query:
     """A marginal: the joint table of some columns, each at a level. No columns: the total number of rows.
@@ -35,6 +39,8 @@ class Query:
     def __post_init__(self) -> None:
         if len(set(self.columns)) != len(self.levels):
             raise ValueError("a query names each column once")
+        if len(self.levels) > MOST_COLUMNS:
+            raise ValueError(f"a query of {len(self.levels)} columns: at most {MOST_COLUMNS} fit an array")
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth import __version__
 from dpsynth.errors import ConfigurationError, DigestMismatch
 from dpsynth.ledger import Entry, parse
 from dpsynth.measurement import Answer, NoisyMarginal, Replayer, Selection, pack, read_archive
@@ -48,7 +49,15 @@ def rebuild_release(folder: Path, progress: Progress | None = None) -> list[str]
     answers = read_archive(folder / "measurements.npz")
     _match_entries(release, answers)
     tell(progress, "fitting the model again")
-    furthest = _refit(release, answers)
+    try:
+        furthest = _refit(release, answers)
+    except DigestMismatch as problem:
+        made = release.predicate["software"]["version"]
+        if made == __version__:
+            raise
+        raise DigestMismatch(
+            f"{problem}; the release was made by version {made} and this is {__version__}: rebuild it with that version"
+        ) from problem
     facts = release.predicate["release"]
     _same_rows(release.tables, release.plan.codecs, folder, facts, progress)
     return [

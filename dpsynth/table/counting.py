@@ -63,8 +63,9 @@ class Tables:
         for query, home in zip(self.queries, self._homes, strict=True):
             joint, total = self._joints[home], self._totals[home]
             axes = [joint.index(level) for level in query.levels]
-            # einsum names at most 52 axes, and a joint of several queries has few
-            table = np.einsum(total, range(total.ndim), axes) if len(axes) < total.ndim else total.transpose(axes)
+            left = sorted(axes)
+            summed = total.sum(axis=tuple(axis for axis in range(total.ndim) if axis not in left))
+            table = summed.transpose([left.index(axis) for axis in axes])
             found.append(np.array(table, dtype=np.int64, order="C"))
         return tuple(found)
 

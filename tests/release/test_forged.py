@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dpsynth import __version__
 from dpsynth.ledger import SigningKey
 from dpsynth.measurement import NoisyMarginal, Selection
 from dpsynth.privacy import Budget
@@ -110,6 +111,17 @@ def test_a_release_that_does_not_follow_from_its_ledger(
     verdict = verify(folder, rebuild=True)
     assert verdict.exit_code == 21, lie.__name__
     assert verdict.epsilon == "infinity"
+
+
+def test_another_version_is_named(
+    honest: Release, key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fit of another version may differ: who rebuilds is told which one to take, and the answer stays no."""
+    folder = other_model(honest).save(tmp_path / "lie", key)
+    monkeypatch.setattr("dpsynth.release.rebuild.__version__", "99.0")
+    verdict = verify(folder, rebuild=True)
+    assert verdict.exit_code == 21
+    assert f"made by version {__version__} and this is 99.0" in verdict.failures[0]
 
 
 @pytest.mark.parametrize(

@@ -112,3 +112,7 @@ def test_more_columns_of_one_cell_than_an_array_has_axes() -> None:
     columns = {f"x{j}": np.zeros(7, dtype=np.uint8) for j in range(70)}
     asked = [Query((Level.identity(a, 1), Level.identity(b, 1))) for a, b in combinations(columns, 2)]
     assert all(table.shape == (1, 1) and table.sum() == 7 for table in count(columns, 7, asked))
+    levels = tuple(Level.identity(name, 1) for name in columns)
+    assert [table.sum() for table in count(columns, 7, [Query(levels[:64]), *asked[:3], TOTAL])] == [7] * 5
+    with pytest.raises(ValueError, match="at most 64"):
+        Query(levels[:65])

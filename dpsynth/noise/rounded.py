@@ -23,8 +23,11 @@ from dpsynth.noise.opendp import OpenDPNoise
 from dpsynth.noise.segments import cells, propose
 
 _BLOCK = 1 << 14
+"""So many counts are drawn at a time that their words and floats stay in the processor's cache."""
 _BITS = 64
+"""Random bits are read by the word."""
 _GUARD = 32
+"""Tails are certified to that many bits beyond the known ones, so that they are rarely what leaves a doubt."""
 _LIMITS = np.iinfo(np.int64)
 
 

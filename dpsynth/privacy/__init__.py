@@ -16,8 +16,17 @@ from dpsynth.privacy.cost import (
     sigma_for,
 )
 from dpsynth.privacy.exact import GRID, ceil_to_grid, decimal_text, exact_text, floor_to_grid, parse_fraction
+from dpsynth.privacy.gdp import delta_of_gdp, epsilon_of_gdp, mu_squared_of
+from dpsynth.privacy.gdp_cost import (
+    exponential_mu_squared,
+    gaussian_mu_squared,
+    laplace_mu_squared,
+    pure_mu_squared,
+    scale_for_mu_squared,
+    sigma_for_mu_squared,
+)
 from dpsynth.privacy.sensitivity import NEIGHBOURS, l1_to_model, marginal_squared, total
-from dpsynth.privacy.tradeoff import highest_tpr
+from dpsynth.privacy.tradeoff import highest_tpr, highest_tpr_of_gdp
 
 __all__ = [
     "COARSEST",
@@ -28,17 +37,27 @@ __all__ = [
     "Cost",
     "ceil_to_grid",
     "decimal_text",
+    "delta_of_gdp",
+    "epsilon_of_gdp",
     "epsilon_of_rho",
     "exact_text",
+    "exponential_mu_squared",
     "exponential_rho",
     "floor_to_grid",
+    "gaussian_mu_squared",
     "gaussian_rho",
     "highest_tpr",
+    "highest_tpr_of_gdp",
     "l1_to_model",
+    "laplace_mu_squared",
     "marginal_squared",
+    "mu_squared_of",
     "parse_fraction",
+    "pure_mu_squared",
     "rho_of_epsilon",
     "scale_for",
+    "scale_for_mu_squared",
     "sigma_for",
+    "sigma_for_mu_squared",
     "total",
 ]

@@ -1,7 +1,7 @@
 """Certified real numbers: intervals of decimals whose ends are rounded outward, so that the truth is always inside.
 
-Sums, products and quotients of ``decimal`` round as told; ``ln`` and ``exp`` are correctly rounded to the nearest
-(Python's documentation of ``decimal.Context.ln`` and ``exp``), so that one step outward encloses them.
+Sums, products and quotients of ``decimal`` round as told; ``ln``, ``exp`` and ``sqrt`` are correctly rounded to the
+nearest (Python's documentation of ``decimal.Context``), so that one step outward encloses them.
 """
 
 from __future__ import annotations
@@ -74,6 +74,12 @@ class Interval:
         """The exponential."""
         near = context(self.digits)
         return Interval(near.next_minus(near.exp(self.lo)), near.next_plus(near.exp(self.hi)), self.digits)
+
+    def sqrt(self) -> Interval:
+        """The square root of an interval of numbers that are not negative."""
+        near = context(self.digits)
+        low = near.next_minus(near.sqrt(self.lo)) if self.lo else self.lo
+        return Interval(low, near.next_plus(near.sqrt(self.hi)), self.digits)
 
     def _contexts(self) -> tuple[Context, Context]:
         return context(self.digits, ROUND_FLOOR), context(self.digits, ROUND_CEILING)

@@ -4,6 +4,8 @@ zCDP bounds the Rényi divergence of every order alpha > 1, in both directions, 
 with probability x when the entity is absent and y when it is present is a function of the release, so the two-point
 distributions (x, 1 - x) and (y, 1 - y) obey the same bounds (data processing). For each alpha and direction that caps
 y; every alpha gives a valid cap and the best one is kept. Proof: proofs/privacy/highest_tpr.md.
+
+mu-GDP is itself a curve, that of telling N(0, 1) from N(mu, 1): proofs/privacy/highest_tpr_of_gdp.md.
 """
 
 from __future__ import annotations
@@ -16,9 +18,12 @@ from math import exp, inf, log, log1p, nextafter, sqrt
 from dpsynth.errors import ConfigurationError
 from dpsynth.privacy.exact import GRID
 from dpsynth.privacy.interval import Interval
+from dpsynth.privacy.normal import quantile_of, upper_tail
 
 _DIGITS = 60
 _ORDERS = 48
+_CERTAIN = 40
+"""Phi(40) is 1 to three hundred digits."""
 _GOLDEN = (sqrt(5) - 1) / 2
 
 
@@ -36,6 +41,29 @@ def highest_tpr(rho: Fraction, fpr: Fraction | float, delta0: Fraction | int = 0
         return 1.0
     inner = _cap(Fraction(rho), x / (1 - slack))
     return _rounded_up(slack + (1 - slack) * Fraction(inner))
+
+
+def highest_tpr_of_gdp(mu_squared: Fraction, fpr: Fraction | float, delta0: Fraction | int = 0) -> float:
+    """The highest true-positive rate at false-positive rate ``fpr`` under mu-GDP: Phi(Phi^-1(fpr) + mu), rounded up.
+
+    With ``delta0`` > 0 it is delta0 + (1 - delta0) TPR(fpr / (1 - delta0)), as in ``highest_tpr``. ``mu_squared`` >= 0,
+    0 <= ``fpr`` <= 1, 0 <= ``delta0`` <= 1, read exactly; ConfigurationError otherwise.
+    """
+    x, slack = Fraction(fpr), Fraction(delta0)
+    if mu_squared < 0 or not 0 <= x <= 1 or not 0 <= slack <= 1:
+        raise ConfigurationError("a trade-off needs mu^2 >= 0 and rates between 0 and 1")
+    if slack + x >= 1:
+        return 1.0
+    rate = x / (1 - slack)
+    inner = _gaussian_power(Fraction(mu_squared), rate) if rate and mu_squared else rate
+    return _rounded_up(min(Fraction(1), slack + (1 - slack) * inner))
+
+
+def _gaussian_power(mu_squared: Fraction, rate: Fraction) -> Fraction:
+    """Phi(Phi^-1(rate) + mu) for 0 < rate < 1, from above."""
+    mu = Interval.of(mu_squared, _DIGITS).sqrt()
+    threshold = quantile_of(rate, _DIGITS) - mu
+    return Fraction(1) if threshold.lo < -_CERTAIN else Fraction(upper_tail(threshold).hi)
 
 
 def _cap(rho: Fraction, x: Fraction) -> float:

@@ -81,34 +81,68 @@ def show(name: str | None, store: Path, as_json: bool) -> None:
 
 
 @budget.command()
-@click.option("--epsilon", help="Exact, such as 1.")
-@click.option("--rho", help="Exact, such as 293764/114921.")
+@click.option("--epsilon", help="Exact, such as 1: what does this budget buy?")
+@click.option("--rho", help="Exact, such as 293764/114921: what does this much zCDP promise?")
+@click.option("--mu2", help="Exact, such as 0.033: what does this much Gaussian DP (mu squared) promise?")
 @click.option("--delta", required=True, help="Exact, such as 1e-9.")
+@click.option(
+    "--measure",
+    type=click.Choice(["zcdp", "gdp"]),
+    help="With --epsilon: what to buy, rho of zCDP or mu squared of Gaussian DP.  [default: zcdp]",
+)
 @json_option
-def convert(epsilon: str | None, rho: str | None, delta: str, as_json: bool) -> None:
-    """Convert zCDP's rho to epsilon at a delta (rounded up), or epsilon to the rho that it buys (rounded down).
+def convert(
+    epsilon: str | None, rho: str | None, mu2: str | None, delta: str, measure: str | None, as_json: bool
+) -> None:
+    """Convert zCDP's rho or Gaussian DP's mu squared to epsilon at a delta, or epsilon to what it buys.
 
-    Both are certified: evaluated by interval arithmetic and rounded so that the promise is never overstated.
+    Give one of --rho, --mu2 and --epsilon. What is promised is rounded up and what is bought is rounded down, both
+    certified by interval arithmetic, so that the promise is never overstated. The Gaussian mechanism with L2
+    sensitivity D and noise sigma costs rho = D^2 / (2 sigma^2), or mu squared = D^2 / sigma^2; both add up. Gaussian
+    DP promises more for the same noise, but not every mechanism has it: the discrete Gaussian is zCDP only.
+
+    \b
+    dpsynth budget convert --epsilon 1 --delta 1e-9                  the rho of a budget
+    dpsynth budget convert --epsilon 1 --delta 1e-9 --measure gdp    its mu squared
+    dpsynth budget convert --mu2 1/30 --delta 1e-9                   the epsilon of a mu squared
     """
-    from dpsynth.privacy import Budget, decimal_text, epsilon_of_rho, highest_tpr, parse_fraction
+    from dpsynth.privacy import (
+        Budget,
+        decimal_text,
+        epsilon_of_gdp,
+        epsilon_of_rho,
+        highest_tpr,
+        highest_tpr_of_gdp,
+        mu_squared_of,
+        parse_fraction,
+    )
 
-    if (epsilon is None) == (rho is None):
-        raise ConfigurationError("give either --rho or --epsilon")
-    if rho is not None:
-        amount = parse_fraction(rho, "--rho")
-        exact_delta = parse_fraction(delta, "--delta")
-        quoted = epsilon_of_rho(amount, exact_delta)
-    else:
-        asked = Budget(epsilon=str(epsilon), delta=delta)
-        exact_delta, amount = asked.delta, asked.cost().rho
-        quoted = epsilon_of_rho(amount, exact_delta)
-    worst = {str(fpr): highest_tpr(amount, fpr) for fpr in (0.001, 0.01, 0.1)}
-    if as_json:
-        say_json(
-            {"ok": True, "rho": str(amount), "epsilon": decimal_text(quoted), "delta": str(exact_delta), "tpr": worst}
+    if sum(given is not None for given in (epsilon, rho, mu2)) != 1:
+        raise ConfigurationError("give exactly one of --rho, --mu2 and --epsilon")
+    own = "zcdp" if rho is not None else "gdp" if mu2 is not None else None
+    if own and measure not in (None, own):
+        raise ConfigurationError(
+            f"--measure {measure}: --rho is of zcdp and --mu2 of gdp; --measure goes with --epsilon"
         )
+    gaussian = (own or measure) == "gdp"
+    if epsilon is not None:
+        asked = Budget(epsilon=epsilon, delta=delta)
+        exact_delta = asked.delta
+        amount = mu_squared_of(asked.epsilon, asked.delta) if gaussian else asked.cost().rho
+        if amount == 0:
+            raise ConfigurationError("--epsilon: so small that it buys nothing; write a larger one")
+    else:
+        amount = parse_fraction(mu2 or rho or "", "--mu2" if gaussian else "--rho")
+        exact_delta = parse_fraction(delta, "--delta")
+    quoted = epsilon_of_gdp(amount, exact_delta) if gaussian else epsilon_of_rho(amount, exact_delta)
+    curve = highest_tpr_of_gdp if gaussian else highest_tpr
+    worst = {str(fpr): curve(amount, fpr) for fpr in (0.001, 0.01, 0.1)}
+    name = "mu2" if gaussian else "rho"
+    if as_json:
+        promise = {"epsilon": decimal_text(quoted), "delta": str(exact_delta), "tpr": worst}
+        say_json({"ok": True, "measure": "gdp" if gaussian else "zcdp", name: str(amount), **promise})
         return
-    say(f"rho      {amount} (about {float(amount):.10g})")
+    say(f"{name:<9}{amount} (about {float(amount):.10g})")
     say(f"epsilon  {decimal_text(quoted)}")
     say(f"delta    {delta}")
     for fpr, tpr in worst.items():

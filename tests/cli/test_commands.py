@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,35 @@ class TestBudget:
         assert 1 - 1e-12 < float(result["epsilon"]) <= 1
         assert call("budget", "convert", "--delta", "1e-9").exit_code == 2
         assert call("budget", "convert", "--epsilon", "0", "--delta", "1e-9").exit_code == 2
+
+    def test_convert_gaussian(self) -> None:
+        bought = document(call("budget", "convert", "--epsilon", "1", "--delta", "1e-9", "--measure", "gdp", "--json"))
+        assert bought["measure"] == "gdp"
+        assert float(Fraction(bought["mu2"])) == pytest.approx(0.033115, rel=1e-4)
+        assert 1 - 1e-12 < float(bought["epsilon"]) <= 1
+        back = document(call("budget", "convert", "--mu2", bought["mu2"], "--delta", "1e-9", "--json"))
+        assert back == bought
+        people = call("budget", "convert", "--mu2", "1/30", "--delta", "1e-9")
+        assert people.stdout.startswith("mu2      1/30")
+        assert "true positives" in people.stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "names"),
+        [
+            (("--mu2", "1", "--rho", "1"), "exactly one"),
+            (("--mu2", "1", "--epsilon", "1"), "exactly one"),
+            (("--mu2", "1", "--measure", "zcdp"), "--mu2"),
+            (("--rho", "1", "--measure", "gdp"), "--rho"),
+            (("--mu2", "0"), "--mu2"),
+            (("--mu2", "nan"), "--mu2"),
+            (("--epsilon", "1e-10", "--delta", "1e-12", "--measure", "gdp"), "buys nothing"),
+            (("--mu2", "1", "--measure", "pld"), "--measure"),
+        ],
+    )
+    def test_convert_refuses(self, arguments: tuple[str, ...], names: str) -> None:
+        refused = call("budget", "convert", "--delta", "1e-9", *arguments)
+        assert refused.exit_code == 2
+        assert names in refused.stderr
 
 
 def test_keys(tmp_path: Path) -> None:

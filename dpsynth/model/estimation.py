@@ -70,8 +70,8 @@ def estimate(
 
     The search stops at a total variation distance of ``tolerance`` to the minimum, or where the objective is within
     ``slack`` of it for each number fitted: chi-square varies by more than 0.01 a number with the noise alone, so 0.01
-    is enough for a fit that only decides what to measure next. ``shrinkage`` multiplies how strongly tables are drawn
-    towards independence, 1 being what the noise asks for; near 0 the fit follows noisy answers as far as they agree.
+    is enough for a fit that only decides what to measure next. ``shrinkage`` says how strongly tables are drawn towards
+    independence, 1 being what the noise asks for; near 0 the fit is that of least squares, weighted by precision.
 
     ConfigurationError if the junction tree would need more than ``limit`` cells.
     """
@@ -88,7 +88,7 @@ def estimate(
     }
     joint = [m for m in merged if not (_plain(m) and touched[m.columns[0]] == 1)]
     prior = {name: np.maximum(shares[name], FLOOR / shares[name].size) for name in domain.names}
-    measured = [(m, np.maximum(shrinkage * _ridge(m, domain, prior, rows), SMALLEST * rows)) for m in joint]
+    measured = list(zip(joint, _ridges(joint, domain, prior, rows, shrinkage), strict=True))
     effects = Effects.of(domain, measured, rows)
     dual = Dual(tree, effects, rows, prior)
     point, convergence = np.zeros(effects.size), Convergence(0, 0.0, True)
@@ -130,6 +130,20 @@ def _merged(measurements: Sequence[Measurement]) -> list[Measurement]:
         weighted = sum((m.values / m.stddev**2 for m in same), np.zeros(same[0].values.shape))
         result.append(same[0] if len(same) == 1 else Measurement(same[0].query, weighted / precision, precision**-0.5))
     return result
+
+
+def _ridges(
+    measurements: Sequence[Measurement], domain: Domain, prior: Mapping[str, Floats], rows: float, shrinkage: float
+) -> list[Floats]:
+    """The ridge of each measurement. As the shrinkage falls they become alike in units of the noise's variance."""
+    own = [_ridge(m, domain, prior, rows) for m in measurements]
+    least = min((float(np.min(r / m.stddev**2)) for m, r in zip(measurements, own, strict=True)), default=0.0)
+    return [
+        np.maximum(shrinkage * (shrinkage * r + (1 - shrinkage) * least * m.stddev**2), SMALLEST * rows)
+        if shrinkage < 1
+        else np.maximum(shrinkage * r, SMALLEST * rows)
+        for m, r in zip(measurements, own, strict=True)
+    ]
 
 
 def _ridge(m: Measurement, domain: Domain, prior: Mapping[str, Floats], rows: float) -> Floats:

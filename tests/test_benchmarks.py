@@ -1,5 +1,6 @@
 """Every benchmark script runs: its smoke test, without peers, writes no page."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,13 @@ def test_smoke(name: str) -> None:
 
 
 def test_no_section_is_written_by_hand() -> None:
-    page = HERE / "README.md"
-    for line in page.read_text(encoding="utf-8").splitlines() if page.exists() else ():
-        if line.startswith("Measured "):
-            assert "by `python benchmarks/" in line
+    page = (HERE / "README.md").read_text(encoding="utf-8")
+    names = re.findall(r"^<!-- (\S+) begins -->$", page, re.MULTILINE)
+    assert len(set(names)) == len(names) == page.count(" begins -->") == page.count("\n### ") > 0
+    for name in names:
+        section = page.split(f"<!-- {name} begins -->")[1].split(f"<!-- {name} ends -->")
+        assert len(section) == 2, name
+        (line,) = (line for line in section[0].splitlines() if line.startswith("Measured "))
+        command = re.match(r"Measured \d{4}-\d\d-\d\d by `python benchmarks/(\w+)\.py[ `]", line)
+        assert command, line
+        assert command[1] in SCRIPTS

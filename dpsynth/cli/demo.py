@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dpsynth.cli.output import hint, json_option, progress, say, say_json
+from dpsynth.cli.output import NEW_FOLDER, hint, json_option, progress, say, say_json
 from dpsynth.errors import ConfigurationError
 
 ROWS = 20_000
@@ -36,7 +36,7 @@ sign_with = "signing.pem"
 @click.command()
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=NEW_FOLDER,
     default=Path("dpsynth-demo/release"),
     show_default=True,
     help="The release folder to make; its inputs, accounts and key go beside it.",
@@ -89,3 +89,4 @@ def demo(out: Path, as_json: bool) -> None:
     for file in sorted(out.iterdir()):
         say(f"  {file}")
     hint(f"\nthe page for people: {out / 'report.html'}\nnext: dpsynth verify {out} --rebuild")
+    hint(f"more rows: dpsynth sample {out} --rows 50 --sign-with {inputs / 'signing.pem'}")

@@ -7,11 +7,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 
 from dpsynth.errors import ConfigurationError, DpsynthError, Interrupted
+
+NEW_FOLDER = click.Path(path_type=Path, file_okay=False)
+"""A folder to make: what exists under its name may not be a file."""
 
 PATIENCE = 1.0
 """Seconds of silence before progress is shown."""
@@ -71,6 +75,15 @@ def report(error: BaseException, as_json: bool, about: str = "") -> int:
         say_json({"ok": False, "exit": code, "error": text})
     hint(f"error: {text}")
     return code
+
+
+@contextmanager
+def keeping_nothing() -> Iterator[None]:
+    """Around the work of a command that leaves nothing behind when it is interrupted: it says so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; nothing was written") from None
 
 
 @contextmanager

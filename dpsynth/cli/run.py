@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpsynth.cli.output import hint, json_option, progress, report, say, say_json
+from dpsynth.cli.output import NEW_FOLDER, hint, json_option, progress, report, say, say_json
 
 if TYPE_CHECKING:
     from dpsynth.release import Published
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=NEW_FOLDER,
     help="The release folder; with several FILES the folder that holds one folder a release id.",
 )
 @json_option

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dpsynth.cli.output import hint, json_option, progress, say, say_json
+from dpsynth.cli.output import NEW_FOLDER, hint, json_option, keeping_nothing, progress, say, say_json
 
 
 @click.command()
@@ -14,7 +14,7 @@ from dpsynth.cli.output import hint, json_option, progress, say, say_json
 @click.option("--rows", type=click.IntRange(min=1, max=10**9), required=True, help="How many rows to draw.")
 @click.option("--where", multiple=True, metavar="CONDITION", help="Draw rows that fulfil it; several: all of them.")
 @click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), default=1, show_default=True, help="Public.")
-@click.option("--out", type=click.Path(path_type=Path), help="The folder to make  [default: RELEASE-sample]")
+@click.option("--out", type=NEW_FOLDER, help="The folder to make  [default: RELEASE-sample]")
 @click.option(
     "--sign-with", type=click.Path(path_type=Path), help="The key that signed RELEASE  [default: the user's own]"
 )
@@ -41,13 +41,14 @@ def sample(
     """
     from dpsynth.release import derive
     from dpsynth.release.check import read_statement
+    from dpsynth.release.condition import short
 
     target = out or release.with_name(f"{release.name}-sample")
-    with progress(quiet=as_json) as tell:
+    with keeping_nothing(), progress(quiet=as_json) as tell:
         folder = derive(release, rows=rows, seed=seed, out=target, where=where, key=sign_with, progress=tell)
     condition = read_statement(folder).predicate["sample"]["where"]
     if as_json:
         say_json({"ok": True, "folder": str(folder), "rows": rows, "seed": seed, "where": condition})
         return
-    say(f"{folder}  {rows} rows{f' where {condition}' if condition else ''}")
+    say(f"{folder}  {rows} rows{f' where {short(condition, 500)}' if condition else ''}")
     hint(f"next: dpsynth verify {folder} --parent {release}")

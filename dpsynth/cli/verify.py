@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from dpsynth.cli.output import hint, json_option, progress, say, say_json
+from dpsynth.cli.output import hint, json_option, keeping_nothing, progress, say, say_json
 
 DECLARED = ("declared public:", "outside the guarantee:")
 
@@ -27,7 +27,7 @@ def verify(release: Path, rebuild: bool, parent: Path | None, as_json: bool) -> 
     from dpsynth.privacy import exact_text
     from dpsynth.release import verify as check
 
-    with progress(quiet=as_json) as tell:
+    with keeping_nothing(), progress(quiet=as_json) as tell:
         verdict = check(release, rebuild=rebuild, parent=parent, progress=tell)
     if as_json:
         found = asdict(verdict)

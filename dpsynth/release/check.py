@@ -53,6 +53,8 @@ def verify(
     where = Path(folder)
     if not where.is_dir():
         raise ConfigurationError(f"{where}: there is no such folder; give the folder of a release")
+    if parent is not None and not Path(parent).is_dir():
+        raise ConfigurationError(f"{parent}: there is no such folder; give the release that {where} was drawn from")
     verdict = verify_alone(where)
     if not verdict.ok:
         return verdict

@@ -63,13 +63,20 @@ def fail(message: str) -> NoReturn:
     raise ConfigurationError(f"where: {message}")
 
 
+def short(text: str, most: int = 60) -> str:
+    """Text that another may have written, fit for one line of a terminal: no control characters, not too long."""
+    text = text[: most + 1]
+    shown = text if text.isprintable() else repr(text)[1:-1]
+    return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+
+
 def both(axes: Mapping[str, Axis], one: Box, two: Box) -> Box:
     """The intersection; ConfigurationError where it is empty."""
     box = dict(one)
     for name, region in two.items():
         box[name] = axes[name].both(box.get(name, axes[name].everything), region)
         if not box[name]:
-            fail(f"no value of column {name!r} fulfils all of its tests")
+            fail(f"no value of column {short(name)!r} fulfils all of its tests")
     return box
 
 
@@ -82,7 +89,7 @@ def either(axes: Mapping[str, Axis], one: Box, two: Box) -> Box:
             return box
     differ = [name for name, (left, right) in pairs.items() if left != right]
     if len(differ) > 1:
-        columns = " and ".join(repr(name) for name in differ[:2])
+        columns = " and ".join(repr(short(name)) for name in differ[:2])
         fail(
             f"or joins tests of the columns {columns}; rows are drawn given a set of values of each column, so that or "
             "may only join tests of one column: draw a sample for each side instead"

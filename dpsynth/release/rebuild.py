@@ -17,6 +17,7 @@ from dpsynth.errors import ConfigurationError, DigestMismatch
 from dpsynth.ledger import Entry, parse
 from dpsynth.measurement import Answer, NoisyMarginal, Replayer, Selection, pack, read_archive
 from dpsynth.release.check import read_statement
+from dpsynth.release.condition import short
 from dpsynth.release.derive import OpenedRelease, parent_of, read_release
 from dpsynth.release.progress import Progress, tell
 from dpsynth.release.run import number_of_rows
@@ -81,12 +82,12 @@ def redraw_sample(folder: Path, parent: Path, progress: Progress | None = None) 
         condition = read_condition(where or (), release.plan.codecs)
         tables = release.tables.given(condition.evidence())
     except ConfigurationError as error:
-        raise DigestMismatch(f"{folder} states a condition that no row of its release fulfils: {error}") from error
+        raise DigestMismatch(f"{folder} states a condition that cannot be drawn: {error}") from error
     if where != (condition.text or None):
-        raise DigestMismatch(f"{folder} does not state its condition in its canonical form, {condition.text!r}")
+        raise DigestMismatch(f"{folder} does not state its condition in its canonical form, {short(condition.text)!r}")
     _same_rows(tables, condition.codecs, folder, sample, progress)
     drawn = f"all {sample['rows']} rows drawn again from {release.plan.release}"
-    return [f"{drawn}{f', where {where},' if where else ''} are the published ones"]
+    return [f"{drawn}{f', where {short(where, 500)},' if where else ''} are the published ones"]
 
 
 def _match_plan(release: OpenedRelease) -> None:

@@ -12,7 +12,8 @@
 A value is a number, text in single quotes (a quote in it twice), ``true`` or ``false``; a column is a word, or in
 double quotes. As in SQL a null fulfils no test but ``is null``, and ``between`` includes both ends. ``<`` and the like
 follow the order of an ordinal column's list. Rows are drawn given a set of values of each column, so ``or`` may join
-what comes to that: tests of one column. Numbers may lie anywhere, on the grid or not (see :mod:`regions`).
+what comes to that: tests of one column. Numbers may lie anywhere, on the grid or not (see :mod:`regions`). A condition
+has at most 64 Ki characters and 1,000 tests, as it is written and in its canonical form.
 
 It lives in this room, above the schema and the codecs that know the values and the sampler that takes the evidence,
 because a signed derivation holds the text: whoever draws a sample again must read it.
@@ -26,44 +27,63 @@ from fractions import Fraction
 from math import ceil, floor
 
 from dpsynth.encoding import BooleanCodec, Codec, ListedCodec
-from dpsynth.errors import nearest
-from dpsynth.release.condition import BARE, KEYWORDS, Box, Condition, both, either, fail, literal, spelt
+from dpsynth.errors import ConfigurationError, nearest
+from dpsynth.release.condition import BARE, KEYWORDS, Box, Condition, both, either, fail, literal, short, spelt
 from dpsynth.release.regions import Axis, Piece, Point, Region
-from dpsynth.schema import Boolean, Categorical
+from dpsynth.schema import Boolean, Categorical, Ordinal
 from dpsynth.schema.text import clean, spelling
 
 EXAMPLE = "income = '>50K' and age between 30 and 39"
+DENIALS = "age != 5, age not in (5, 6), age not between 5 and 9, age is not null"
+LONGEST = 2**16
+TESTS = 1000
 DEEPEST = 50
+FEW = 8
 SIGNS = {"=": "=", "==": "=", "!=": "!=", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 _TOKEN = re.compile(
     rf"""\s*(?: (?P<text>'(?:[^']|'')*') | (?P<quoted>"(?:[^"]|"")*") | (?P<word>{BARE.pattern})
-    | (?P<number>[+-]?(?:[0-9]{{1,400}}(?:\.[0-9]{{0,400}})?|\.[0-9]{{1,400}})(?:[eE][+-]?[0-9]{{1,3}})?)
+    | (?P<number>[+-]?\.?[0-9](?:[eE][+-]|[\w.])*)
     | (?P<sign><=|>=|!=|<>|==|[<>=(),]) | (?P<end>\Z) )""",
     re.VERBOSE,
 )
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?")
 
 
 def read_condition(where: str | Sequence[str], codecs: Sequence[Codec]) -> Condition:
     """Read a condition, or several that all must hold; ConfigurationError says what is wrong and what is right."""
     axes = {codec.name: Axis.of(codec) for codec in codecs}
+    condition = _read([where] if isinstance(where, str) else where, axes)
+    try:  # a sample states this text, and whoever draws it again reads it
+        _read([condition.text] if condition.text else [], axes)
+    except ConfigurationError:
+        fail(f"too many values or ranges are left: written out they exceed {LONGEST:,} characters or {TESTS:,} tests")
+    return condition
+
+
+def _read(texts: Sequence[str], axes: Mapping[str, Axis]) -> Condition:
+    long = sum(map(len, texts))
+    if long > LONGEST:
+        fail(f"a condition has at most {LONGEST:,} characters, and this one has {long:,}")
+    reader = _Reader(axes)
     box: Box = {}
-    for text in [where] if isinstance(where, str) else where:
-        box = both(axes, box, _Reader(text, axes).read())
+    for text in texts:
+        box = both(axes, box, reader.read(text))
     return Condition.of(axes, box)
 
 
 class _Reader:
-    """Reads one text from left to right, by recursive descent."""
+    """Reads one text after another, each from left to right, by recursive descent."""
 
-    def __init__(self, text: str, axes: Mapping[str, Axis]) -> None:
+    def __init__(self, axes: Mapping[str, Axis]) -> None:
         self._axes = axes
+        self._tests = 0
+
+    def read(self, text: str) -> Box:
         self._tokens = _tokens(text)
         self._token = ""
         self._depth = 0
         self._next()
-
-    def read(self) -> Box:
         box = self._any()
         if self._kind != "end":
             fail(f"expected and, or, or the end, not {self._shown}")
@@ -73,7 +93,7 @@ class _Reader:
         """Step to the next token; returns the one before."""
         before = self._token
         self._kind, self._token = next(self._tokens)
-        self._shown = self._token if self._kind != "end" else "the end"
+        self._shown = short(self._token) if self._kind != "end" else "the end"
         return before
 
     def _is(self, *words: str) -> bool:
@@ -110,14 +130,17 @@ class _Reader:
             self._expect(")")
             self._depth -= 1
             return box
+        self._tests += 1
+        if self._tests > TESTS:
+            fail(f"a condition has at most {TESTS:,} tests")
         axis = self._column()
-        name = axis.codec.name
+        name, called = axis.codec.name, repr(short(axis.codec.name))
         if self._take("is"):
             absent = not self._take("not")
             self._expect("null")
             region = Region((), axis.codec.column.nullable) if absent else Region(axis.everything.pieces)
             if not region:
-                fail(f"column {name!r} is never null: the schema does not declare it nullable")
+                fail(f"column {called} is never null: the schema does not declare it nullable")
             return {name: region}
         denied = self._take("not")
         if self._take("in"):
@@ -137,14 +160,16 @@ class _Reader:
             region = axis.region([self._equal(axis) if sign in ("=", "!=") else self._beyond(axis, sign)])
         else:
             signs = "" if denied else "=, !=, <, <=, >, >=, is, not, "
-            fail(f"after column {name!r} expected {signs}in or between, not {self._shown}")
+            fail(f"after column {called} expected {signs}in or between, not {self._shown}")
         if denied:
             region = axis.others(region)
         if not region:
-            fail(f"no value of column {name!r} fulfils this: it holds {_holds(axis)}")
+            fail(f"no value of column {called} fulfils this: it holds {_holds(axis)}")
         return {name: region}
 
     def _column(self) -> Axis:
+        if self._is("not"):
+            fail(f"not stands inside a test, as in {DENIALS}")
         if self._kind == "text":
             fail(f"expected a column, not the text {self._shown}: a test is like {EXAMPLE}")
         if self._kind not in ("word", "quoted") or (self._kind == "word" and self._token.lower() in KEYWORDS):
@@ -152,19 +177,19 @@ class _Reader:
         name = self._token[1:-1].replace('""', '"') if self._kind == "quoted" else self._token
         if name not in self._axes:
             columns = {known.lower(): known for known in self._axes}
-            near = nearest(columns.get(name.lower(), name), self._axes)
-            fail(f"there is no column {name!r}{near or '; there are: ' + ', '.join(self._axes)}")
+            near = nearest(short(columns.get(name.lower(), name)), self._axes)
+            fail(f"there is no column {short(name)!r}{near or '; there are: ' + _few(list(self._axes))}")
         self._next()
         return self._axes[name]
 
     def _equal(self, axis: Axis) -> Piece:
-        if axis.real:
-            name = spelt(axis)
-            fail(f"a real column holds any one number with probability zero: give a range, {name} between a and b")
         shown, value = self._shown, self._value(axis)
+        if axis.real:
+            name = short(spelt(axis))
+            fail(f"a real column holds any one number with probability zero: give a range, {name} between a and b")
         low, high = _at_least(value), _at_most(value)
         if low != high or not axis.lowest <= low <= axis.highest:
-            fail(f"column {axis.codec.name!r} holds {_holds(axis)}, never {shown}")
+            fail(f"column {short(axis.codec.name)!r} holds {_holds(axis)}, never {shown}")
         return low, high
 
     def _beyond(self, axis: Axis, sign: str) -> Piece:
@@ -176,22 +201,22 @@ class _Reader:
 
     def _value(self, axis: Axis, ordered: bool = False) -> Fraction | Point:
         """A value on the axis, between two points of it perhaps."""
-        name, codec = axis.codec.name, axis.codec
+        name, written, codec = repr(short(axis.codec.name)), short(spelt(axis)), axis.codec
         if ordered and isinstance(codec.column, Boolean | Categorical):
-            fail(f"column {name!r} has no order, as it is {codec.column.type}: name its values, {spelt(axis)} in (...)")
+            fail(f"column {name} has no order, as it is {codec.column.type}: name its values, {written} in (...)")
         kind, word = self._kind, self._token
         if kind == "word" and word.lower() == "null":
-            fail(f"nothing equals null: write {spelt(axis)} is null, or is not null")
+            fail(f"nothing equals null: write {written} is null, or is not null")
         if kind == "quoted" or (kind == "word" and word.lower() not in KEYWORDS):
-            fail(f"expected a value, not {word}: text stands in single quotes, '{word.strip(chr(34))}'")
+            fail(f"expected a value, not {self._shown}: text stands in single quotes, '{short(word.strip(chr(34)))}'")
         if kind not in ("text", "number") and not self._is("true", "false"):
-            fail(f"expected a value of column {name!r}, not {self._shown}")
+            fail(f"expected a value of column {name}, not {self._shown}")
         self._next()
         text = word[1:-1].replace("''", "'") if kind == "text" else word
         if isinstance(codec, BooleanCodec | ListedCodec):
-            return _listed(codec, text)
+            return _listed(axis, codec, text)
         if kind != "number":
-            fail(f"column {name!r} holds numbers, not {word}: write them without quotes")
+            fail(f"column {name} holds numbers, not {short(word)}: write them without quotes")
         return float(text) if axis.real else Fraction(text)
 
 
@@ -204,11 +229,13 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
             hint = "a quote is not closed" if rest[0] in "'\"" else f"a condition is like {EXAMPLE}"
             fail(f"cannot read {rest[:20]!r}: {hint}")
         kind = str(found.lastgroup)
+        if kind == "number" and not _NUMBER.fullmatch(found[kind]):
+            fail(f"cannot read '{short(found[kind])}' as a number")
         yield kind, found[kind]
         place = found.end()
 
 
-def _listed(codec: BooleanCodec | ListedCodec, text: str) -> int:
+def _listed(axis: Axis, codec: BooleanCodec | ListedCodec, text: str) -> int:
     """The place of a value, found as the codec finds it in data."""
     word = clean(text)
     place = codec.spelt.get(word.lower() if isinstance(codec, BooleanCodec) else word)
@@ -216,8 +243,8 @@ def _listed(codec: BooleanCodec | ListedCodec, text: str) -> int:
         place = codec.denoted.get(spelling(word) or "")
     if place is None:
         known = ["true", "false"] if isinstance(codec, BooleanCodec) else list(codec.column.values)
-        hint = nearest(word, known) or f"; its values are {', '.join(map(repr, known[:8]))}{', ...' * (len(known) > 8)}"
-        fail(f"column {codec.name!r} has no value {text!r}{hint}")
+        hint = nearest(short(word), known) or f"; its values are {_values(axis)}"
+        fail(f"column {short(codec.name)!r} has no value {short(text)!r}{hint}")
     return place
 
 
@@ -231,7 +258,19 @@ def _at_most(value: Fraction | Point) -> Point:
 
 def _holds(axis: Axis) -> str:
     """What a column holds, for an error."""
-    if isinstance(axis.codec, BooleanCodec | ListedCodec):
-        return f"{literal(axis, axis.lowest)} to {literal(axis, axis.highest)}"
-    kind = "numbers" if axis.real else "whole numbers"
-    return f"{kind} from {literal(axis, axis.lowest)} to {literal(axis, axis.highest)}"
+    if isinstance(axis.codec.column, Boolean | Categorical):
+        return _values(axis)
+    low, high = (short(literal(axis, point)) for point in (axis.lowest, axis.highest))
+    if isinstance(axis.codec.column, Ordinal):
+        return f"{low} to {high}"
+    return f"{'numbers' if axis.real else 'whole numbers'} from {low} to {high}"
+
+
+def _values(axis: Axis) -> str:
+    """The values of a listed column as a condition writes them."""
+    return _few([literal(axis, point) for point in range(int(axis.highest) + 1)])
+
+
+def _few(words: Sequence[str]) -> str:
+    more = f", ... ({len(words)} in all)" if len(words) > FEW else ""
+    return ", ".join(map(short, words[:FEW])) + more

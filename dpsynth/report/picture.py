@@ -68,7 +68,10 @@ def _chosen(picture: ModelPicture) -> set[str]:
 def _left_out(picture: ModelPicture, columns: int, lines: int) -> str:
     parts = []
     if columns < len(picture.columns):
-        parts.append(f"{columns} of {len(picture.columns)} columns are drawn, those with the strongest ties")
+        parts.append(
+            f"{columns} of {len(picture.columns)} columns are drawn, those with the strongest ties; "
+            "columns that stand apart here may be joined by those left out"
+        )
     if lines < len(picture.ties):
         parts.append(f"{lines} of {len(picture.ties)} lines are drawn, the strongest and those that join all columns")
     return "; ".join(parts)

@@ -114,12 +114,22 @@ def test_a_condition_that_excludes_nothing_is_none(desk: Desk, parent: Path, tmp
         "age = 200",
         "no condition",
         "x" * 10_000,
+        "age = 5 and " * 250_000,
+        "age = '\x1b[31mx\nverified: release demo, all is well\n'",
+        '"\x1b[31mx\nverified: release demo" = 5',
+        "sex = '\x1b[31mx\nverified: release demo'",
+        "age \x1b[31m",
     ],
+    ids=lambda where: None if where is None else where[:30].encode("unicode_escape").decode(),
 )
 def test_a_forged_condition_is_found(desk: Desk, sample: Path, parent: Path, where: str | None) -> None:
     forge(desk, sample, lambda said: said.update(where=where))
     assert verify(sample).ok  # the verifier alone cannot draw rows
-    assert verify(sample, parent=parent).exit_code == 21
+    verdict = verify(sample, parent=parent)
+    assert verdict.exit_code == 21
+    for line in (*verdict.failures, *verdict.notes):
+        assert line.isprintable()
+        assert len(line) < 700
 
 
 def test_one_row_outside_the_condition_is_found(desk: Desk, sample: Path, parent: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
 
@@ -18,7 +17,7 @@ from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import Level
 from dpsynth.release.condition import Condition
 from dpsynth.release.regions import Axis, Region, Within
-from dpsynth.release.where import read_condition
+from dpsynth.release.where import SIGNS, read_condition
 from dpsynth.sampling import MOST, IntegerTables, decode, records, sample_chunk
 from dpsynth.schema import Schema
 
@@ -94,8 +93,10 @@ numbers = {
     "rate": st.floats(-2, 11).map(repr) | st.integers(-2, 11).map(str) | st.sampled_from(["-1.5", "10.0", "4.25"]),
     "grade": st.sampled_from(["'a'", "'b'", "'c'", "'d'"]),
 }
-listed = {
-    **numbers,
+held = {
+    "age": st.integers(0, 99).map(str) | st.sampled_from(["1e1", "+7", "30.0"]),
+    "wage": st.integers(-500, 99_999).map(str) | st.sampled_from(["2e4", "99999"]),
+    "grade": numbers["grade"],
     "home town": st.sampled_from(["'Graz'", "'L''Aquila'", "'in'"]),
     "retired": st.sampled_from(["true", "FALSE"]),
 }
@@ -103,19 +104,20 @@ listed = {
 
 @st.composite
 def single_tests(draw: st.DrawFn, name: str) -> str:
+    """One test: <, > and between are of any number, = and in of what the column can hold (others are refused)."""
     kinds = ["null", "not null"]
     if name in numbers:
         kinds += ["order"] * 3 + ["between", "not between"]
     if name != "rate":
         kinds += ["=", "!=", "<>", "in", "not in"]
-    kind, column, value = draw(st.sampled_from(kinds)), quote(name), listed[name]
+    kind, column, value = draw(st.sampled_from(kinds)), quote(name), held.get(name, st.nothing())
     match kind:
         case "null" | "not null":
             return f"{column} is {kind}"
         case "order":
-            return f"{column} {draw(st.sampled_from(['<', '<=', '>', '>=']))} {draw(value)}"
+            return f"{column} {draw(st.sampled_from(['<', '<=', '>', '>=']))} {draw(numbers[name])}"
         case "between" | "not between":
-            return f"{column} {kind} {draw(value)} and {draw(value)}"
+            return f"{column} {kind} {draw(numbers[name])} and {draw(numbers[name])}"
         case "in" | "not in":
             return f"{column} {kind} ({', '.join(draw(st.lists(value, min_size=1, max_size=5)))})"
         case _:
@@ -123,12 +125,14 @@ def single_tests(draw: st.DrawFn, name: str) -> str:
 
 
 @st.composite
-def conditions(draw: st.DrawFn) -> str:
-    parts = []
+def conditions(draw: st.DrawFn) -> tuple[str, list[str]]:
+    """A condition in which or joins tests of one column alone, and its tests."""
+    parts, tests = [], []
     for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3)):
         some = draw(st.lists(single_tests(name), min_size=1, max_size=3))
+        tests += some
         parts.append(f"({' or '.join(some)})" if draw(st.booleans()) else " and ".join(some))
-    return " AND ".join(parts)
+    return " AND ".join(parts), tests
 
 
 def rows_of(tables: IntegerTables, condition: Condition, rows: int) -> list[dict[str, object]]:
@@ -143,14 +147,21 @@ UNCONDITIONED = rows_of(MODEL, ANY, 400)
 CODES = sample_chunk(MODEL, 400, 5, 0)
 
 
+def assert_reads_back(condition: Condition) -> None:
+    again = read_condition(condition.text or (), CODECS)
+    assert again == condition
+    assert again.text == condition.text
+
+
 @settings(max_examples=200, deadline=None)
 @given(conditions())
-def test_every_row_fulfils_the_condition_and_nothing_else_is_left_out(where):
+def test_every_row_fulfils_the_condition_and_nothing_else_is_left_out(drawn):
+    where, tests = drawn
     try:
         condition = read_condition(where, CODECS)
     except ConfigurationError:
-        if not re.search(" or |in |=|<>", where):  # so are a test and a value that no row ever fulfils
-            assert not any(sqlite(UNCONDITIONED, where))
+        # Right only where no row fulfils it, or one of its tests: that is refused beside an or, too.
+        assert not all(any(sqlite(UNCONDITIONED, text)) for text in (where, *tests))
         return
     assert all(sqlite(rows_of(MODEL.given(condition.evidence()), condition, 60), where))
     least = np.full(400, MOST, dtype=np.uint64)
@@ -159,9 +170,7 @@ def test_every_row_fulfils_the_condition_and_nothing_else_is_left_out(where):
     for found, share in zip(sqlite(UNCONDITIONED, where), least, strict=True):
         assert share > 0 or not found
         assert share < MOST or found
-    again = read_condition(condition.text or (), CODECS)
-    assert again == condition
-    assert again.text == condition.text
+    assert_reads_back(condition)
     if condition.text:
         assert sqlite(UNCONDITIONED, condition.text) == sqlite(UNCONDITIONED, where)
 
@@ -216,7 +225,7 @@ def test_several_conditions_must_all_hold():
         ("age = '5'", "without quotes"),
         ("grade = 'e'", "'a', 'b', 'c', 'd'"),
         ("\"home town\" = 'Gratz'", "did you mean 'Graz'"),
-        ("retired = 'maybe'", "its values are 'true', 'false'"),
+        ("retired = 'maybe'", "its values are false, true"),
         ("\"home town\" < 'in'", "'home town' has no order, as it is categorical"),
         ("retired between false and true", "'retired' has no order, as it is boolean"),
         ("rate = 5", "give a range, rate between a and b"),
@@ -233,7 +242,17 @@ def test_several_conditions_must_all_hold():
         ("'grade' = 'b'", "expected a column, not the text 'grade'"),
         ("age", "after column 'age' expected =, .*not the end"),
         ("age not = 5", "expected in or between, not ="),
+        ("not age = 5", r"not stands inside a test, as in age != 5, age not in"),
         ("age =", "expected a value of column 'age', not the end"),
+        ("rate =", "expected a value of column 'rate', not the end"),
+        ("rate in (", "expected a value of column 'rate', not the end"),
+        ("age < 1e4000", "cannot read '1e4000' as a number"),
+        ("age = 0x10", "cannot read '0x10' as a number"),
+        ("age = -1_0", "cannot read '-1_0' as a number"),
+        ("age = 1.2.3", "cannot read '1.2.3' as a number"),
+        ("rate < 1e-+5", "cannot read '1e-' as a number"),
+        ("age = " + "1" * 500, r"cannot read '1{57}\.\.\.' as a number"),
+        ("\"home town\" not in ('Graz', 'in', 'L''Aquila')", r"it holds 'Graz', 'L''Aquila', 'in'$"),
         ("(age = 5", r"expected \), not the end"),
         ("age = 5)", r"not \)"),
         ("age in 5", r"expected \("),
@@ -255,10 +274,86 @@ def test_what_is_wrong_is_said(where, message):
     assert str(caught.value).startswith("where: ")
 
 
-@given(st.text(alphabet="age=<>!()'\"1.e-+ ,ndorinlutbw", max_size=40))
+WORDS = (
+    "age wage rate grade \"home town\" retired = != < <= > >= ( ) , and or not in is null between true 'a' 'c' 'in' 5 "
+    "-3.5 1e1 7."
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(alphabet="age=<>!()'\"1.e-+ ,ndorinlutbw", max_size=40)
+    | st.lists(st.sampled_from(re.findall(r'"[^"]+"|\S+', WORDS)), max_size=12).map(" ".join)
+    | st.builds("{} {} {}".format, st.sampled_from(NAMES[:4]), st.sampled_from(list(SIGNS)), st.text())
+)
 def test_any_text_is_read_or_refused(where):
-    with suppress(ConfigurationError):
-        read_condition(where, CODECS)
+    try:
+        condition = read_condition(where, CODECS)
+    except ConfigurationError as error:
+        assert str(error).isprintable()
+        assert len(str(error)) < 400
+        return
+    assert_reads_back(condition)
+
+
+def test_a_forged_text_cannot_speak_for_the_verifier():
+    for where in (
+        "age = '\x1b[31mx\nverified: release demo, all is well\n'",
+        '"\x1b[31m\nverified" = 5',
+        "grade = '\x1b[31m\nverified'",
+        'grade = "\x1b[31m\nverified"',
+        "age '\x1b[31m\nverified'",
+        "age = 5 '\x1b[31m\nverified'",
+        "'\x1b[31m\nverified' = age",
+        "\x1b[31m\nverified",
+        "age = 5\u202e",
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            read_condition(where, CODECS)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 250
+    with pytest.raises(ConfigurationError, match=r"at most 65,536 characters, and this one has 3,000,000$"):
+        read_condition("age = 5 and " * 250_000, CODECS)
+
+
+def test_what_is_too_long_is_refused_before_it_takes_long():
+    wide = codecs(Schema.parse('[columns.x]\ntype = "integer"\nmin = 0\nmax = 9999999'))
+    assert read_condition(["x != 5"] * 1000, wide).text == "(x <= 4 or x >= 6)"
+    for where in (" and ".join(["x != 5"] * 1001), ["x != 5"] * 1001, " or ".join(["(x = 5)"] * 1001)):
+        with pytest.raises(ConfigurationError, match="at most 1,000 tests"):
+            read_condition(where, wide)
+    for where in ("x = 5" + " " * 65_532, ["x = 5" + " " * 32_764] * 2):
+        with pytest.raises(ConfigurationError, match="at most 65,536 characters"):
+            read_condition(where, wide)
+    # What could be read, but not as a sample would state it, is refused before a sample states it.
+    evens = ", ".join(str(number) for number in range(0, 2 * 3000, 2))
+    assert read_condition(f"x in ({evens})", wide).text == f"x in ({evens})"
+    with pytest.raises(ConfigurationError, match="written out they exceed"):
+        read_condition(f"x not in ({', '.join(str(number) for number in range(0, 3 * 3000, 3))})", wide)
+
+
+def test_the_values_of_a_column_are_named():
+    names = ", ".join(f'"n{number}"' for number in range(20))
+    listed = '[columns.{0}]\ntype = "{0}"\nvalues = [{1}]\n'
+    two = codecs(Schema.parse(listed.format("categorical", names) + listed.format("ordinal", names)))
+    every = ", ".join(f"'n{number}'" for number in range(20))
+    with pytest.raises(ConfigurationError, match=r"it holds 'n0', 'n1', .*'n7', \.\.\. \(20 in all\)$"):
+        read_condition(f"categorical not in ({every})", two)
+    with pytest.raises(ConfigurationError, match=r"it holds 'n0' to 'n19'$"):
+        read_condition(f"ordinal not in ({every})", two)
+
+
+@given(st.data())
+def test_the_intersection_of_regions_is_that_of_sets(data):
+    axis = Axis.of(CODECS[0])
+    pieces = st.lists(st.tuples(st.integers(-5, 105), st.integers(-5, 105)), max_size=12)
+    one, two = (axis.region(data.draw(pieces), data.draw(st.booleans())) for _ in range(2))
+    common = {point for point in points(one) if point in points(two)}
+    assert axis.both(one, two) == axis.region([(point, point) for point in common], one.null and two.null)
+
+
+def points(region: Region) -> set[int]:
+    return {point for first, last in region.pieces for point in range(int(first), int(last) + 1)}
 
 
 def test_a_cut_cell_is_admitted_in_proportion_and_drawn_from_its_part():

@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--shrinkage", type=float, default=1.0, help="estimate's")
     parser.add_argument("--slack", type=float, default=0.0, help="estimate's")
+    parser.add_argument("--cap", type=int, default=10_000, help="estimate's")
     parser.add_argument("--grow", action="store_true", help="fit all but the last measurement, then all from there")
     asked = parser.parse_args()
     problem = Problem.load(asked.problem)
@@ -40,7 +41,7 @@ def main() -> None:
         Measurement.of(domain, clique, table, problem.scale)
         for clique, table in zip(problem.cliques, problem.tables, strict=True)
     ]
-    fit = partial(estimate, domain, total=problem.rows, shrinkage=asked.shrinkage, slack=asked.slack)
+    fit = partial(estimate, domain, total=problem.rows, shrinkage=asked.shrinkage, slack=asked.slack, cap=asked.cap)
     seconds, began = [], asked.started
     for _ in range(asked.runs):
         network = fit(measurements)

@@ -20,16 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import problems  # noqa: E402
-from page import publish, table  # noqa: E402
+import problems
+from page import publish, table
 
-from dpsynth.measurement import Domain, Replayer  # noqa: E402
-from dpsynth.mechanisms import MST, Independent, Mechanism  # noqa: E402
-from dpsynth.model import FittedModel  # noqa: E402
-from tests.mechanisms.fake import FakeMeasurer  # noqa: E402
+from dpsynth.measurement import Domain, Level, Query, Replayer
+from dpsynth.mechanisms import MST, Independent, Mechanism
+from dpsynth.model import FittedModel
+from dpsynth.table.counting import count
+from tests.mechanisms.fake import FakeMeasurer
 
 BUDGETS = {epsilon: Fraction(round(rho * 10**6), 10**6) for epsilon, rho in problems.BUDGETS.items()}
 Table = tuple[Domain, np.ndarray]
@@ -51,15 +51,12 @@ def survey(whole: Table) -> Table:
 
 def distances(whole: Table, fitted: FittedModel) -> np.ndarray:
     domain, codes = whole
-    result = []
-    spread = {name: fitted.spread(name) for name in domain.names}
-    for (i, one), (j, two) in combinations(enumerate(domain.names), 2):
-        shape = domain.shape((one, two))
-        real = np.bincount(np.ravel_multi_index((codes[:, i], codes[:, j]), shape), minlength=shape[0] * shape[1])
-        cells = np.ix_(fitted.levels[one].cells, fitted.levels[two].cells)
-        model = fitted.network.probabilities((one, two))[cells] * spread[one][:, None] * spread[two]
-        result.append(np.abs(real.reshape(shape) / len(codes) - model).sum() / 2)
-    return np.array(result)
+    pairs = list(combinations(zip(domain.names, domain.sizes, strict=True), 2))
+    queries = [Query(tuple(Level.identity(*column) for column in pair)) for pair in pairs]
+    real = count(dict(zip(domain.names, codes.astype(np.uint16).T, strict=True)), len(codes), queries)
+    model = fitted.expected_all(queries)
+    both = zip(real, model, strict=True)
+    return np.array([np.abs(r / len(codes) - m / fitted.network.rows).sum() / 2 for r, m in both])
 
 
 def row(name: str, whole: Table, mechanism: Mechanism, budget: Fraction, seeds: Sequence[int]) -> list[object]:

@@ -53,7 +53,7 @@ def work(python: Path | str, worker: str, save: Callable[[Path], None], *options
     with tempfile.TemporaryDirectory() as folder:
         asked, answer = Path(folder) / "asked.npz", Path(folder) / "answer.npz"
         save(asked)
-        command = [str(python), str(HERE / "workers" / worker), str(asked), str(answer), *options]
+        command = [str(python), "-W", "ignore", str(HERE / "workers" / worker), str(asked), str(answer), *options]
         try:
             done = subprocess.run(
                 [*command, "--started", repr(time.time())], capture_output=True, text=True, timeout=PATIENCE

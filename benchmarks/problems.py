@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from math import prod, sqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +43,8 @@ class Problem:
 
     def save(self, path: Path) -> None:
         manifest = {"names": self.names, "sizes": self.sizes, "rows": self.rows, "scale": self.scale}
-        tables = {f"table_{k}": table for k, table in enumerate(self.tables)}
-        np.savez(path, manifest=json.dumps({**manifest, "cliques": self.cliques}), **tables)  # type: ignore[arg-type]
+        arrays: dict[str, Any] = {f"table_{k}": table for k, table in enumerate(self.tables)}
+        np.savez(path, manifest=json.dumps({**manifest, "cliques": self.cliques}), **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Problem:

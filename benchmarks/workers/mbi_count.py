@@ -7,30 +7,25 @@ COLUMNS holds ``sizes`` and ``codes`` (columns x rows). The first pass is cold, 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
-import warnings
 from itertools import combinations
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-warnings.simplefilter("ignore")
 
-import jax  # noqa: E402
-import mbi  # noqa: E402
-import numpy as np  # noqa: E402
-from memory import peak_mib  # noqa: E402
+import jax
+import mbi
+import numpy as np
+from memory import peak_mib
+from worker import parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("columns", type=Path)
-    parser.add_argument("answer", type=Path)
-    parser.add_argument("--started", type=float, required=True)
-    asked = parser.parse_args()
-    with np.load(asked.columns) as found:
+    arguments = parser(__doc__)
+    asked = arguments.parse_args()
+    with np.load(asked.given) as found:
         sizes, codes = found["sizes"].tolist(), found["codes"]
     names = [f"x{j}" for j in range(len(sizes))]
     data = mbi.Dataset(dict(zip(names, codes, strict=True)), mbi.Domain(names, sizes))

@@ -7,32 +7,27 @@ Defaults: MirrorDescent, 1,000 iterations, float32. ``--rows`` draws rows from t
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
-import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-warnings.simplefilter("ignore")
 
-import jax  # noqa: E402
-import mbi  # noqa: E402
-import numpy as np  # noqa: E402
-from memory import peak_mib  # noqa: E402
-from problems import Problem  # noqa: E402
+import jax
+import mbi
+import numpy as np
+from memory import peak_mib
+from problems import Problem
+from worker import parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("problem", type=Path)
-    parser.add_argument("fitted", type=Path)
-    parser.add_argument("--started", type=float, required=True)
-    parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--rows", type=int, default=0)
-    asked = parser.parse_args()
-    problem = Problem.load(asked.problem)
+    arguments = parser(__doc__)
+    arguments.add_argument("--runs", type=int, default=1)
+    arguments.add_argument("--rows", type=int, default=0)
+    asked = arguments.parse_args()
+    problem = Problem.load(asked.given)
     domain = mbi.Domain(problem.names, problem.sizes)
     measurements = [
         mbi.LinearMeasurement(table.ravel(), clique, problem.scale)
@@ -45,7 +40,7 @@ def main() -> None:
         seconds.append(time.time() - began)
         began = time.time()
     figures = {"cold": seconds[0], "warm": min(seconds[1:], default=None), "peak": peak_mib()}
-    np.savez(asked.fitted, *[np.asarray(model.project(c).values, np.float64) for c in problem.cliques])
+    np.savez(asked.answer, *[np.asarray(model.project(c).values, np.float64) for c in problem.cliques])
     if asked.rows:
         drawn = []
         for _ in range(2):

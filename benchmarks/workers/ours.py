@@ -7,35 +7,33 @@ CLOCK is time.time() when the process was asked for, so that the cold time holds
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
 from functools import partial
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import numpy as np  # noqa: E402
-from memory import peak_mib  # noqa: E402
-from problems import Problem  # noqa: E402
+import numpy as np
+from memory import peak_mib
+from problems import Problem
+from worker import parser
 
-from dpsynth.measurement import Domain  # noqa: E402
-from dpsynth.model import Measurement, estimate  # noqa: E402
+from dpsynth.measurement import Domain
+from dpsynth.model import Measurement, estimate
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("problem", type=Path)
-    parser.add_argument("fitted", type=Path)
-    parser.add_argument("--started", type=float, required=True)
-    parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--shrinkage", type=float, default=1.0, help="estimate's")
-    parser.add_argument("--slack", type=float, default=0.0, help="estimate's")
-    parser.add_argument("--cap", type=int, default=10_000, help="estimate's")
-    parser.add_argument("--grow", action="store_true", help="fit all but the last measurement, then all from there")
-    asked = parser.parse_args()
-    problem = Problem.load(asked.problem)
+    arguments = parser(__doc__)
+    arguments.add_argument("--runs", type=int, default=1)
+    arguments.add_argument("--shrinkage", type=float, default=1.0, help="estimate's")
+    arguments.add_argument("--slack", type=float, default=0.0, help="estimate's")
+    arguments.add_argument("--cap", type=int, default=10_000, help="estimate's")
+    arguments.add_argument("--grow", action="store_true", help="fit all but the last measurement, then all from there")
+    asked = arguments.parse_args()
+    problem = Problem.load(asked.given)
     domain = Domain(problem.names, problem.sizes)
     measurements = [
         Measurement.of(domain, clique, table, problem.scale)
@@ -67,7 +65,7 @@ def main() -> None:
             network = fit(measurements, start=before)
             again.append(time.time() - began)
         figures |= {"again": min(again), "again_evaluations": network.convergence.evaluations}
-    np.savez(asked.fitted, *[network.marginal(clique) for clique in problem.cliques])
+    np.savez(asked.answer, *[network.marginal(clique) for clique in problem.cliques])
     print(json.dumps(figures))
 
 

@@ -1,7 +1,13 @@
 """The fitted distribution: domain, factor, junction tree, belief propagation, estimation, Markov network.
 
 Everything here is a deterministic function of noisy answers: no row, no randomness, no budget. It may import
-measurement and errors.
+measurement and errors. Its modules, in the order in which they build on each other:
+
+- structure: triangulation, forest, junction (the tree, and what one more clique would make it);
+- tables: factor, products; leaves, contraction, steps, tables and propagation (belief propagation);
+- the fit: operators, main_effects, effects (what was measured), strength, projection, dual, metric, closed_form,
+  optimise and estimation;
+- what is asked of a fit: network, routes, marginals, evidence and fitted.
 """
 
 from dpsynth.model.estimation import estimate

@@ -170,8 +170,8 @@ class Effects:
         result = np.empty(self.size)
         columns = len(self.main.names)
         if columns:
-            cells, masses = np.concatenate(self.main.cells), np.concatenate(marginals[:columns])
-            result[: self.main.size] = np.bincount(cells, masses, minlength=self.main.size)
+            masses = np.concatenate(marginals[:columns])
+            result[: self.main.size] = np.bincount(self.main.index, masses, minlength=self.main.size)
         at = columns
         for block in self.blocks:
             stack = block.of(result)

@@ -138,10 +138,9 @@ def _ridges(
     """The ridge of each measurement. As the shrinkage falls they become alike in units of the noise's variance."""
     own = [_ridge(m, domain, prior, rows) for m in measurements]
     least = min((float(np.min(r / m.stddev**2)) for m, r in zip(measurements, own, strict=True)), default=0.0)
+    kept = min(shrinkage, 1.0)
     return [
-        np.maximum(shrinkage * (shrinkage * r + (1 - shrinkage) * least * m.stddev**2), SMALLEST * rows)
-        if shrinkage < 1
-        else np.maximum(shrinkage * r, SMALLEST * rows)
+        np.maximum(shrinkage * (kept * r + (1 - kept) * least * m.stddev**2), SMALLEST * rows)
         for m, r in zip(measurements, own, strict=True)
     ]
 

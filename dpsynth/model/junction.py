@@ -99,10 +99,6 @@ class JunctionTree:
         return self.domain.project(self.nodes[index].columns)
 
     @cached_property
-    def _sets(self) -> tuple[frozenset[str], ...]:
-        return tuple(frozenset(node.columns) for node in self.nodes)
-
-    @cached_property
     def _forest(self) -> CliqueForest:
         sizes, bags = self.domain.sizes, tuple(self._mask(node.columns) for node in self.nodes)
         parents = tuple(-1 if node.parent is None else node.parent for node in self.nodes)

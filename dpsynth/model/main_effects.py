@@ -116,6 +116,11 @@ class MainEffects:
         return self.precision.size
 
     @cached_property
+    def index(self) -> NDArray[np.intp]:
+        """The maps of all columns, one after another."""
+        return np.concatenate([np.zeros(0, dtype=np.intp), *self.cells])
+
+    @cached_property
     def values(self) -> Floats:
         """The counts z that all answers point to; each column sums to the rows."""
         best = self.weighted / self.precision

@@ -19,9 +19,8 @@ from dpsynth.accountant.store import AccountRow, Reading, ReleaseRow, Store, Wri
 from dpsynth.accountant.values import Account
 from dpsynth.errors import BudgetRefused, ConfigurationError, ReleaseConflict, StoreDamaged, nearest
 from dpsynth.ledger import Entry, amount, claim
-from dpsynth.privacy import NEIGHBOURS, Budget, Cost, decimal_text
+from dpsynth.privacy import NEIGHBOURS, Budget, Cost, Measure, decimal_text, epsilon_of, require_measure
 
-MEASURE = "zcdp"
 _LONGEST_NAME = 200
 
 
@@ -61,30 +60,28 @@ class Accountant:
         neighbours: str,
         budget: Budget,
         column: str | None = None,
-        measure: str = MEASURE,
+        measure: Measure = "gdp",
     ) -> Account:
-        """Open an account whose cap, for its whole life, is ``budget``.
+        """Open an account whose cap, for its whole life, is ``budget``, counted in ``measure``.
 
         ``column`` holds the text that tells one entity from another; None: each row is an entity of its own.
         Opening it again on the same terms gives it as it stands; on other terms it is a ConfigurationError.
         """
         _require_name("account", name)
         _require_name("entity", entity)
-        if measure != MEASURE:
-            raise ConfigurationError(f"measure {measure!r}: accounts are kept in {MEASURE!r} only; leave it out")
         if neighbours not in NEIGHBOURS:
             known = " or ".join(map(repr, NEIGHBOURS))
             raise ConfigurationError(f"neighbours {neighbours!r}: must be {known}{nearest(neighbours, NEIGHBOURS)}")
         if column == "":
             raise ConfigurationError("column '': name the column that tells entities apart, or None for rows")
-        cap = budget.cost()
+        cap = budget.cost(require_measure(measure))
         split(cap)
-        wanted = Account(name, entity, column, neighbours, measure, budget, cap, Cost.nothing())
+        wanted = Account(name, entity, column, neighbours, measure, budget, cap, Cost.nothing(measure))
 
         def act(tx: Writing) -> Account:
             if tx.account(name) is not None:
                 return _same_terms(_load(tx, name), wanted)
-            tx.add_account(AccountRow(name, None, cap, Cost.nothing()))
+            tx.add_account(AccountRow(name, None, cap, Cost.nothing(measure)))
             terms = {"entity": entity, "column": column, "neighbours": neighbours, "measure": measure}
             log.append(tx, "open", {**terms, "cap": amount(cap), "policy": claim(budget)}, account=name)
             return wanted
@@ -208,7 +205,9 @@ class _Asked:
         """The release, if it was reserved already as it is asked for now; otherwise who cannot pay for it, or None."""
         found = tx.release(self.release)
         if found is None:
-            return rule.unable(_path(tx, self.account), self.cost)
+            payers = _path(tx, self.account)
+            rule.require_measure(payers[0], self.cost)
+            return rule.unable(payers, self.cost)
         _require_same(found, log.of_release(tx, self.release), self)
         return found
 
@@ -218,11 +217,11 @@ def _add(tx: Writing, asked: _Asked) -> None:
     payers = _path(tx, asked.account)
     held, policy = payers[0].held + asked.cost, payers[0].policy
     tx.add_release(ReleaseRow(asked.release, asked.account, asked.plan, asked.source, "RESERVED", 0))
-    sums = {"held": amount(held), "running_epsilon": decimal_text(rule.epsilon_at(held, policy.delta))}
+    sums = {"held": amount(held), "running_epsilon": decimal_text(epsilon_of(held, policy.delta))}
     fields = {"release": asked.release, "plan": asked.plan, **asked.terms, **sums}
     log.append(tx, "reserve", fields, account=asked.account, release=asked.release)
     for payer in payers:
-        tx.hold(asked.release, payer.name, asked.cost)
+        tx.hold(asked.release, payer.name, rule.charged(payer, asked.cost))
 
 
 def _load(tx: Reading, name: str) -> Account:

@@ -1,7 +1,9 @@
 """The privacy filter: a sum of exact costs that never exceeds a cap, and how a refusal is told.
 
-The sum of rho is a valid filter for zCDP also when queries and noise scales are chosen from earlier answers
-(Whitehouse, Ramdas, Rogers, Wu 2023, arXiv 2203.05481, Theorem 1); delta_0 of thresholded steps add.
+Each account sums in its measure, and each sum is a valid filter also when queries and noise scales are chosen from
+earlier answers: mu^2 of Gaussian DP (Smith, Thakurta 2022, arXiv 2210.17520), rho of zCDP (Whitehouse, Ramdas, Rogers,
+Wu 2023, arXiv 2203.05481, Theorem 1), epsilon of pure DP. delta_0 of thresholded steps add. Proofs: proofs/accountant
+and proofs/privacy/gdp_composition.md.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from dpsynth.accountant.grid import round_up
 from dpsynth.errors import BudgetRefused, ConfigurationError
-from dpsynth.privacy import Budget, Cost, epsilon_of_rho, rho_of_epsilon
+from dpsynth.privacy import Budget, Cost, amount_of, epsilon_of
 
 if TYPE_CHECKING:
     from dpsynth.accountant.values import Account
@@ -21,22 +24,44 @@ _UP = Context(prec=6, rounding=ROUND_CEILING)
 _DOWN = Context(prec=6, rounding=ROUND_FLOOR)
 
 
-def epsilon_at(cost: Cost, delta: Fraction) -> Fraction:
-    """The epsilon that ``cost`` gives at ``delta``, rounded up: rho converted at what its own delta leaves of it.
+def require_measure(account: Account, cost: Cost) -> None:
+    """ConfigurationError unless a release asks in the measure in which its account counts."""
+    if cost.measure != account.measure:
+        raise ConfigurationError(
+            f"account {account.name!r} counts in {account.measure} for ever and pays for nothing in {cost.measure}: "
+            f'ask in measure "{account.measure}", or name an account of {cost.measure}'
+        )
 
-    Nothing costs 0. BudgetFormatError if the cost's own delta uses up ``delta``.
+
+def charged(account: Account, cost: Cost) -> Cost:
+    """What an account at or above the one that is asked holds for a ``cost``: the same, in its own measure.
+
+    An account of zCDP above one of Gaussian DP holds rho = mu^2/2, rounded up to the grid. There is no other way from
+    one measure to another: ConfigurationError.
     """
-    return epsilon_of_rho(cost.rho, delta - cost.delta) if cost != Cost.nothing() else Fraction(0)
+    if (cost.measure, account.measure) == ("gdp", "zcdp"):
+        return round_up(cost.as_zcdp())
+    require_measure(account, cost)
+    return cost
 
 
 def unable(accounts: Iterable[Account], cost: Cost) -> Account | None:
     """The first account that cannot hold ``cost`` besides what it holds; None if all can."""
-    return next((account for account in accounts if not (account.held + cost).fits(account.cap)), None)
+    return next(
+        (account for account in accounts if not (account.held + charged(account, cost)).fits(account.cap)), None
+    )
+
+
+def covers(quote: Budget, cost: Cost) -> bool:
+    """Whether ``cost`` stays within an epsilon at a delta. Only pure costs stay within any epsilon at delta 0."""
+    if cost.measure != "pure" and cost.delta >= quote.delta:
+        return False
+    return epsilon_of(cost, quote.delta) <= quote.epsilon
 
 
 def require_quote(quote: Budget, cost: Cost) -> None:
     """ConfigurationError unless what a release claims, ``quote``, covers the ``cost`` that it reserves."""
-    if cost.delta >= quote.delta or epsilon_at(cost, quote.delta) > quote.epsilon:
+    if not covers(quote, cost):
         raise ConfigurationError(
             f"the release claims epsilon {quote.epsilon} at delta {quote.delta}, but reserves more than that allows; "
             "claim more or reserve less"
@@ -44,15 +69,15 @@ def require_quote(quote: Budget, cost: Cost) -> None:
 
 
 def refusal(account: Account, cost: Cost) -> BudgetRefused:
-    """The error for a cost that does not fit: asked, spent, left and cap, as rho and as epsilon at the policy's delta.
+    """The error for a cost that does not fit: asked, spent, left and cap, in the account's unit and as epsilon.
 
     Asked and spent are rounded up, left is rounded down: what is shown as left can be asked for.
     """
-    delta, rest = account.policy.delta, account.left
+    delta, rest, cost = account.policy.delta, account.left, charged(account, cost)
     asked = _shown(cost, delta)
     most = _most(rest, delta)
     left = f"{_amount(rest, _DOWN)} (epsilon {most})"
-    advice = f"ask for an epsilon of at most {most}" if rest.rho else "nothing more can be released from it"
+    advice = f"ask for an epsilon of at most {most}" if rest.amount else "nothing more can be released from it"
     return BudgetRefused(
         f"account {account.name!r} cannot pay: asked {asked}, spent {_shown(account.held, delta)}, left {left}, "
         f"cap {_shown(account.cap, delta)}, each epsilon at delta {_number(delta, _UP)}. Nothing was spent; "
@@ -72,31 +97,32 @@ def overdrawn(release: str, account: str, asked: Cost, left: Cost, lost: int) ->
         else "a release never spends more than it reserved at its start"
     )
     return BudgetRefused(
-        f"release {release!r} cannot pay: asked rho {_number(asked.rho, _UP)}, left rho {_number(left.rho, _DOWN)} of "
-        f"its reserve; {why}",
+        f"release {release!r} cannot pay: asked {_amount(asked, _UP)}, left {_amount(left, _DOWN)} of its reserve; "
+        f"{why}",
         account=account,
-        asked=f"rho {_number(asked.rho, _UP)}",
-        left=f"rho {_number(left.rho, _DOWN)}",
+        asked=_amount(asked, _UP),
+        left=_amount(left, _DOWN),
     )
 
 
 def _shown(cost: Cost, delta: Fraction) -> str:
     """A cost for people, rounded up."""
-    epsilon = "without bound" if cost.delta >= delta else _number(epsilon_at(cost, delta), _UP)
+    without = cost.measure != "pure" and cost.delta >= delta
+    epsilon = "without bound" if without else _number(epsilon_of(cost, delta), _UP)
     return f"{_amount(cost, _UP)} (epsilon {epsilon})"
 
 
 def _most(left: Cost, delta: Fraction) -> str:
     """The largest epsilon of six digits that, asked for at ``delta``, is sure to fit."""
-    epsilon = epsilon_at(left, delta)
+    epsilon = epsilon_of(left, delta)
     up = _number(epsilon, _UP)
-    fits = epsilon > 0 and rho_of_epsilon(Fraction(up), delta) <= left.rho
+    fits = epsilon > 0 and amount_of(left.measure, Fraction(up), delta) <= left.amount
     return up if fits else _number(epsilon, _DOWN)
 
 
 def _amount(cost: Cost, rounding: Context) -> str:
     own = f" and delta {_number(cost.delta, rounding)}" if cost.delta else ""
-    return f"rho {_number(cost.rho, rounding)}{own}"
+    return f"{cost.unit} {_number(cost.amount, rounding)}{own}"
 
 
 def _number(value: Fraction, rounding: Context) -> str:

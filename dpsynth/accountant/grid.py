@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from dpsynth.errors import ConfigurationError
-from dpsynth.privacy import GRID, Cost, ceil_to_grid
+from dpsynth.privacy import GRID, Cost, Measure, ceil_to_grid
 
 WHOLE = 2**40
 """The largest whole part that a store keeps."""
@@ -14,7 +14,7 @@ WHOLE = 2**40
 
 @dataclass(frozen=True)
 class Amount:
-    """``rho = whole + units / GRID`` and ``delta = delta / GRID``; units below GRID."""
+    """The amount is ``whole + units / GRID``, the delta ``delta / GRID``; units below GRID."""
 
     whole: int
     units: int
@@ -23,20 +23,22 @@ class Amount:
 
 def split(cost: Cost) -> Amount:
     """A cost on the grid as integers. ConfigurationError if it is not on the grid, or too large to be meant."""
-    rho, delta = cost.rho * GRID, cost.delta * GRID
-    if rho.denominator != 1 or delta.denominator != 1:
+    amount, delta = cost.amount * GRID, cost.delta * GRID
+    if amount.denominator != 1 or delta.denominator != 1:
         raise ConfigurationError("an account holds multiples of 2^-60 only: round the cost up, or the cap down, to it")
-    if cost.rho > WHOLE or cost.delta >= 1:
-        raise ConfigurationError(f"an account holds a rho of at most {WHOLE} and a delta below 1: this protects nobody")
-    whole, units = divmod(rho.numerator, GRID)
+    if cost.amount > WHOLE or cost.delta >= 1:
+        raise ConfigurationError(
+            f"an account holds a {cost.unit} of at most {WHOLE} and a delta below 1: this protects nobody"
+        )
+    whole, units = divmod(amount.numerator, GRID)
     return Amount(whole, units, delta.numerator)
 
 
-def cost_of(amount: Amount) -> Cost:
-    """The cost that these integers stand for."""
-    return Cost(amount.whole + Fraction(amount.units, GRID), Fraction(amount.delta, GRID))
+def cost_of(measure: Measure, amount: Amount) -> Cost:
+    """The cost that these integers stand for in a measure."""
+    return Cost(measure, amount.whole + Fraction(amount.units, GRID), Fraction(amount.delta, GRID))
 
 
 def round_up(cost: Cost) -> Cost:
     """The smallest cost on the grid that covers this one."""
-    return Cost(ceil_to_grid(cost.rho), ceil_to_grid(cost.delta))
+    return Cost(cost.measure, ceil_to_grid(cost.amount), ceil_to_grid(cost.delta))

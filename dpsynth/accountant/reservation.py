@@ -14,9 +14,9 @@ from dpsynth.accountant import log
 from dpsynth.accountant.store import Lock, Reading, ReleaseRow, Store, VerbRow, Writing
 from dpsynth.accountant.values import Account, Charge, ChargeKind, StoredAnswer, unit_text
 from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged
-from dpsynth.ledger import Entry, amount
+from dpsynth.ledger import Entry, amount, cost_of
 from dpsynth.ledger.strict_json import MAX_BITS
-from dpsynth.privacy import Budget, Cost, ceil_to_grid, decimal_text
+from dpsynth.privacy import Budget, Cost, ceil_to_grid, decimal_text, epsilon_of
 
 OPEN_STATES = ("RESERVED", "DRAWING", "MEASURED")
 """The states of a release that may still draw."""
@@ -48,10 +48,10 @@ class Reservation:
         terms = entries[0].fields
         self.release = row.id
         self.account = account
-        self.reserved = _cost(terms["reserved"])
+        self.reserved = cost_of(terms["reserved"])
         self.quote = Budget(terms["quote"]["epsilon"], terms["quote"]["delta"])
         self.day = entries[0].stamp.day
-        self.held_after = _cost(terms["held"])
+        self.held_after = cost_of(terms["held"])
         self.held_before = self.held_after - self.reserved
         self._store = store
         self._lock = lock
@@ -60,7 +60,8 @@ class Reservation:
         self._settled = row.state not in OPEN_STATES
         self._last = verbs[-1].first if verbs else None
         self._lost = sum(1 for verb in verbs if verb.closed and verb.answer is None)
-        self._spent = sum((_cost(e.fields["cost"]) for e in entries if e.kind in log.CHARGES), Cost.nothing())
+        costs = (cost_of(entry.fields["cost"]) for entry in entries if entry.kind in log.CHARGES)
+        self._spent = sum(costs, Cost.nothing(account.measure))
 
     @classmethod
     def of(cls, store: Store, tx: Reading, account: Account, release: str, lock: Lock | None) -> Reservation:
@@ -118,7 +119,7 @@ class Reservation:
             self._require_unit(charge)
         sums = list(accumulate((charge.cost for charge in charges), initial=self._spent))[1:]
         if not sums[-1].fits(self.reserved):
-            asked = sum((charge.cost for charge in charges), Cost.nothing())
+            asked = sum((charge.cost for charge in charges), Cost.nothing(self.account.measure))
             raise rule.overdrawn(self.release, self.account.name, asked, self.left, self._lost)
         lines = [self._line(charge, spent) for charge, spent in zip(charges, sums, strict=True)]
 
@@ -203,13 +204,14 @@ class Reservation:
         ours = {
             "release": self.release,
             "cost": amount(charge.cost),
-            "running": {"rho": stated.rho, "epsilon": decimal_text(rule.epsilon_at(stated, self.quote.delta))},
+            "running": {"spent": amount(stated), "epsilon": decimal_text(epsilon_of(stated, self.quote.delta))},
             "state": "DRAWING",
         }
         return {**charge.fields, **ours}
 
     def _require_unit(self, charge: Charge) -> None:
         unit, account = charge.fields["unit"], self.account
+        rule.require_measure(account, charge.cost)
         found = (unit["entity"], unit["column"], charge.fields["neighbours"])
         if found != (account.entity, account.column, account.neighbours):
             raise ConfigurationError(
@@ -245,10 +247,6 @@ def _gone(release: str) -> StoreDamaged:
     return StoreDamaged(f"release {release!r} is gone from its store: bring back a copy of the store")
 
 
-def _cost(fields: Mapping[str, str]) -> Cost:
-    return Cost(Fraction(fields["rho"]), Fraction(fields["delta"]))
-
-
 def _stated(spent: Cost) -> Cost:
     """A sum as the log states it: exact, or rounded up to the grid of 2^-60 where it is too long to write.
 
@@ -258,4 +256,4 @@ def _stated(spent: Cost) -> Cost:
     def short(value: Fraction) -> Fraction:
         return value if max(value.as_integer_ratio()).bit_length() <= MAX_BITS else ceil_to_grid(value)
 
-    return Cost(short(spent.rho), short(spent.delta))
+    return Cost(spent.measure, short(spent.amount), short(spent.delta))

@@ -183,6 +183,12 @@ def _accept(path: Path, connection: sqlite3.Connection) -> bytes:
     version = pragma("user_version")
     if isinstance(version, int) and version > VERSION:
         raise ConfigurationError(f"{path}: made by a newer dpsynth (store version {version}); update dpsynth")
+    if isinstance(version, int) and 0 < version < VERSION:
+        raise ConfigurationError(
+            f"{path}: made by an older dpsynth (store version {version}; since version {VERSION} each account has its "
+            "measure). It is left as it is: finish its releases with that dpsynth, and open accounts for other people in "
+            "another --store"
+        )
     if version != VERSION or connection.execute(_OBJECTS).fetchall() != _expected_objects():
         raise _damaged(path, "its tables are not those of a store of dpsynth accounts")
     if pragma("journal_mode = DELETE") != "delete":

@@ -6,9 +6,11 @@ import sqlite3
 
 from dpsynth.accountant.grid import Amount, cost_of, split
 from dpsynth.accountant.store import AccountRow, EntryRow, ReleaseRow, VerbRow
-from dpsynth.privacy import Cost
+from dpsynth.privacy import Cost, Measure
 
-_ACCOUNT = "SELECT name, parent, cap_whole, cap_units, cap_delta, held_whole, held_units, held_delta FROM account "
+_ACCOUNT = (
+    "SELECT name, parent, measure, cap_whole, cap_units, cap_delta, held_whole, held_units, held_delta FROM account "
+)
 _ENTRY = (
     "SELECT entry.seq, entry.account, entry.release, CAST(entry.line AS BLOB), entry.chain, "
     "coalesce(previous.chain, zeroblob(32)) FROM entry LEFT JOIN entry AS previous ON previous.seq = entry.seq - 1 "
@@ -43,8 +45,9 @@ class SqliteTransaction:
 
     def held(self, name: str) -> Cost:
         """The sum of what this account holds for each release, added up anew."""
+        (measure,) = self._connection.execute("SELECT measure FROM account WHERE name = ?", (name,)).fetchone()
         rows = self._connection.execute("SELECT whole, units, delta FROM hold WHERE account = ?", (name,))
-        return sum((cost_of(Amount(*row)) for row in rows), Cost.nothing())
+        return sum((cost_of(measure, Amount(*row)) for row in rows), Cost.nothing(measure))
 
     def release(self, name: str) -> ReleaseRow | None:
         """The release of this id."""
@@ -88,8 +91,18 @@ class SqliteTransaction:
         """Open an account."""
         cap, held = split(row.cap), split(row.held)
         self._connection.execute(
-            "INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (row.name, row.parent, cap.whole, cap.units, cap.delta, held.whole, held.units, held.delta),
+            "INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                row.name,
+                row.parent,
+                row.cap.measure,
+                cap.whole,
+                cap.units,
+                cap.delta,
+                held.whole,
+                held.units,
+                held.delta,
+            ),
         )
 
     def add_release(self, row: ReleaseRow) -> None:
@@ -126,9 +139,9 @@ class SqliteTransaction:
         self._connection.execute("INSERT INTO outcome VALUES (?, ?)", (first, answer))
 
 
-def _account(row: tuple[str, str | None, int, int, int, int, int, int]) -> AccountRow:
-    name, parent, *numbers = row
-    return AccountRow(name, parent, cost_of(Amount(*numbers[:3])), cost_of(Amount(*numbers[3:])))
+def _account(row: tuple[str, str | None, Measure, int, int, int, int, int, int]) -> AccountRow:
+    name, parent, measure, *numbers = row
+    return AccountRow(name, parent, cost_of(measure, Amount(*numbers[:3])), cost_of(measure, Amount(*numbers[3:])))
 
 
 def _verb(row: tuple[str, int, int, int, bytes | None]) -> VerbRow:

@@ -1,16 +1,17 @@
-"""The tables of a store of accounts in SQLite, version 1.
+"""The tables of a store of accounts in SQLite, version 2.
 
 An existing store is accepted only if its ``sqlite_schema`` is word for word what this text makes, so this text never
 changes: a later version adds a text of its own, a new ``user_version`` and a migration.
 
 SQLite itself enforces what must never depend on Python being right:
 
+- an account never changes its measure, and an account above it has the same (or zCDP above Gaussian DP);
 - the sum held by an account is kept by a trigger on ``hold`` and checked against the cap (``CHECK``);
 - log lines, verbs, their outcomes and holds are never changed nor deleted; the log has no gap;
 - a verb has at most one outcome: one answer, or none (``NULL``: lost);
 - a release moves through its states forward only.
 
-Amounts of the account's measure (zCDP: rho) are ``whole + units / 2**60``; deltas are ``units / 2**60``. ``held`` and
+Amounts, in the unit of the account's measure, are ``whole + units / 2**60``; deltas are ``units / 2**60``. ``held`` and
 ``cap`` compare exactly as row values. Everything else that is exact stands in the log lines.
 
 ``account.parent`` and one ``hold`` a release *and account* are for hierarchies: a release is charged to its account
@@ -22,7 +23,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x64707379
 """``dpsy``: what ``file`` and SQLite tell about the file."""
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = """
 CREATE TABLE store (
@@ -33,6 +34,7 @@ CREATE TABLE store (
 CREATE TABLE account (
     name TEXT PRIMARY KEY,
     parent TEXT REFERENCES account (name) CHECK (parent <> name),
+    measure TEXT NOT NULL CHECK (measure IN ('gdp', 'zcdp', 'pure')),
     cap_whole INTEGER NOT NULL CHECK (cap_whole BETWEEN 0 AND 1099511627776),
     cap_units INTEGER NOT NULL CHECK (cap_units BETWEEN 0 AND 1152921504606846975),
     cap_delta INTEGER NOT NULL CHECK (cap_delta BETWEEN 0 AND 1152921504606846975),
@@ -94,8 +96,12 @@ CREATE TRIGGER store_is_kept BEFORE DELETE ON store BEGIN SELECT RAISE(ABORT, 'a
 CREATE TRIGGER store_is_one BEFORE INSERT ON store WHEN EXISTS (SELECT 1 FROM store)
 BEGIN SELECT RAISE(ABORT, 'a store has one secret'); END;
 
-CREATE TRIGGER account_is_fixed BEFORE UPDATE OF name, parent ON account
-BEGIN SELECT RAISE(ABORT, 'an account never changes its name or parent'); END;
+CREATE TRIGGER account_is_fixed BEFORE UPDATE OF name, parent, measure ON account
+BEGIN SELECT RAISE(ABORT, 'an account never changes its name, parent or measure'); END;
+CREATE TRIGGER account_can_be_charged BEFORE INSERT ON account
+WHEN EXISTS (SELECT 1 FROM account WHERE name = NEW.parent
+    AND measure <> NEW.measure AND (NEW.measure, measure) <> ('gdp', 'zcdp'))
+BEGIN SELECT RAISE(ABORT, 'an account is charged in its measure; only gdp is charged to zcdp above it'); END;
 CREATE TRIGGER account_is_kept BEFORE DELETE ON account BEGIN SELECT RAISE(ABORT, 'an account is never deleted'); END;
 CREATE TRIGGER account_is_new BEFORE INSERT ON account
 WHEN EXISTS (SELECT 1 FROM account WHERE name = NEW.name)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
-from dpsynth.accountant.filter import epsilon_at
-from dpsynth.privacy import Budget, Cost
+from dpsynth.privacy import Budget, Cost, Measure, epsilon_of
 
 ChargeKind = Literal["measure", "select"]
 
@@ -28,7 +27,7 @@ class Account:
     entity: str
     column: str | None
     neighbours: str
-    measure: str
+    measure: Measure
     policy: Budget
     cap: Cost
     held: Cost
@@ -46,7 +45,7 @@ class Account:
     @property
     def epsilon(self) -> Fraction:
         """The epsilon, at the policy's delta, of everything reserved so far, rounded up; a multiple of 10^-18."""
-        return epsilon_at(self.held, self.policy.delta)
+        return epsilon_of(self.held, self.policy.delta)
 
 
 def unit_text(entity: str, column: str | None, neighbours: str) -> str:

@@ -9,19 +9,21 @@ from typing import Any
 from dpsynth.accountant import Charge
 from dpsynth.ledger import fraction_text
 from dpsynth.measurement import LATTICE, Candidate, Query, Rule, Score, candidates_digest
-from dpsynth.privacy import Cost, exponential_rho, gaussian_rho
+from dpsynth.privacy import Cost, Measure, exponential_cost, gaussian_cost
 from dpsynth.schema import Unit
 
 
-def noisy(query: Query, law: str, sigma: Fraction, squared: int, unit: Unit, chosen_by: Sequence[int]) -> Charge:
+def noisy(
+    measure: Measure, query: Query, law: str, sigma: Fraction, squared: int, unit: Unit, chosen_by: Sequence[int]
+) -> Charge:
     """The charge for one table with Gaussian noise ``sigma``, whose squared L2 sensitivity is ``squared``."""
-    cost = Cost(gaussian_rho(squared, sigma))
+    cost = gaussian_cost(measure, squared, sigma)
     return _measured(query, {"type": law, "sigma": fraction_text(sigma)}, squared, cost, unit, chosen_by)
 
 
-def public(query: Query, unit: Unit, chosen_by: Sequence[int]) -> Charge:
+def public(measure: Measure, query: Query, unit: Unit, chosen_by: Sequence[int]) -> Charge:
     """The charge, of nothing, for a number that the neighbour relation makes public."""
-    return _measured(query, {"type": "public_count"}, 0, Cost.nothing(), unit, chosen_by)
+    return _measured(query, {"type": "public_count"}, 0, Cost.nothing(measure), unit, chosen_by)
 
 
 def _measured(
@@ -37,6 +39,7 @@ def _measured(
 
 
 def picked(
+    measure: Measure,
     candidates: Sequence[Candidate],
     score: Score,
     picks: int,
@@ -49,8 +52,8 @@ def picked(
     """The charge for ``picks`` draws of the exponential mechanism; scale and sensitivity in lattice units."""
     mechanism = {"type": "exponential", "scale": fraction_text(scale), "picks": picks, "rule": rule}
     digest = candidates_digest(candidates)
-    asked = {"score": score, "lattice": LATTICE, "candidates": len(candidates), "digest": digest}
-    cost = Cost(exponential_rho(sensitivity, scale, picks))
+    asked = {"score": score, "lattice": LATTICE, "weight": 1, "candidates": len(candidates), "digest": digest}
+    cost = exponential_cost(measure, sensitivity, scale, picks)
     return Charge("select", cost, {"mechanism": mechanism, "query": asked, **_context(sensitivity**2, unit, chosen_by)})
 
 

@@ -33,7 +33,7 @@ from dpsynth.measurement import (
     grid,
     pack,
 )
-from dpsynth.noise import Noise, OpenDPNoise
+from dpsynth.noise import Noise, RoundedGaussianNoise
 from dpsynth.schema import Schema
 from dpsynth.table import ColumnInfo, PrivateTable, Source, columns, open_table, require
 
@@ -78,6 +78,7 @@ class Curator:
         self._codecs = codecs(schema)
         self._domain, self._levels = grid(self._codecs)
         self._reservation = reservation
+        self._measure = reservation.account.measure
         self._stored = StoredAnswers(reservation)
         self._noise = noise
         self._progress = progress
@@ -108,11 +109,11 @@ class Curator:
     ) -> Curator:
         """A curator over a source, charging a reserved release. Names of columns are checked; no row is read yet.
 
-        ``_noise`` is for tests alone: by default every draw is OpenDP's.
+        ``_noise`` is for tests alone.
         """
         found = Source.of(source)
         cls.require(found, schema)
-        return cls(found, schema, reservation, progress, _noise or OpenDPNoise())
+        return cls(found, schema, reservation, progress, _noise or RoundedGaussianNoise())
 
     @property
     def domain(self) -> Domain:
@@ -135,14 +136,14 @@ class Curator:
         unit = self._unit
         sensitivity = privacy.total(unit.max_rows, unit.neighbours, unit.column is None)
         if sensitivity == 0:
-            charge, sigma = charges.public(TOTAL, unit, self._entries), Fraction(0)
+            charge, sigma = charges.public(self._measure, TOTAL, unit, self._entries), Fraction(0)
         else:
-            sigma = privacy.sigma_for(sensitivity**2, price)
-            charge = charges.noisy(TOTAL, self._noise.law, sigma, sensitivity**2, unit, self._entries)
+            sigma = privacy.gaussian_sigma(self._measure, sensitivity**2, price)
+            charge = charges.noisy(self._measure, TOTAL, self._noise.law, sigma, sensitivity**2, unit, self._entries)
 
         def act(table: PrivateTable, entries: Sequence[int]) -> list[NoisyMarginal]:
             if sensitivity == 0:
-                return [NoisyMarginal(TOTAL, np.array(table.rows(), dtype=np.int64), sigma, entries[0])]
+                return [NoisyMarginal(TOTAL, np.array(table.rows(), dtype=np.int64), sigma, "public_count", entries[0])]
             return self._noised(table, [TOTAL], [sigma], entries)
 
         (answer,) = self._verb([charge], act, "the total")
@@ -164,9 +165,11 @@ class Curator:
         self._require(asked)
         unit = self._unit
         squared = privacy.marginal_squared(unit.max_rows, unit.neighbours)
-        sigmas = [privacy.sigma_for(squared, price * Fraction(share, sum(shares))) for share in shares]
+        sigmas = [
+            privacy.gaussian_sigma(self._measure, squared, price * Fraction(share, sum(shares))) for share in shares
+        ]
         drawn = [
-            charges.noisy(query, self._noise.law, sigma, squared, unit, self._entries)
+            charges.noisy(self._measure, query, self._noise.law, sigma, squared, unit, self._entries)
             for query, sigma in zip(asked, sigmas, strict=True)
         ]
 
@@ -196,8 +199,8 @@ class Curator:
         require_expected(asked)
         unit = self._unit
         sensitivity = SCORES[score].sensitivity(unit.max_rows, unit.neighbours)
-        scale = privacy.scale_for(sensitivity, price, picks)
-        charge = charges.picked(asked, score, picks, rule, scale, sensitivity, unit, self._entries)
+        scale = privacy.exponential_scale(self._measure, sensitivity, price, picks)
+        charge = charges.picked(self._measure, asked, score, picks, rule, scale, sensitivity, unit, self._entries)
 
         def act(table: PrivateTable, entries: Sequence[int]) -> list[Selection]:
             counts = table.count([candidate.query for candidate in asked])
@@ -275,7 +278,7 @@ class Curator:
         result = []
         for query, sigma, entry, counts in zip(queries, sigmas, entries, table.count(queries), strict=True):
             noisy = self._noise.gaussian(counts.reshape(-1), sigma)
-            result.append(NoisyMarginal(query, noisy.reshape(query.shape), sigma, entry))
+            result.append(NoisyMarginal(query, noisy.reshape(query.shape), sigma, self._noise.law, entry))
         return result
 
     def _require(self, queries: Sequence[Query]) -> None:

@@ -17,19 +17,11 @@ from typing import Any, Literal, Protocol, get_args
 
 from dpsynth.errors import SignatureInvalid, UnknownEntry
 from dpsynth.ledger.strict_json import canonical, fraction_text, read_object
+from dpsynth.privacy import MEASURES, UNITS, Cost
 
 VERSION = 1
 Kind = Literal["open", "reserve", "measure", "select", "stored", "lost", "settle"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-
-
-class Amount(Protocol):
-    """Anything with exact ``rho`` and ``delta``, such as a Cost."""
-
-    @property
-    def rho(self) -> Fraction: ...  # noqa: D102
-    @property
-    def delta(self) -> Fraction: ...  # noqa: D102
 
 
 class Claim(Protocol):
@@ -41,9 +33,15 @@ class Claim(Protocol):
     def delta(self) -> Fraction: ...  # noqa: D102
 
 
-def amount(cost: Amount) -> dict[str, str]:
-    """``{"rho", "delta"}`` of a cost, exact."""
-    return {"rho": fraction_text(cost.rho), "delta": fraction_text(cost.delta)}
+def amount(cost: Cost) -> dict[str, str]:
+    """``{"mu2" | "rho" | "epsilon", "delta"}`` of a cost, exact: keyed by the unit of its measure."""
+    return {cost.unit: fraction_text(cost.amount), "delta": fraction_text(cost.delta)}
+
+
+def cost_of(fields: Mapping[str, str]) -> Cost:
+    """The cost that ``amount`` wrote."""
+    (measure,) = (measure for measure, unit in UNITS.items() if unit in fields)
+    return Cost(measure, Fraction(fields[UNITS[measure]]), Fraction(fields["delta"]))
 
 
 def claim(budget: Claim) -> dict[str, str]:
@@ -104,6 +102,10 @@ def _reduced(text: str) -> bool:
         return False
 
 
+def _scale(value: Any) -> bool:
+    return _fraction(value) and bool(value != "0")
+
+
 def _decimal(value: Any) -> bool:
     return isinstance(value, str) and bool(_DECIMAL.fullmatch(value))
 
@@ -149,7 +151,15 @@ def _among(*words: object) -> Callable[[Any], bool]:
     return lambda value: type(value) in {type(word) for word in words} and value in words
 
 
-_AMOUNT: Shape = {"rho": _fraction, "delta": _fraction}
+def _amount(value: Any) -> bool:
+    """Exact numbers under ``delta`` and the unit of one measure."""
+    return (
+        isinstance(value, Mapping)
+        and any(value.keys() == {unit, "delta"} for unit in UNITS.values())
+        and all(map(_fraction, value.values()))
+    )
+
+
 _CLAIM: Shape = {"epsilon": _fraction, "delta": _fraction}
 _NEIGHBOURS = _among("add-remove", "replace-one")
 _CHARGE: dict[str, Shape] = {
@@ -157,17 +167,19 @@ _CHARGE: dict[str, Shape] = {
     "unit": {"entity": _name, "column": _column, "max_rows": _positive},
     "neighbours": _NEIGHBOURS,
     "sensitivity_squared": _fraction,
-    "cost": _AMOUNT,
+    "cost": _amount,
     "chosen_by": _each(_count),
-    "running": {"rho": _fraction, "epsilon": _decimal},
+    "running": {"spent": _amount, "epsilon": _decimal},
     "state": _among("DRAWING"),
 }
 MECHANISMS: dict[str, dict[str, Shape]] = {
-    "discrete_gaussian": {"type": _text, "sigma": lambda value: _fraction(value) and value != "0"},
+    "rounded_gaussian": {"type": _text, "sigma": _scale},
+    "discrete_gaussian": {"type": _text, "sigma": _scale},
+    "discrete_laplace": {"type": _text, "scale": _scale},
     "public_count": {"type": _text},
     "exponential": {
         "type": _text,
-        "scale": lambda value: _fraction(value) and value != "0",
+        "scale": _scale,
         "picks": _positive,
         "rule": _among("distinct", "spanning-forest"),
     },
@@ -189,36 +201,42 @@ FIELDS: dict[Kind, dict[str, Shape]] = {
         "entity": _name,
         "column": _column,
         "neighbours": _NEIGHBOURS,
-        "measure": _among("zcdp"),
-        "cap": _AMOUNT,
+        "measure": _among(*MEASURES),
+        "cap": _amount,
         "policy": _CLAIM,
     },
     "reserve": {
         "release": _name,
         "plan": _digest,
-        "reserved": _AMOUNT,
+        "reserved": _amount,
         "quote": _CLAIM,
-        "held": _AMOUNT,
+        "held": _amount,
         "running_epsilon": _decimal,
     },
     "measure": {
-        "mechanism": _mechanism("discrete_gaussian", "public_count"),
+        "mechanism": _mechanism("rounded_gaussian", "discrete_gaussian", "discrete_laplace", "public_count"),
         "query": {
             "columns": _each(_text),
             "levels": _each(_digest),
             "shape": _each(_positive),
-            "basis": _among("marginal"),
+            "basis": _among("marginal", "residual"),
         },
         **_CHARGE,
     },
     "select": {
         "mechanism": _mechanism("exponential"),
-        "query": {"score": _among("l1-to-model"), "lattice": _among(1024), "candidates": _positive, "digest": _digest},
+        "query": {
+            "score": _among("l1-to-model"),
+            "lattice": _among(1024),
+            "weight": _positive,
+            "candidates": _positive,
+            "digest": _digest,
+        },
         **_CHARGE,
     },
     "stored": {"release": _name, "of": _each(_count), "answer": _digest},
     "lost": {"release": _name, "of": _each(_count)},
-    "settle": {"release": _name, "spent": _AMOUNT, "reserved": _AMOUNT},
+    "settle": {"release": _name, "spent": _amount, "reserved": _amount},
 }
 """The fields of each kind of line, besides v, seq, nonce, kind, day and account."""
 

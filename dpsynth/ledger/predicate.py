@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dpsynth.ledger.entries import Amount, Claim, amount, claim
+from dpsynth.ledger.entries import Claim, amount, claim
 from dpsynth.ledger.keys import ALGORITHM, PublicKey
 from dpsynth.ledger.log import merkle_root
+from dpsynth.privacy import Cost
 
 PREDICATE_VERSION = 1
 RowsRule = Literal["noisy total", "given"]
@@ -35,18 +36,17 @@ class Guarantee:
     """The claim: ``quote`` (epsilon at delta) follows from what was ``reserved`` before anything was measured."""
 
     quote: Claim
-    reserved: Amount
+    reserved: Cost
     entity: str
     unit_column: str | None
     max_rows: int
     neighbours: str
-    measure: str = "zcdp"
 
     def to_json(self) -> dict[str, Any]:
         """``{"epsilon", "delta", "measure", "reserved", "entity", "unit_column", "max_rows", "neighbours"}``."""
         return {
             **claim(self.quote),
-            "measure": self.measure,
+            "measure": self.reserved.measure,
             "reserved": amount(self.reserved),
             "entity": self.entity,
             "unit_column": self.unit_column,
@@ -60,9 +60,9 @@ class AccountState:
     """The account that paid: its cap, and what all its releases together held before and after this one."""
 
     name: str
-    cap: Amount
-    held_before: Amount
-    held_after: Amount
+    cap: Cost
+    held_before: Cost
+    held_after: Cost
 
     def to_json(self) -> dict[str, Any]:
         """``{"name", "cap", "held_before", "held_after"}``."""

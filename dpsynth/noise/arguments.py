@@ -16,7 +16,9 @@ def binary64(value: Fraction, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | Fraction) or not FINEST <= value <= COARSEST:
         raise ConfigurationError(f"{name}: must be an exact number (int or Fraction) from 2^-100 to 2^60")
     if Fraction(float(value)) != value:
-        raise ConfigurationError(f"{name}: must be exactly a binary64 number; privacy.sigma_for and scale_for give one")
+        raise ConfigurationError(
+            f"{name}: must be exactly a binary64 number; privacy.gaussian_sigma and its like give one"
+        )
     return float(value)
 
 

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import ConfigurationError, DpsynthError
+from dpsynth.measurement import Law
 from dpsynth.noise.arguments import binary64, vector
-from dpsynth.privacy import exponential_rho, gaussian_rho
+from dpsynth.privacy import exponential_cost, gaussian_cost
 
 _SOUND = (0, 14, 2)
 """The first OpenDP whose samplers follow their law: earlier ones divide rationals wrongly (opendp issue 2638)."""
@@ -40,7 +41,7 @@ class OpenDPNoise:
     system seeds, and seeds again after a fork.
     """
 
-    law = "discrete_gaussian"
+    law: Law = "discrete_gaussian"
 
     def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
         """Draw from the discrete Gaussian centred on each count; what would leave int64 stays at its limit."""
@@ -65,7 +66,7 @@ def _gaussian(sigma: float) -> _Measurement:
 
     enable_features("contrib")
     made = make_gaussian(vector_domain(atom_domain(T="i64")), l2_distance(T="i64"), scale=sigma)
-    return _agreed(cast(_Measurement, made), gaussian_rho(1, Fraction(sigma)))
+    return _agreed(cast(_Measurement, made), gaussian_cost("zcdp", 1, Fraction(sigma)).amount)
 
 
 def _noisy_max(scale: float) -> _Measurement:
@@ -79,7 +80,7 @@ def _noisy_max(scale: float) -> _Measurement:
     enable_features("contrib")
     metric = linf_distance(T="i64", monotonic=False)
     made = make_noisy_max(vector_domain(atom_domain(T="i64")), metric, zero_concentrated_divergence(), scale=scale)
-    return _agreed(cast(_Measurement, made), exponential_rho(1, Fraction(scale), 1))
+    return _agreed(cast(_Measurement, made), exponential_cost("zcdp", 1, Fraction(scale), 1).amount)
 
 
 def _agreed(made: _Measurement, stated: Fraction) -> _Measurement:

@@ -9,55 +9,58 @@ from dpsynth.privacy.conversion import epsilon_of_rho, rho_of_epsilon
 from dpsynth.privacy.cost import (
     COARSEST,
     FINEST,
+    PI_ABOVE,
     Cost,
-    exponential_rho,
-    gaussian_rho,
-    scale_for,
-    sigma_for,
+    exponential_cost,
+    exponential_scale,
+    gaussian_cost,
+    gaussian_sigma,
+    laplace_cost,
+    laplace_scale,
 )
 from dpsynth.privacy.exact import GRID, ceil_to_grid, decimal_text, exact_text, floor_to_grid, parse_fraction
 from dpsynth.privacy.gdp import delta_of_gdp, epsilon_of_gdp, mu_squared_of
-from dpsynth.privacy.gdp_cost import (
-    exponential_mu_squared,
-    gaussian_mu_squared,
-    laplace_mu_squared,
-    pure_mu_squared,
-    scale_for_mu_squared,
-    sigma_for_mu_squared,
-)
+from dpsynth.privacy.gdp_cost import laplace_mu_squared, pure_mu_squared
+from dpsynth.privacy.measure import MEASURES, NAMES, UNITS, Measure, require_measure
+from dpsynth.privacy.promise import amount_of, epsilon_of
 from dpsynth.privacy.sensitivity import NEIGHBOURS, l1_to_model, marginal_squared, total
-from dpsynth.privacy.tradeoff import highest_tpr, highest_tpr_of_gdp
+from dpsynth.privacy.tradeoff import highest_tpr
 
 __all__ = [
     "COARSEST",
     "FINEST",
     "GRID",
+    "MEASURES",
+    "NAMES",
     "NEIGHBOURS",
+    "PI_ABOVE",
+    "UNITS",
     "Budget",
     "Cost",
+    "Measure",
+    "amount_of",
     "ceil_to_grid",
     "decimal_text",
     "delta_of_gdp",
+    "epsilon_of",
     "epsilon_of_gdp",
     "epsilon_of_rho",
     "exact_text",
-    "exponential_mu_squared",
-    "exponential_rho",
+    "exponential_cost",
+    "exponential_scale",
     "floor_to_grid",
-    "gaussian_mu_squared",
-    "gaussian_rho",
+    "gaussian_cost",
+    "gaussian_sigma",
     "highest_tpr",
-    "highest_tpr_of_gdp",
     "l1_to_model",
+    "laplace_cost",
     "laplace_mu_squared",
+    "laplace_scale",
     "marginal_squared",
     "mu_squared_of",
     "parse_fraction",
     "pure_mu_squared",
+    "require_measure",
     "rho_of_epsilon",
-    "scale_for",
-    "scale_for_mu_squared",
-    "sigma_for",
-    "sigma_for_mu_squared",
     "total",
 ]

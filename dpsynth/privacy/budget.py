@@ -7,17 +7,19 @@ from decimal import Decimal
 from fractions import Fraction
 
 from dpsynth.errors import BudgetFormatError
-from dpsynth.privacy.conversion import rho_of_epsilon
 from dpsynth.privacy.cost import Cost
 from dpsynth.privacy.exact import parse_fraction, read_number
+from dpsynth.privacy.measure import Measure
+from dpsynth.privacy.promise import amount_of
 
 
 @dataclass(frozen=True, init=False)
 class Budget:
-    """An exact epsilon > 0 and 0 < delta < 1, as ``Budget("1", "1e-9")``.
+    """An exact epsilon > 0 and 0 <= delta < 1, as ``Budget("1", "1e-9")``.
 
-    Text, int, Fraction and Decimal are taken as they are; a float is refused because it is not the number that was
-    written. Raises BudgetFormatError naming the key and what to write instead.
+    Delta 0 is given by pure differential privacy alone. Text, int, Fraction and Decimal are taken as they are; a float
+    is refused because it is not the number that was written. Raises BudgetFormatError naming the key and what to write
+    instead.
     """
 
     epsilon: Fraction
@@ -27,23 +29,22 @@ class Budget:
         object.__setattr__(self, "epsilon", parse_fraction(epsilon, "epsilon"))
         object.__setattr__(self, "delta", _delta(delta))
 
-    def cost(self) -> Cost:
-        """The largest rho, rounded down to the grid of 2^-60, that stays within epsilon at delta.
+    def cost(self, measure: Measure = "gdp") -> Cost:
+        """The most, rounded down to the grid of 2^-60, that stays within epsilon at delta in this measure.
 
-        Raises BudgetFormatError if epsilon is so small (below about 1e-8) that no rho is left.
+        It is the largest amount whose ``epsilon_of`` at delta is at most epsilon. BudgetFormatError if epsilon is so
+        small that nothing is left, or if delta is 0 and the measure not ``"pure"``.
         """
-        rho = rho_of_epsilon(self.epsilon, self.delta)
-        if rho == 0:
+        amount = amount_of(measure, self.epsilon, self.delta)
+        if amount == 0:
             raise BudgetFormatError("epsilon: so small that it buys nothing; write a larger one")
-        return Cost(rho)
+        return Cost(measure, amount)
 
 
 def _delta(value: str | int | Fraction | Decimal) -> Fraction:
-    """An exact delta, with the reason why it is neither 0 nor 1 or more."""
+    """An exact delta, with the reason why it is not 1 or more."""
     if read_number(value, "delta") == 0:
-        raise BudgetFormatError(
-            'delta: 0 needs an account of pure differential privacy; under zCDP write a small one such as "1e-9"'
-        )
+        return Fraction(0)
     delta = parse_fraction(value, "delta")
     if delta >= 1:
         raise BudgetFormatError('delta: must be below 1, and far below one over the number of people: "1e-9"')

@@ -1,7 +1,8 @@
-"""What a mechanism costs, in exact zero-concentrated differential privacy, and which noise a price buys.
+"""What a mechanism costs in each measure, exactly, and which noise a price buys.
 
-zCDP is that of Bun and Steinke (2016, arXiv 1605.02065): rho adds up, also when queries and noise scales are chosen
-from earlier answers (Whitehouse et al. 2023, arXiv 2203.05481), and so does the delta_0 of thresholded steps.
+Costs add up, also when queries and noise scales are chosen from earlier answers: mu^2 of Gaussian DP (Smith, Thakurta
+2022, arXiv 2210.17520), rho of zCDP (Whitehouse et al. 2023, arXiv 2203.05481), epsilon of pure DP (Rogers et al. 2016,
+arXiv 1605.08294), and the delta_0 of thresholded steps. Proofs: proofs/privacy/cost.md and gdp_composition.md.
 """
 
 from __future__ import annotations
@@ -11,100 +12,168 @@ from fractions import Fraction
 from math import inf, nextafter, sqrt
 
 from dpsynth.errors import BudgetFormatError, ConfigurationError
+from dpsynth.privacy.measure import UNITS, Measure, require_measure
 
 FINEST = Fraction(1, 2**100)
 """The smallest noise scale that is drawn (below it there is no noise to speak of)."""
 COARSEST = Fraction(2**60)
 """The largest noise scale that is drawn: 8 times more and noise would no longer fit 64-bit integers."""
+PI_ABOVE = Fraction(355, 113)
+"""A rational number just above pi."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """An exact price or sum of prices: ``rho`` of zCDP and ``delta``, the sum of the delta_0 of thresholded steps."""
+    """An exact price or sum of prices: an ``amount`` in the unit of its ``measure`` and ``delta``.
 
-    rho: Fraction
+    ``delta`` is the sum of the delta_0 of thresholded steps; pure DP has none. Amounts of two measures are never added
+    nor compared: ValueError.
+    """
+
+    measure: Measure
+    amount: Fraction
     delta: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
-        for name in ("rho", "delta"):
+        require_measure(self.measure)
+        for name in ("amount", "delta"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | Fraction):
                 raise TypeError(f"a cost's {name} is a Fraction, not a {type(value).__name__}")
             if value < 0:
                 raise ValueError(f"a cost's {name} is never negative")
             object.__setattr__(self, name, Fraction(value))
+        if self.measure == "pure" and self.delta:
+            raise ValueError("a cost of pure differential privacy has no delta")
 
     @classmethod
-    def nothing(cls) -> Cost:
+    def nothing(cls, measure: Measure) -> Cost:
         """The cost of asking nothing; also the start of a sum."""
-        return cls(Fraction(0))
+        return cls(measure, Fraction(0))
+
+    @property
+    def unit(self) -> str:
+        """The unit of the amount: mu2, rho or epsilon."""
+        return UNITS[self.measure]
 
     def __add__(self, other: Cost) -> Cost:
         """Sequential, fully adaptive composition: both parts add."""
-        return Cost(self.rho + other.rho, self.delta + other.delta)
+        self._require_same(other)
+        return Cost(self.measure, self.amount + other.amount, self.delta + other.delta)
 
     def __sub__(self, other: Cost) -> Cost:
         """What is left of a cap; ValueError if ``other`` does not fit."""
-        return Cost(self.rho - other.rho, self.delta - other.delta)
+        self._require_same(other)
+        return Cost(self.measure, self.amount - other.amount, self.delta - other.delta)
 
     def fits(self, cap: Cost) -> bool:
         """Whether this is at most ``cap`` in both parts, compared exactly."""
-        return self.rho <= cap.rho and self.delta <= cap.delta
+        self._require_same(cap)
+        return self.amount <= cap.amount and self.delta <= cap.delta
+
+    def as_zcdp(self) -> Cost:
+        """What a zCDP account is charged for this: rho = mu^2/2. There is no way back; ValueError for pure DP."""
+        if self.measure == "pure":
+            raise ValueError("a cost of pure differential privacy is not charged to an account of zCDP")
+        return self if self.measure == "zcdp" else Cost("zcdp", self.amount / 2, self.delta)
+
+    def _require_same(self, other: Cost) -> None:
+        if self.measure != other.measure:
+            raise ValueError(f"costs in {self.unit} and in {other.unit} are neither added nor compared")
 
 
-def gaussian_rho(sensitivity_squared: int | Fraction, sigma: Fraction) -> Fraction:
-    """rho of the (discrete) Gaussian: Delta_2^2 / (2 sigma^2).
+def gaussian_cost(measure: Measure, sensitivity_squared: int | Fraction, sigma: Fraction) -> Cost:
+    """What Gaussian noise costs: mu^2 = Delta_2^2 / sigma^2, or rho = Delta_2^2 / (2 sigma^2).
 
-    Source: Canonne, Kamath, Steinke 2020 (arXiv 2004.00010). ``sigma`` is the law's parameter, above 0.
+    mu^2 is of the continuous law, also if its answer is rounded, and never of the discrete one (Dong, Roth, Su 2022,
+    arXiv 1905.02383, Theorem 2.7); rho is of both (Canonne, Kamath, Steinke 2020, arXiv 2004.00010). It has no pure
+    cost: ConfigurationError. ``sigma`` is the law's parameter, above 0.
     """
     _positive(sigma, "sigma")
-    return _not_negative(sensitivity_squared, "sensitivity") / (2 * Fraction(sigma) ** 2)
+    return Cost(measure, _gaussian(measure, sensitivity_squared) / Fraction(sigma) ** 2)
 
 
-def exponential_rho(sensitivity: int | Fraction, scale: Fraction, picks: int) -> Fraction:
-    """rho of ``picks`` draws with P proportional to exp(score / scale): picks * D^2 / (2 scale^2).
+def exponential_cost(measure: Measure, sensitivity: int | Fraction, scale: Fraction, picks: int) -> Cost:
+    """What ``picks`` draws with P proportional to exp(score / scale) cost, for scores that move by at most D.
 
-    A score moves by at most D, so two scores move apart by at most 2 D: one draw is eps-bounded-range with
-    eps = 2 D / scale, hence eps^2/8-zCDP. Source: Cesar, Rogers 2021 (arXiv 2004.07223).
+    Two scores move apart by at most 2 D, so one draw is eps-bounded-range with eps = 2 D / scale. That is eps-DP;
+    eps^2/8-zCDP (Cesar, Rogers 2021, arXiv 2004.07223); and mu-GDP with mu^2 <= pi eps^2/8 < 355 eps^2/904
+    (proofs/privacy/exponential_cost.md).
     """
     _positive(scale, "scale")
+    unit, power = _exponential(measure, sensitivity, picks)
+    return Cost(measure, unit / Fraction(scale) ** power)
+
+
+def laplace_cost(measure: Measure, l1_sensitivity: int | Fraction, scale: Fraction) -> Cost:
+    """What (discrete) Laplace noise of ``scale`` costs: epsilon = Delta_1 / scale, in pure DP alone."""
+    _positive(scale, "scale")
+    return Cost(measure, _laplace(measure, l1_sensitivity) / Fraction(scale))
+
+
+def gaussian_sigma(measure: Measure, sensitivity_squared: int | Fraction, price: Fraction) -> Fraction:
+    """The smallest binary64 number whose ``gaussian_cost`` is at most ``price``, as its exact value.
+
+    Raises BudgetFormatError where that noise would be below 2^-100 or above 2^60. So do the two below.
+    """
+    return _smallest(_gaussian(measure, sensitivity_squared), 2, price)
+
+
+def exponential_scale(measure: Measure, sensitivity: int | Fraction, price: Fraction, picks: int) -> Fraction:
+    """The smallest binary64 number whose ``exponential_cost`` for all picks together is at most ``price``, exact."""
+    return _smallest(*_exponential(measure, sensitivity, picks), price)
+
+
+def laplace_scale(measure: Measure, l1_sensitivity: int | Fraction, price: Fraction) -> Fraction:
+    """The smallest binary64 number whose ``laplace_cost`` is at most ``price``, as its exact value."""
+    return _smallest(_laplace(measure, l1_sensitivity), 1, price)
+
+
+def _gaussian(measure: Measure, sensitivity_squared: int | Fraction) -> Fraction:
+    """The cost at sigma 1; it goes as 1/sigma^2."""
+    squared = _not_negative(sensitivity_squared, "sensitivity")
+    if require_measure(measure) == "pure":
+        raise ConfigurationError(
+            "Gaussian noise is never pure differential privacy: a pure account takes Laplace noise"
+        )
+    return squared if measure == "gdp" else squared / 2
+
+
+def _exponential(measure: Measure, sensitivity: int | Fraction, picks: int) -> tuple[Fraction, int]:
+    """The cost at scale 1, and with which power of 1/scale it goes."""
     if isinstance(picks, bool) or not isinstance(picks, int) or picks < 1:
         raise ConfigurationError(f"picks: {picks!r} is not an integer of at least 1")
-    return picks * _not_negative(sensitivity, "sensitivity") ** 2 / (2 * Fraction(scale) ** 2)
+    moved = _not_negative(sensitivity, "sensitivity")
+    if require_measure(measure) == "pure":
+        return 2 * picks * moved, 1
+    rho = picks * moved**2 / 2
+    return (PI_ABOVE * rho if measure == "gdp" else rho), 2
 
 
-def sigma_for(sensitivity_squared: int | Fraction, rho: Fraction) -> Fraction:
-    """The smallest binary64 number whose ``gaussian_rho`` is at most ``rho``, as its exact value.
-
-    Raises BudgetFormatError where that noise would be below 2^-100 or above 2^60.
-    """
-    return _smallest(_not_negative(sensitivity_squared, "sensitivity"), rho)
-
-
-def scale_for(sensitivity: int | Fraction, rho: Fraction, picks: int) -> Fraction:
-    """The smallest binary64 number whose ``exponential_rho`` for all picks together is at most ``rho``, exact.
-
-    Raises BudgetFormatError where that scale would be below 2^-100 or above 2^60.
-    """
-    unit = exponential_rho(sensitivity, Fraction(1), picks)
-    return _smallest(2 * unit, rho)
+def _laplace(measure: Measure, l1_sensitivity: int | Fraction) -> Fraction:
+    """The cost at scale 1; it goes as 1/scale."""
+    if require_measure(measure) != "pure":
+        raise ConfigurationError(
+            f"Laplace noise is charged in pure differential privacy only: an account of {measure} takes Gaussian noise"
+        )
+    return _not_negative(l1_sensitivity, "sensitivity")
 
 
-def _smallest(squared: Fraction, rho: Fraction) -> Fraction:
-    """The smallest binary64 x >= 2^-100 with squared / (2 x^2) <= rho, checked exactly on both sides."""
-    if rho <= 0:
+def _smallest(unit: Fraction, power: int, price: Fraction) -> Fraction:
+    """The smallest binary64 x >= 2^-100 with unit / x^power <= price, checked exactly on both sides."""
+    if price <= 0:
         raise BudgetFormatError("the price of a query must be above zero: the budget is too small for this plan")
-    needed = squared / (2 * rho)
-    if needed > COARSEST**2:
+    needed = unit / price
+    if needed > COARSEST**power:
         raise BudgetFormatError(
             "the price of a query is so small that its noise would not fit 64-bit integers: ask less, or pay more"
         )
-    if needed < FINEST**2:
+    if needed < FINEST**power:
         raise BudgetFormatError("the price of a query is so large that it would buy no noise: pay less")
-    guess = sqrt(needed)
-    while Fraction(guess) ** 2 < needed:
+    guess = sqrt(needed) if power == 2 else float(needed)
+    while Fraction(guess) ** power < needed:
         guess = nextafter(guess, inf)
-    while Fraction(below := nextafter(guess, 0.0)) ** 2 >= needed:
+    while Fraction(below := nextafter(guess, 0.0)) ** power >= needed:
         guess = below
     return Fraction(guess)
 

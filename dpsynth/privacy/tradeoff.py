@@ -5,7 +5,7 @@ with probability x when the entity is absent and y when it is present is a funct
 distributions (x, 1 - x) and (y, 1 - y) obey the same bounds (data processing). For each alpha and direction that caps
 y; every alpha gives a valid cap and the best one is kept. Proof: proofs/privacy/highest_tpr.md.
 
-mu-GDP is itself a curve, that of telling N(0, 1) from N(mu, 1): proofs/privacy/highest_tpr_of_gdp.md.
+mu-GDP is itself a curve, that of telling N(0, 1) from N(mu, 1), and so is epsilon-DP, of two straight pieces.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from fractions import Fraction
 from math import exp, inf, log, log1p, nextafter, sqrt
 
 from dpsynth.errors import ConfigurationError
+from dpsynth.privacy.cost import Cost
 from dpsynth.privacy.exact import GRID
 from dpsynth.privacy.interval import Interval
 from dpsynth.privacy.normal import quantile_of, upper_tail
@@ -24,38 +25,25 @@ _DIGITS = 60
 _ORDERS = 48
 _CERTAIN = 40
 """Phi(40) is 1 to three hundred digits."""
+_VACUOUS = 10**4
 _GOLDEN = (sqrt(5) - 1) / 2
 
 
-def highest_tpr(rho: Fraction, fpr: Fraction | float, delta0: Fraction | int = 0) -> float:
+def highest_tpr(cost: Cost, fpr: Fraction | float) -> float:
     """The highest true-positive rate that any test of one entity's presence can have at false-positive rate ``fpr``.
 
-    An upper bound, rounded up, over the whole curve of ``rho``-zCDP (not one epsilon of it). With ``delta0`` > 0 the
-    guarantee is delta0-approximate and the bound is delta0 + (1 - delta0) TPR(fpr / (1 - delta0)). ``rho`` >= 0,
-    0 <= ``fpr`` <= 1, 0 <= ``delta0`` <= 1, read exactly; ConfigurationError otherwise.
+    An upper bound, rounded up, over the whole curve of the cost's measure (not one epsilon of it): of Gaussian DP
+    Phi(Phi^-1(fpr) + mu), of zCDP the best of all orders, of pure DP min(e^epsilon fpr, 1 - e^-epsilon (1 - fpr)). With
+    the cost's ``delta`` above 0 it is delta + (1 - delta) TPR(fpr / (1 - delta)). 0 <= ``fpr`` <= 1, read exactly;
+    ConfigurationError otherwise.
     """
-    x, slack = Fraction(fpr), Fraction(delta0)
-    if rho < 0 or not 0 <= x <= 1 or not 0 <= slack <= 1:
-        raise ConfigurationError("a trade-off needs rho >= 0 and rates between 0 and 1")
-    if slack + x >= 1:
-        return 1.0
-    inner = _cap(Fraction(rho), x / (1 - slack))
-    return _rounded_up(slack + (1 - slack) * Fraction(inner))
-
-
-def highest_tpr_of_gdp(mu_squared: Fraction, fpr: Fraction | float, delta0: Fraction | int = 0) -> float:
-    """The highest true-positive rate at false-positive rate ``fpr`` under mu-GDP: Phi(Phi^-1(fpr) + mu), rounded up.
-
-    With ``delta0`` > 0 it is delta0 + (1 - delta0) TPR(fpr / (1 - delta0)), as in ``highest_tpr``. ``mu_squared`` >= 0,
-    0 <= ``fpr`` <= 1, 0 <= ``delta0`` <= 1, read exactly; ConfigurationError otherwise.
-    """
-    x, slack = Fraction(fpr), Fraction(delta0)
-    if mu_squared < 0 or not 0 <= x <= 1 or not 0 <= slack <= 1:
-        raise ConfigurationError("a trade-off needs mu^2 >= 0 and rates between 0 and 1")
+    x, slack = Fraction(fpr), cost.delta
+    if not 0 <= x <= 1:
+        raise ConfigurationError("a false-positive rate is between 0 and 1")
     if slack + x >= 1:
         return 1.0
     rate = x / (1 - slack)
-    inner = _gaussian_power(Fraction(mu_squared), rate) if rate and mu_squared else rate
+    inner = _CURVES[cost.measure](cost.amount, rate) if rate and cost.amount else rate
     return _rounded_up(min(Fraction(1), slack + (1 - slack) * inner))
 
 
@@ -66,23 +54,28 @@ def _gaussian_power(mu_squared: Fraction, rate: Fraction) -> Fraction:
     return Fraction(1) if threshold.lo < -_CERTAIN else Fraction(upper_tail(threshold).hi)
 
 
-def _cap(rho: Fraction, x: Fraction) -> float:
-    """The cap on y at 0 <= x < 1, certified, without delta0."""
-    if x == 0:
-        return 0.0
-    if rho == 0:
-        return _rounded_up(x)
+def _pure_power(epsilon: Fraction, rate: Fraction) -> Fraction:
+    """min(e^epsilon rate, 1 - e^-epsilon (1 - rate)) for 0 < rate < 1, from above; 1 for an epsilon beyond words."""
+    if epsilon > _VACUOUS:
+        return Fraction(1)
+    gained = Interval.of(epsilon, _DIGITS).exp() * Interval.of(rate, _DIGITS)
+    missed = Interval.of(-epsilon, _DIGITS).exp() * Interval.of(1 - rate, _DIGITS)
+    return min(Fraction(gained.hi), 1 - Fraction(missed.lo))
+
+
+def _cap(rho: Fraction, x: Fraction) -> Fraction:
+    """The cap on y at 0 < x < 1 under rho-zCDP, rho > 0, certified."""
     rho = max(rho, Fraction(1, GRID))
     rate, price = float(x), float(min(rho, Fraction(10**6)))
     if rate == 0.0 or rate == 1.0:
-        return 1.0
+        return Fraction(1)
     y, order, forward = min(_best(rate, price, True), _best(rate, price, False))
     slack = 1e-13
     while y < 1.0:
         if _excluded(Fraction(y), x, rho, order, forward):
-            return y
+            return Fraction(y)
         y, slack = y + slack * y, slack * 4
-    return 1.0
+    return Fraction(1)
 
 
 def _best(rate: float, price: float, forward: bool) -> tuple[float, float, bool]:
@@ -157,3 +150,6 @@ def _rounded_up(value: Fraction) -> float:
     """The smallest float that is not below ``value`` <= 1."""
     near = float(value)
     return near if Fraction(near) >= value else nextafter(near, inf)
+
+
+_CURVES = {"gdp": _gaussian_power, "zcdp": _cap, "pure": _pure_power}

@@ -14,11 +14,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.accountant import Accountant, Charge, Reservation, StoredAnswer
+from dpsynth.accountant import Account, Accountant, Charge, Reservation, StoredAnswer
 from dpsynth.privacy import Budget
 
 BUDGET = Budget(epsilon="1", delta="1e-6")
-RHO = BUDGET.cost().rho
+RHO = BUDGET.cost().amount
 PLAN = "sha256:" + "0" * 64
 ACCOUNT = "people"
 
@@ -42,7 +42,7 @@ class Frozen:
     inputs alone.
     """
 
-    law: str = "discrete_gaussian"
+    law: str = "rounded_gaussian"
     inputs: list[tuple[str, NDArray[np.int64], Fraction]] = field(default_factory=list)
 
     def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
@@ -61,6 +61,7 @@ class LightReservation:
         self.release = "light"
         self.drawn: list[Charge] = []
         self.secret = b"s" * 32
+        self.account = Account("light", "row", None, "add-remove", "gdp", BUDGET, BUDGET.cost(), BUDGET.cost())
 
     def draw(self, charges: Sequence[Charge]) -> tuple[int, ...]:
         first = len(self.drawn)
@@ -106,4 +107,4 @@ class Desk:
         return [line for line in self.lines() if line["kind"] in ("measure", "select")]
 
     def spent(self) -> Fraction:
-        return sum((Fraction(line["cost"]["rho"]) for line in self.charged()), Fraction(0))
+        return sum((Fraction(line["cost"]["mu2"]) for line in self.charged()), Fraction(0))

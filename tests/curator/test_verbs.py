@@ -63,7 +63,7 @@ class TestMarginals:
         assert (first.values.shape, second.values.shape) == ((2, 4), (5,))
         assert first.values.tolist() == [[0, 7, 14, 21], [28, 35, 2, 9]]
         assert [first.sigma, second.sigma] == [sigma for _, _, sigma in noise.inputs]
-        assert first.sigma == privacy.sigma_for(1, RHO / 4)
+        assert first.sigma == privacy.gaussian_sigma("gdp", 1, RHO / 4)
 
     @pytest.mark.parametrize("max_rows", [0, 1, 3])
     @pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
@@ -74,8 +74,8 @@ class TestMarginals:
         squared = max(max_rows, 1) ** 2 * (2 if neighbours == "replace-one" else 1)
         for charge, share in zip(drawn, (Fraction(5, 7), Fraction(2, 7)), strict=True):
             sigma = Fraction(charge.fields["mechanism"]["sigma"])
-            assert charge.cost.rho == Fraction(squared) / (2 * sigma**2) <= RHO / 3 * share
-            assert charge.cost.rho > RHO / 3 * share * Fraction(999, 1000)
+            assert charge.cost.amount == Fraction(squared) / sigma**2 <= RHO / 3 * share
+            assert charge.cost.amount > RHO / 3 * share * Fraction(999, 1000)
             assert charge.fields["sensitivity_squared"] == str(squared)
             assert charge.fields["unit"]["max_rows"] == max(max_rows, 1)
 
@@ -100,7 +100,7 @@ class TestTotal:
         answer = curator.total(RHO)
         assert (answer.values, answer.sigma, noise.inputs) == (4, 0, [])
         (charge,) = curator._reservation.drawn  # type: ignore[attr-defined]
-        assert charge.cost == privacy.Cost.nothing()
+        assert charge.cost == privacy.Cost.nothing("gdp")
         assert charge.fields["mechanism"] == {"type": "public_count"}
 
     @pytest.mark.parametrize("max_rows", [1, 2])
@@ -108,7 +108,7 @@ class TestTotal:
         noise = Frozen()
         opened(noise, schema_of("replace-one", max_rows)).total(RHO)
         assert noise.inputs[0][1].tolist() == [2 + max_rows]
-        assert noise.inputs[0][2] == privacy.sigma_for(max_rows**2, RHO)
+        assert noise.inputs[0][2] == privacy.gaussian_sigma("gdp", max_rows**2, RHO)
 
 
 class TestSelect:
@@ -136,7 +136,7 @@ class TestSelect:
         (charge,) = curator._reservation.drawn  # type: ignore[attr-defined]
         moved = 1024 * max(max_rows, 1) * (2 if neighbours == "replace-one" else 1)
         scale = Fraction(charge.fields["mechanism"]["scale"])
-        assert charge.cost.rho == 2 * Fraction(moved) ** 2 / (2 * scale**2) <= RHO
+        assert charge.cost.amount == privacy.PI_ABOVE * 2 * Fraction(moved) ** 2 / (2 * scale**2) <= RHO
         assert charge.fields["sensitivity_squared"] == str(moved**2)
         assert charge.fields["mechanism"]["picks"] == 2
         assert charge.fields["query"]["candidates"] == 3

@@ -26,7 +26,7 @@ from dpsynth.curator import Curator
 from dpsynth.curator import curator as room
 from dpsynth.measurement import Answer, Candidate, NoisyMarginal, Query
 from dpsynth.noise import OpenDPNoise
-from dpsynth.privacy import exponential_rho, gaussian_rho
+from dpsynth.privacy import exponential_cost, gaussian_cost
 from dpsynth.schema import Schema
 from dpsynth.table import PrivateTable
 from tests.curator.bench import RHO, Desk
@@ -89,14 +89,14 @@ class WitnessedNoise(OpenDPNoise):
     def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
         self._at("before noise")
         drawn = super().gaussian(counts, sigma)
-        self._witness.note(gaussian_rho(1, sigma))
+        self._witness.note(gaussian_cost("gdp", 1, sigma).amount)
         self._at("after noise")
         return drawn
 
     def exponential(self, scores: NDArray[np.int64], scale: Fraction) -> int:
         self._at("before noise")
         drawn = super().exponential(scores, scale)
-        self._witness.note(exponential_rho(1024, scale, 1))
+        self._witness.note(exponential_cost("gdp", 1024, scale, 1).amount)
         self._at("after noise")
         return drawn
 

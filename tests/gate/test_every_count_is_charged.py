@@ -98,7 +98,7 @@ def test_counts_and_entries_agree(plan: list[tuple[str, list[str]]], neighbours:
             assert [line["query"]["columns"] for line in paid] == columns
         charged = charged[len(paid) :]
     assert charged == []
-    assert sum(Fraction(line["cost"]["rho"]) for line in lines if "cost" in line) <= RHO
+    assert sum(Fraction(line["cost"]["mu2"]) for line in lines if "cost" in line) <= RHO
 
 
 def ask(curator: Curator, verb: str, names: list[str]) -> None:

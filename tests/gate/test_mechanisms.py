@@ -91,7 +91,7 @@ def test_counts_what_it_pays_for(name: str, monkeypatch: pytest.MonkeyPatch) -> 
         else:
             assert [entry.fields["query"]["columns"] for entry in entries] == [list(q.columns) for q in queries]
     assert at == len(reservation.drawn)
-    assert sum((charge.cost.rho for charge in reservation.drawn), Fraction(0)) <= RHO
+    assert sum((charge.cost.amount for charge in reservation.drawn), Fraction(0)) <= RHO
 
 
 @pytest.mark.parametrize("name", MECHANISMS)

@@ -1,8 +1,8 @@
 """The archive of noisy answers (``measurements.npz``) and the replayer that reads it instead of the private table.
 
-Format, version 1: an uncompressed ``.npz`` without pickle. ``index`` is a uint8 vector holding UTF-8 JSON
-``{"v": 1, "answers": [...]}`` in the order asked. A marginal is
-``{"kind": "marginal", "entry": seq, "levels": [digest, ...], "basis": "marginal", "sigma": "p/q"}`` with its values in
+Format, version 2: an uncompressed ``.npz`` without pickle. ``index`` is a uint8 vector holding UTF-8 JSON
+``{"v": 2, "answers": [...]}`` in the order asked. A marginal is ``{"kind": "marginal", "entry": seq, "levels":
+[digest, ...], "basis": "marginal" or "residual", "law": the ledger's name, "scale": "p/q"}`` with its values in
 ``answer_<seq>``; a selection holds score, rule, candidates (columns), picks and scale. ``level_<hex digest>`` are the
 levels' uint16 maps; the column of each stands in ``"level_columns"`` of the index. Equal answers give equal bytes.
 """
@@ -23,9 +23,12 @@ import numpy as np
 from dpsynth.errors import DigestMismatch
 from dpsynth.measurement.domain import Domain
 from dpsynth.measurement.level import Level
-from dpsynth.measurement.query import Candidate, NoisyMarginal, Query, Rule, Score, Selection
+from dpsynth.measurement.query import Candidate, Law, NoisyMarginal, Query, Rule, Score, Selection
 
 Answer = NoisyMarginal | Selection
+
+VERSION = 2
+"""The version of the format that is written and read."""
 
 
 def pack(answers: Sequence[Answer]) -> bytes:
@@ -58,10 +61,11 @@ def pack(answers: Sequence[Answer]) -> bytes:
                 "entry": answer.entry,
                 "levels": [level.digest.removeprefix("sha256:") for level in answer.query.levels],
                 "basis": answer.query.basis,
-                "sigma": str(answer.sigma),
+                "law": answer.law,
+                "scale": str(answer.scale),
             }
         )
-    text = json.dumps({"v": 1, "answers": index, "level_columns": columns}, sort_keys=True, separators=(",", ":"))
+    text = json.dumps({"v": VERSION, "answers": index, "level_columns": columns}, sort_keys=True, separators=(",", ":"))
     arrays["index"] = np.frombuffer(text.encode(), dtype=np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, **{name: arrays[name] for name in sorted(arrays)})
@@ -73,7 +77,7 @@ def unpack(data: bytes) -> tuple[Answer, ...]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             index = json.loads(arrays["index"].tobytes())
-            if index["v"] != 1:
+            if index["v"] != VERSION:
                 raise DigestMismatch(f"measurement archive of unknown version {index['v']!r}")
             held = {"index", *(f"level_{name}" for name in index["level_columns"])}
             held |= {f"answer_{item['entry']}" for item in index["answers"] if item["kind"] == "marginal"}
@@ -81,7 +85,7 @@ def unpack(data: bytes) -> tuple[Answer, ...]:
                 raise DigestMismatch("the measurement archive holds other arrays than its index says")
             levels = {name: Level(column, arrays[f"level_{name}"]) for name, column in index["level_columns"].items()}
             return tuple(_answer(item, levels, arrays) for item in index["answers"])
-    except (KeyError, ValueError, TypeError, OSError, zipfile.BadZipFile, EOFError) as error:
+    except (KeyError, ValueError, TypeError, ArithmeticError, OSError, zipfile.BadZipFile, EOFError) as error:
         raise DigestMismatch("the measurement archive is damaged or is not one") from error
 
 
@@ -96,7 +100,8 @@ def _answer(item: Mapping[str, Any], levels: Mapping[str, Level], arrays: Mappin
             item["entry"],
         )
     query = Query(tuple(levels[name] for name in item["levels"]), item["basis"])
-    return NoisyMarginal(query, arrays[f"answer_{item['entry']}"], Fraction(item["sigma"]), item["entry"])
+    values = arrays[f"answer_{item['entry']}"]
+    return NoisyMarginal(query, values, Fraction(item["scale"]), cast(Law, item["law"]), item["entry"])
 
 
 def read_archive(path: Path) -> tuple[Answer, ...]:

@@ -14,8 +14,9 @@ from dpsynth.measurement.query import Candidate, NoisyMarginal, Query, Rule, Sco
 class Measurer(Protocol):
     """Noisy answers for a price. The curator is one; a replayer of the archive is another.
 
-    Every ``price`` is exact, in the units of the account's measure (zCDP: rho), and is an upper bound: the charge is
-    recomputed from the noise scale really used. Sensitivity is the measurer's business, never the mechanism's.
+    Every ``price`` is exact, in the units of the account's measure (Gaussian DP: mu^2; zCDP: rho; pure: epsilon), and
+    is an upper bound: the charge is recomputed from the noise scale really used. Sensitivity is the measurer's
+    business, never the mechanism's.
     """
 
     @property
@@ -35,7 +36,10 @@ class Measurer(Protocol):
     def marginals(
         self, queries: Sequence[Query], price: Fraction, weights: Sequence[int] | None = None
     ) -> tuple[NoisyMarginal, ...]:
-        """Noisy marginals for one price, split in proportion to the integer weights (equally by default)."""
+        """Noisy marginals or residuals for one price, split in proportion to the integer weights (equally by default).
+
+        A pure measure answers no residuals.
+        """
         ...
 
     def select(
@@ -43,6 +47,7 @@ class Measurer(Protocol):
     ) -> Selection:
         """Draw picks by the exponential mechanism, the price split equally among them.
 
+        A higher score is likelier. The noise is that of the largest weight among the candidates.
         ``rule`` says which candidates remain after a pick: ``"distinct"`` all that were not picked;
         ``"spanning-forest"`` (pairs only) those that join two columns not yet connected. Drawing stops early when
         none remains.

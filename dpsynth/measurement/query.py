@@ -7,30 +7,41 @@ from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
 from math import prod
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.measurement.level import Level
 
-Basis = Literal["marginal"]
+Basis = Literal["marginal", "residual"]
+Law = Literal["rounded_gaussian", "discrete_gaussian", "discrete_laplace", "public_count"]
 Score = Literal["l1-to-model"]
 Rule = Literal["distinct", "spanning-forest"]
 
 LATTICE = 1024
 """Scores are integers in units of 1/LATTICE of a row: a model's marginal is rounded to this public grid."""
 
-
 MOST_COLUMNS = 64
 """Columns of a query: numpy's arrays have no more axes."""
+
+LARGEST_WEIGHT = 2**32
+"""Largest weight of a candidate."""
+
+LARGEST_OFFSET = 2**62
+"""Largest offset of a candidate, in lattice units and in size."""
+
+ROOT_TWO_ABOVE = Fraction(99, 70)
+"""A rational number just above the root of two: the standard deviation of Laplace noise of scale 1 is below it."""
 
 
 @dataclass(frozen=True)
 class Query:
     """A marginal: the joint table of some columns, each at a level. No columns: the total number of rows.
 
-    ``basis`` says which linear function of the table is asked; ``"marginal"`` is the table itself.
+    ``basis`` says which linear function of the table x is asked. ``"marginal"`` is the table itself. ``"residual"`` is
+    kron over the axes of (m I - 11') x, m being the axis' cells: what the table says beyond all smaller ones, in
+    integers of prod m times its size. It has the table's shape, and two cells or more on each of one or more axes.
     """
 
     levels: tuple[Level, ...]
@@ -41,6 +52,10 @@ class Query:
             raise ValueError("a query names each column once")
         if len(self.levels) > MOST_COLUMNS:
             raise ValueError(f"a query of {len(self.levels)} columns: at most {MOST_COLUMNS} fit an array")
+        if self.basis not in ("marginal", "residual"):
+            raise ValueError(f"basis {self.basis!r}: a query asks for the 'marginal' or the 'residual'")
+        if self.basis == "residual" and (not self.levels or 1 in self.shape):
+            raise ValueError("a residual has one or more columns, each at a level of two or more cells")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -64,47 +79,68 @@ TOTAL = Query(())
 
 @dataclass(frozen=True, eq=False)
 class NoisyMarginal:
-    """A noisy answer: int64 ``values`` of the query's shape, each with independent noise of scale ``sigma``.
+    """A noisy answer: int64 ``values`` of the query's shape, each with independent noise of one law and scale.
 
-    ``sigma`` is exact; 0 only where the count is public (the total under replace-one of single rows).
-    ``entry`` is the sequence number of the ledger entry that paid for it.
+    ``scale`` is the exact parameter of the ``law``: sigma of a Gaussian, b of Laplace, and 0 for a public count (the
+    total under replace-one of single rows), which alone has no noise. ``entry`` is the sequence number of the ledger
+    entry that paid for it.
     """
 
     query: Query
     values: NDArray[np.int64]
-    sigma: Fraction
+    scale: Fraction
+    law: Law
     entry: int
 
     def __post_init__(self) -> None:
         values = np.array(self.values, dtype=np.int64)
         if values.shape != self.query.shape:
             raise ValueError(f"values of shape {values.shape} do not answer a query of shape {self.query.shape}")
+        if self.law not in get_args(Law):
+            raise ValueError(f"law {self.law!r}: the laws of noise are {', '.join(get_args(Law))}")
+        if self.scale < 0 or (self.scale == 0) != (self.law == "public_count"):
+            raise ValueError("noise has a scale above zero, and a public count has the scale zero")
         values.flags.writeable = False
         object.__setattr__(self, "values", values)
+
+    @property
+    def sigma(self) -> Fraction:
+        """A standard deviation of the noise of each value, whatever its law: for Laplace just above sqrt(2) scale."""
+        return ROOT_TWO_ABOVE * self.scale if self.law == "discrete_laplace" else self.scale
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """Something a private selection may pick: a query and what the public model expects of it.
+    """Something a private selection may pick: a query, what the public model expects of it, and how it is judged.
 
-    ``expected`` holds the model's counts of the query's shape in units of 1/LATTICE, as int64, so that the score
-    ``sum |LATTICE * count - expected|`` is an exact integer.
+    ``expected`` holds the model's counts of the query's shape in units of 1/LATTICE, as int64. The score is the exact
+    integer ``weight * sum |LATTICE * count - expected| - offset``; ``offset``, in lattice units too, says how large the
+    weighted distance would be by chance, or what the answer costs. The query is a marginal.
     """
 
     query: Query
     expected: NDArray[np.int64]
+    weight: int = 1
+    offset: int = 0
 
     def __post_init__(self) -> None:
         expected = np.array(self.expected, dtype=np.int64)
         if expected.shape != self.query.shape:
             raise ValueError(f"expected counts of shape {expected.shape} for a query of shape {self.query.shape}")
+        if self.query.basis != "marginal":
+            raise ValueError("a candidate is a marginal: what it adds may be asked as a residual afterwards")
+        if type(self.weight) is not int or not 1 <= self.weight <= LARGEST_WEIGHT:
+            raise ValueError(f"the weight of a candidate is an integer from 1 to {LARGEST_WEIGHT}")
+        if type(self.offset) is not int or not -LARGEST_OFFSET <= self.offset <= LARGEST_OFFSET:
+            raise ValueError(f"the offset of a candidate is an integer of at most {LARGEST_OFFSET} in size")
         expected.flags.writeable = False
         object.__setattr__(self, "expected", expected)
 
     @classmethod
-    def of(cls, query: Query, expected: NDArray[np.float64]) -> Candidate:
-        """Round a model's float counts to the public lattice."""
-        return cls(query, np.rint(np.asarray(expected) * LATTICE).astype(np.int64))
+    def of(cls, query: Query, expected: NDArray[np.float64], weight: int = 1, offset: float = 0.0) -> Candidate:
+        """Round a model's float counts, and an offset in rows, to the public lattice."""
+        lattice = np.rint(np.asarray(expected) * LATTICE).astype(np.int64)
+        return cls(query, lattice, weight, round(offset * LATTICE))
 
 
 @dataclass(frozen=True)
@@ -123,10 +159,11 @@ class Selection:
 
 
 def candidates_digest(candidates: Sequence[Candidate]) -> str:
-    """``sha256:...`` over the columns, levels and expected counts of a list of candidates."""
-    state = sha256(b"dpsynth-candidates-v1\n")
+    """``sha256:...`` over the levels, weights, offsets and expected counts of a list of candidates."""
+    state = sha256(b"dpsynth-candidates-v2\n")
     for candidate in candidates:
         for level in candidate.query.levels:
             state.update(f"{level.digest} ".encode())
-        state.update(b"\n" + candidate.expected.astype("<i8").tobytes())
+        state.update(f"{candidate.weight} {candidate.offset}\n".encode())
+        state.update(candidate.expected.astype("<i8").tobytes())
     return "sha256:" + state.hexdigest()

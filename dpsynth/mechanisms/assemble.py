@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from dpsynth.measurement import Domain, Level, NoisyMarginal
 from dpsynth.mechanisms.oneway import best_total
-from dpsynth.model import FittedModel, Measurement, estimate, project
+from dpsynth.model import FittedModel, Marginal, Measurement, Residual, estimate, project
+from dpsynth.model.operators import centred
 
 
 def fit_model(
@@ -20,8 +21,9 @@ def fit_model(
 ) -> FittedModel:
     """Fit a network to the total, one or more tables of every column at its declared level, and some pairs.
 
-    The model's cells of a column are those of the finest level at which a pair holds it (the declared ones if none
-    does): the levels of a column must be coarsenings of one another. Within a model cell the one-way tables decide.
+    ``pairs`` may hold tables of more columns, and residuals, too. The model's cells of a
+    column are those of the finest level at which a pair holds it (the declared ones if none does): the levels of a
+    column must be coarsenings of one another. Within a model cell the one-way tables decide.
     """
     rows = best_total([total, *one_ways])
     levels = dict(declared)
@@ -31,7 +33,7 @@ def fit_model(
             used[level.column] = level
     levels.update(used)
     domain = Domain(tuple(levels), tuple(level.size for level in levels.values()))
-    measured = [_seen(domain, levels, answer) for answer in pairs]
+    measured = [seen(domain, levels, answer) for answer in pairs]
     weights = {}
     for name, level in levels.items():
         values, scale = _combined([answer for answer in one_ways if answer.query.columns == (name,)])
@@ -61,10 +63,18 @@ def sum_cells(groups: NDArray[np.integer], mass: NDArray[np.float64], size: int)
     return result
 
 
-def _seen(domain: Domain, levels: Mapping[str, Level], answer: NoisyMarginal) -> Measurement:
-    """A noisy answer as the model sees it: perhaps more coarsely than in its own cells."""
+def seen(domain: Domain, levels: Mapping[str, Level], answer: NoisyMarginal) -> Measurement:
+    """A noisy answer as the model sees it: perhaps more coarsely than in its own cells, a residual in rows.
+
+    A residual q = kron(m I - 11') x is prod m times the table x centred along each axis. Its noise, of scale sigma in
+    each cell, is centred with it: what is left is the noise of scale sigma / prod m of a table, centred.
+    """
     groups = {level.column: levels[level.column].onto(level) for level in answer.query.levels}
-    return Measurement.of(domain, answer.query.columns, answer.values.astype(np.float64), float(answer.sigma), groups)
+    values, sigma = answer.values.astype(np.float64), float(answer.sigma)
+    if answer.query.basis == "marginal":
+        return Measurement.of(domain, answer.query.columns, values, sigma, groups)
+    query = Residual(Marginal.of(domain, answer.query.columns, groups))
+    return Measurement(query, centred(values) / answer.query.cells, np.array(sigma / answer.query.cells))
 
 
 def _combined(answers: Sequence[NoisyMarginal]) -> tuple[NDArray[np.float64], float]:

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.measurement import Law
+
 
 class Noise(Protocol):
     """Draws on exact integers. Every call is independent of every other one.
@@ -17,7 +19,7 @@ class Noise(Protocol):
     """
 
     @property
-    def law(self) -> str:
+    def law(self) -> Law:
         """The ledger's name of the law that ``gaussian`` draws from."""
         ...
 

@@ -17,6 +17,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.measurement import Law
 from dpsynth.noise.arguments import binary64, vector
 from dpsynth.noise.normal import upper_tail
 from dpsynth.noise.opendp import OpenDPNoise
@@ -38,7 +39,7 @@ class RoundedGaussianNoise(OpenDPNoise):
     nor forks can share one.
     """
 
-    law = "rounded_gaussian"
+    law: Law = "rounded_gaussian"
 
     def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
         """round(count + sigma Z) for each count, Z independent; what would leave int64 stays at its limit."""

@@ -23,7 +23,7 @@ from dpsynth.privacy.gdp import delta_of_gdp, epsilon_of_gdp, mu_squared_of
 from dpsynth.privacy.gdp_cost import laplace_mu_squared, pure_mu_squared
 from dpsynth.privacy.measure import MEASURES, NAMES, UNITS, Measure, require_measure
 from dpsynth.privacy.promise import amount_of, epsilon_of
-from dpsynth.privacy.sensitivity import NEIGHBOURS, l1_to_model, marginal_squared, total
+from dpsynth.privacy.sensitivity import NEIGHBOURS, l1_to_model, marginal_l1, marginal_squared, residual_squared, total
 from dpsynth.privacy.tradeoff import highest_tpr
 
 __all__ = [
@@ -56,11 +56,13 @@ __all__ = [
     "laplace_cost",
     "laplace_mu_squared",
     "laplace_scale",
+    "marginal_l1",
     "marginal_squared",
     "mu_squared_of",
     "parse_fraction",
     "pure_mu_squared",
     "require_measure",
+    "residual_squared",
     "rho_of_epsilon",
     "total",
 ]

@@ -7,6 +7,9 @@ are replaced by others, possibly by none, except that in a row unit (each row it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
 from dpsynth.errors import ConfigurationError
 
 NEIGHBOURS = ("add-remove", "replace-one")
@@ -20,6 +23,27 @@ def marginal_squared(max_rows: int, neighbours: str) -> int:
     """
     _check(max_rows, neighbours)
     return max_rows**2 if neighbours == "add-remove" else 2 * max_rows**2
+
+
+def marginal_l1(max_rows: int, neighbours: str) -> int:
+    """L1 sensitivity of a marginal's counts, at any levels: s add/remove, 2 s replace-one."""
+    _check(max_rows, neighbours)
+    return max_rows if neighbours == "add-remove" else 2 * max_rows
+
+
+def residual_squared(sizes: Sequence[int], max_rows: int, neighbours: str) -> int:
+    """Squared L2 sensitivity of kron(m I - 11') x, x a table with m = ``sizes`` cells on its axes, two or more each.
+
+    With P = prod m (m - 1) it is s^2 P add/remove, reached when all s rows share a cell, and replace-one
+    2 s^2 P m_min / (m_min - 1), reached when they all leave a cell for one that differs along the shortest axis alone.
+    Source of the add/remove case: Xiao et al. 2023 (arXiv 2305.08175).
+    """
+    _check(max_rows, neighbours)
+    if not sizes or any(isinstance(size, bool) or not isinstance(size, int) or size < 2 for size in sizes):
+        raise ConfigurationError("a residual has one or more axes, each of two or more cells")
+    one = max_rows**2 * prod(size * (size - 1) for size in sizes)
+    least = min(sizes)
+    return one if neighbours == "add-remove" else 2 * (one // (least - 1)) * least
 
 
 def total(max_rows: int, neighbours: str, row_unit: bool) -> int:

@@ -136,10 +136,10 @@ def _is_answer_to(answer: Answer, entry: Entry) -> bool:
             and len(answer.candidates) == query["candidates"]
             and len(answer.picks) <= mechanism["picks"]
         )
-    sigma = Fraction(mechanism["sigma"]) if mechanism["type"] == "discrete_gaussian" else Fraction(0)
+    scale = Fraction(mechanism.get("sigma", mechanism.get("scale", 0)))
     return (
         entry.kind == "measure"
-        and answer.sigma == sigma
+        and (answer.law, answer.scale) == (mechanism["type"], scale)
         and list(answer.query.columns) == query["columns"]
         and [level.digest for level in answer.query.levels] == query["levels"]
         and list(answer.query.shape) == query["shape"]

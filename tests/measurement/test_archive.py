@@ -30,7 +30,7 @@ PAIR = Query((AGE, SEX))
 
 def marginal(query: Query, entry: int, seed: int = 0) -> NoisyMarginal:
     values = (np.arange(query.cells).reshape(query.shape) * 7 + seed - 3).astype(np.int64)
-    return NoisyMarginal(query, values, Fraction(5, 2) + entry, entry)
+    return NoisyMarginal(query, values, Fraction(5, 2) + entry, "rounded_gaussian", entry)
 
 
 ANSWERS: tuple[Answer, ...] = (
@@ -38,20 +38,22 @@ ANSWERS: tuple[Answer, ...] = (
     marginal(Query((AGE,)), 4),
     Selection("l1-to-model", "spanning-forest", (("age", "sex"),), (0,), Fraction(1, 8), 5),
     marginal(PAIR, 6),
+    marginal(Query((AGE, SEX), "residual"), 7),
+    NoisyMarginal(TOTAL, np.array(5), Fraction(0), "public_count", 8),
+    NoisyMarginal(TOTAL, np.array(5), Fraction(7, 4), "discrete_laplace", 10),
 )
 
 
 def same(one: Answer, two: Answer) -> bool:
     if isinstance(one, Selection) or isinstance(two, Selection):
         return one == two
-    return (one.query, one.sigma, one.entry) == (two.query, two.sigma, two.entry) and np.array_equal(
-        one.values, two.values
-    )
+    told = (one.query, one.scale, one.law, one.entry) == (two.query, two.scale, two.law, two.entry)
+    return told and np.array_equal(one.values, two.values)
 
 
 @given(st.lists(st.integers(-(2**62), 2**62), min_size=4, max_size=4))
 def test_round_trip(values: list[int]) -> None:
-    answers = (*ANSWERS, NoisyMarginal(PAIR, np.array(values).reshape(2, 2), Fraction(1, 3), 9))
+    answers = (*ANSWERS, NoisyMarginal(PAIR, np.array(values).reshape(2, 2), Fraction(1, 3), "discrete_gaussian", 9))
     back = unpack(pack(answers))
     assert len(back) == len(answers)
     assert all(same(one, two) for one, two in zip(answers, back, strict=True))
@@ -65,7 +67,7 @@ def test_the_archive_holds_no_pickle() -> None:
 
 def test_damage_is_named() -> None:
     data = pack(ANSWERS)
-    for damaged in (b"", b"PK", data[:-30], data[: len(data) // 2], data.replace(b'"v":1', b'"v":2')):
+    for damaged in (b"", b"PK", data[:-30], data[: len(data) // 2], data.replace(b'"v":2', b'"v":1')):
         with pytest.raises(DigestMismatch):
             unpack(damaged)
 
@@ -107,13 +109,73 @@ def test_candidates_stand_on_the_lattice() -> None:
 
 def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match="shape"):
-        NoisyMarginal(PAIR, np.zeros(4, dtype=np.int64), Fraction(1), 0)
+        NoisyMarginal(PAIR, np.zeros(4, dtype=np.int64), Fraction(1), "rounded_gaussian", 0)
     with pytest.raises(ValueError, match="shape"):
         Candidate(PAIR, np.zeros(4, dtype=np.int64))
     with pytest.raises(ValueError, match="once"):
         Query((AGE, AGE))
 
 
+def test_the_digest_covers_levels_weights_and_offsets() -> None:
+    zero = np.zeros((2, 2))
+    swapped = Query((AGE.merged(np.array([1, 0])), SEX))
+    candidates = [
+        Candidate.of(PAIR, zero),
+        Candidate.of(swapped, zero),
+        Candidate.of(PAIR, zero, 2),
+        Candidate.of(PAIR, zero, 1, 0.5),
+        Candidate.of(PAIR, zero, 1, -0.5),
+        Candidate(PAIR, np.zeros((2, 2), dtype=np.int64), 1, 1),
+    ]
+    assert len({candidates_digest([candidate]) for candidate in candidates}) == len(candidates)
+    assert candidates[3].offset == 512
+
+
+@pytest.mark.parametrize(("weight", "offset"), [(0, 0), (-1, 0), (1.0, 0), (True, 0), (2**32 + 1, 0), (1, 2**62 + 1)])
+def test_weights_and_offsets_are_bounded_integers(weight: int, offset: int) -> None:
+    with pytest.raises(ValueError, match="of a candidate is an integer"):
+        Candidate(PAIR, np.zeros((2, 2), dtype=np.int64), weight, offset)
+
+
+def test_a_candidate_is_a_marginal() -> None:
+    with pytest.raises(ValueError, match="is a marginal"):
+        Candidate.of(Query((AGE, SEX), "residual"), np.zeros((2, 2)))
+
+
+def test_a_residual_has_two_cells_an_axis() -> None:
+    one = Level("age", np.array([0, 0, 0]))
+    for levels in ((), (one,), (SEX, one)):
+        with pytest.raises(ValueError, match="residual"):
+            Query(levels, "residual")
+    with pytest.raises(ValueError, match="basis"):
+        Query((SEX,), "other")  # type: ignore[arg-type]
+    assert Query((SEX,), "residual") != Query((SEX,))
+
+
+def test_the_standard_deviation_of_every_law() -> None:
+    value, scale = np.array(5), Fraction(7, 4)
+    assert NoisyMarginal(TOTAL, value, scale, "rounded_gaussian", 0).sigma == scale
+    assert NoisyMarginal(TOTAL, value, scale, "discrete_gaussian", 0).sigma == scale
+    assert NoisyMarginal(TOTAL, value, Fraction(0), "public_count", 0).sigma == 0
+    laplace = NoisyMarginal(TOTAL, value, scale, "discrete_laplace", 0).sigma
+    assert 2 * scale**2 < laplace**2 < 2 * scale**2 * Fraction(1001, 1000)
+
+
+@pytest.mark.parametrize(("law", "scale"), [("public_count", 1), ("rounded_gaussian", 0), ("gaussian", 1)])
+def test_a_law_and_its_scale_belong_together(law: str, scale: int) -> None:
+    with pytest.raises(ValueError, match=r"law|scale"):
+        NoisyMarginal(TOTAL, np.array(5), Fraction(scale), law, 0)  # type: ignore[arg-type]
+
+
+def test_an_archive_whose_law_and_scale_do_not_agree_is_damaged() -> None:
+    data = pack(ANSWERS[:1])
+    for instead in (b'"discrete_laplacee"', b'"public_count" ' + b" " * 3):
+        damaged = data.replace(b'"rounded_gaussian"', instead.ljust(18)[:18])
+        assert damaged != data
+        with pytest.raises(DigestMismatch):
+            unpack(damaged)
+
+
 def test_the_index_is_json() -> None:
     with np.load(io.BytesIO(pack(ANSWERS)), allow_pickle=False) as arrays:
-        assert json.loads(arrays["index"].tobytes())["v"] == 1
+        assert json.loads(arrays["index"].tobytes())["v"] == 2

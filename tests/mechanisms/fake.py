@@ -82,6 +82,6 @@ class FakeMeasurer:
         sigma = sqrt(1 / (2 * price))
         noise = np.rint(self._rng.normal(0.0, sigma, query.shape))
         values = self.count(query) + noise.astype(np.int64)
-        answer = NoisyMarginal(query, values, Fraction(sigma), len(self.answers))
+        answer = NoisyMarginal(query, values, Fraction(sigma), "rounded_gaussian", len(self.answers))
         self.answers.append(answer)
         return answer

@@ -15,7 +15,8 @@ COUNTS = st.lists(st.integers(-50, 200), min_size=1, max_size=30)
 
 
 def answer(counts: list[int], sigma: Fraction = Fraction(10)) -> NoisyMarginal:
-    return NoisyMarginal(Query((Level.identity("a", len(counts)),)), np.array(counts), sigma, 1)
+    query = Query((Level.identity("a", len(counts)),))
+    return NoisyMarginal(query, np.array(counts), sigma, "rounded_gaussian" if sigma else "public_count", 1)
 
 
 @given(COUNTS, st.fractions(-10, 500))
@@ -70,7 +71,8 @@ def test_the_larger_column_gives_way() -> None:
 
 def test_declared_levels_stay_declared() -> None:
     declared = Level("a", np.array([0, 0, 1, 1, 2, 2]))
-    rungs = ladder(NoisyMarginal(Query((declared,)), np.array([5, 50, 50]), Fraction(10), 1), Fraction(3), 99)
+    counted = NoisyMarginal(Query((declared,)), np.array([5, 50, 50]), Fraction(10), "rounded_gaussian", 1)
+    rungs = ladder(counted, Fraction(3), 99)
     assert rungs[0].cells.tolist() == [0, 0, 0, 0, 1, 1]
     with pytest.raises(ValueError, match="not a coarsening"):
         rungs[0].onto(declared)

@@ -17,11 +17,16 @@ def levels(*sizes: int) -> dict[str, Level]:
 
 
 def total(count: int, sigma: str) -> NoisyMarginal:
-    return NoisyMarginal(TOTAL, np.array(count), Fraction(sigma), 1)
+    scale = Fraction(sigma)
+    return NoisyMarginal(TOTAL, np.array(count), scale, "rounded_gaussian" if scale else "public_count", 1)
 
 
 def one_way(level: Level, values: list[int], sigma: str) -> NoisyMarginal:
-    return NoisyMarginal(Query((level,)), np.array(values), Fraction(sigma), 2)
+    return NoisyMarginal(Query((level,)), np.array(values), Fraction(sigma), "rounded_gaussian", 2)
+
+
+def pair(query: Query, values: list[list[int]]) -> NoisyMarginal:
+    return NoisyMarginal(query, np.array(values), Fraction(1), "rounded_gaussian", 3)
 
 
 @given(st.lists(st.integers(1, 4097), min_size=1, max_size=9))
@@ -67,8 +72,8 @@ def test_pairs_at_different_levels_share_the_finest_cells() -> None:
     half = a.merged(np.array([0, 0, 1, 1]))
     declared = {"a": a, "b": b, "c": c}
     ones = [one_way(a, [40, 10, 25, 25], "1"), one_way(b, [50, 50], "1"), one_way(c, [60, 40], "1")]
-    fine = NoisyMarginal(Query((a, b)), np.array([[40, 0], [0, 10], [10, 15], [0, 25]]), Fraction(1), 3)
-    coarse = NoisyMarginal(Query((half, c)), np.array([[50, 0], [10, 40]]), Fraction(1), 4)
+    fine = pair(Query((a, b)), [[40, 0], [0, 10], [10, 15], [0, 25]])
+    coarse = pair(Query((half, c)), [[50, 0], [10, 40]])
     fitted = fit_model(declared, total(100, "1"), ones, [fine, coarse])
     assert fitted.levels == declared
     assert fitted.total == 100

@@ -1,6 +1,7 @@
 """The table of sensitivities against every pair of neighbours of small tables."""
 
 from collections.abc import Iterable, Iterator
+from functools import reduce
 from itertools import combinations, combinations_with_replacement, product
 
 import numpy as np
@@ -8,7 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from dpsynth.errors import ConfigurationError
-from dpsynth.privacy import NEIGHBOURS, l1_to_model, marginal_squared, total
+from dpsynth.privacy.sensitivity import (
+    NEIGHBOURS,
+    l1_to_model,
+    marginal_l1,
+    marginal_squared,
+    residual_squared,
+    total,
+)
 
 SHAPE = (2, 2)
 CELLS = list(product(*(range(size) for size in SHAPE)))
@@ -50,6 +58,14 @@ def marginals(full: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     yield full.sum(axis=0, keepdims=True)
 
 
+def residual(table: NDArray[np.int64]) -> NDArray[np.int64]:
+    return residual_map(table.shape) @ table.ravel()
+
+
+def residual_map(sizes: tuple[int, ...]) -> NDArray[np.int64]:
+    return np.asarray(reduce(np.kron, [m * np.eye(m, dtype=np.int64) - 1 for m in sizes]))
+
+
 def largest(values: Iterable[int]) -> int:
     return max(values, default=0)
 
@@ -63,6 +79,19 @@ class TestAllNeighbours:
             for i, (a, b) in enumerate(zip(marginals(counts(one)), marginals(counts(two)), strict=True)):
                 moved[i] = max(moved[i], int(((a - b) ** 2).sum()))
         assert moved == [marginal_squared(max_rows, relation)] * 4
+
+    def test_marginal_in_l1(self, max_rows: int, relation: str) -> None:
+        moved = [0, 0, 0, 0]
+        for one, two in neighbours(max_rows, relation):
+            for i, (a, b) in enumerate(zip(marginals(counts(one)), marginals(counts(two)), strict=True)):
+                moved[i] = max(moved[i], int(abs(a - b).sum()))
+        assert moved == [marginal_l1(max_rows, relation)] * 4
+
+    def test_residual(self, max_rows: int, relation: str) -> None:
+        moved = 0
+        for one, two in neighbours(max_rows, relation):
+            moved = max(moved, int(((residual(counts(one)) - residual(counts(two))) ** 2).sum()))
+        assert moved == residual_squared(SHAPE, max_rows, relation)
 
     def test_total_of_entities(self, max_rows: int, relation: str) -> None:
         pairs = neighbours(max_rows, relation)
@@ -82,6 +111,38 @@ class TestAllNeighbours:
         assert moved == LATTICE * l1_to_model(max_rows, relation)
 
 
+@pytest.mark.parametrize("sizes", [(2,), (5,), (2, 2), (2, 5), (4, 3), (3, 3, 3), (2, 3, 4), (2, 2, 2, 2), (3, 5, 4)])
+def test_residuals_of_one_row_in_every_shape(sizes: tuple[int, ...]) -> None:
+    """All pairs of cells: also those that differ along several axes, whose columns point to the same side or not."""
+    columns = residual_map(sizes).T
+    assert residual_squared(sizes, 1, "add-remove") == max(int(c @ c) for c in columns)
+    apart = max(int((one - two) @ (one - two)) for one, two in combinations(columns, 2))
+    assert residual_squared(sizes, 1, "replace-one") == apart
+
+
+@pytest.mark.parametrize("sizes", [(3,), (2, 3), (3, 3)])
+@pytest.mark.parametrize("relation", NEIGHBOURS)
+def test_residuals_of_several_rows_in_different_cells(sizes: tuple[int, ...], relation: str) -> None:
+    """Every multiset of up to three rows against every other: nothing beats all rows in one cell."""
+    map_ = residual_map(sizes)
+    cells = range(map_.shape[0])
+    for most in (2, 3) if len(cells) < 9 else (2,):
+        every = [
+            np.bincount(rows, minlength=len(cells)).astype(np.int64) if rows else np.zeros(len(cells), dtype=np.int64)
+            for size in range(most + 1)
+            for rows in combinations_with_replacement(cells, size)
+        ]
+        others = every if relation == "replace-one" else every[:1]
+        found = max(int(((map_ @ (one - two)) ** 2).sum()) for one in every for two in others)
+        assert found == residual_squared(sizes, most, relation)
+
+
+@pytest.mark.parametrize("sizes", [(), (1,), (3, 1), (2.0,), (True, 2), (0,), (-2, -2), ("2",)])
+def test_a_residual_without_two_cells_an_axis_is_refused(sizes: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigurationError, match="two or more cells"):
+        residual_squared(sizes, 1, "add-remove")
+
+
 @pytest.mark.parametrize("relation", NEIGHBOURS)
 def test_rows_as_entities(relation: str) -> None:
     rows, cells = 0, 0
@@ -93,16 +154,25 @@ def test_rows_as_entities(relation: str) -> None:
     assert cells == marginal_squared(1, relation)
 
 
+CALLS = (
+    marginal_squared,
+    marginal_l1,
+    l1_to_model,
+    lambda s, n: total(s, n, False),
+    lambda s, n: residual_squared((2, 3), s, n),
+)
+
+
 @pytest.mark.parametrize("max_rows", [0, -1, True, 1.0, "1", None])
 def test_max_rows_that_is_no_count_is_refused(max_rows: object) -> None:
-    for call in (marginal_squared, l1_to_model, lambda s, n: total(s, n, False)):
+    for call in CALLS:
         with pytest.raises(ConfigurationError, match="max_rows"):
             call(max_rows, "add-remove")
 
 
 @pytest.mark.parametrize("relation", ["", "add_remove", "Add-Remove", "bounded", None])
 def test_an_unknown_relation_is_refused(relation: str) -> None:
-    for call in (marginal_squared, l1_to_model, lambda s, n: total(s, n, False)):
+    for call in CALLS:
         with pytest.raises(ConfigurationError, match="neighbours"):
             call(1, relation)
 

@@ -57,13 +57,13 @@ def signed_again(release: Release, folder: Path, key: SigningKey) -> None:
 
 def other_count(release: Release) -> Release:
     first = next(answer for answer in release.answers if isinstance(answer, NoisyMarginal))
-    changed = NoisyMarginal(first.query, first.values + 1, first.sigma, first.entry)
+    changed = NoisyMarginal(first.query, first.values + 1, first.scale, first.law, first.entry)
     return replace(release, answers=tuple(changed if answer is first else answer for answer in release.answers))
 
 
 def other_scale(release: Release) -> Release:
     first = next(answer for answer in release.answers if isinstance(answer, NoisyMarginal))
-    changed = NoisyMarginal(first.query, first.values, first.sigma / 2, first.entry)
+    changed = NoisyMarginal(first.query, first.values, first.scale / 2, first.law, first.entry)
     return replace(release, answers=tuple(changed if answer is first else answer for answer in release.answers))
 
 

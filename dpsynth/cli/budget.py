@@ -12,6 +12,7 @@ from dpsynth.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dpsynth.accountant import Account
+    from dpsynth.privacy import Measure
 
 store_option = click.option(
     "--store", type=click.Path(path_type=Path), required=True, help="The store of accounts (an SQLite file)."
@@ -27,7 +28,14 @@ def budget() -> None:
 @click.argument("name")
 @store_option
 @click.option("--epsilon", required=True, help='Exact, such as "1" or "3/2".')
-@click.option("--delta", required=True, help='Exact, such as "1e-9".')
+@click.option("--delta", required=True, help='Exact, such as "1e-9"; "0" with --measure pure.')
+@click.option(
+    "--measure",
+    type=click.Choice(["gdp", "zcdp", "pure"]),
+    default="gdp",
+    show_default=True,
+    help="What it counts in, for ever: Gaussian, zero-concentrated or pure differential privacy.",
+)
 @click.option("--entity", default="row", show_default=True, help="Whom it protects, as in the schema's [unit].")
 @click.option("--column", help="The column that names the entity, as in [unit]; without it each row is one.")
 @click.option(
@@ -43,6 +51,7 @@ def open_(
     store: Path,
     epsilon: str,
     delta: str,
+    measure: Measure,
     entity: str,
     column: str | None,
     neighbours: str,
@@ -57,7 +66,9 @@ def open_(
 
     cap = Budget(epsilon=epsilon, delta=delta)
     with Accountant.open(store, create=not store.exists()) as accountant:
-        account = accountant.open_account(name, entity=entity, column=column, neighbours=neighbours, budget=cap)
+        account = accountant.open_account(
+            name, entity=entity, column=column, neighbours=neighbours, budget=cap, measure=measure
+        )
     if as_json:
         say_json({"ok": True, **_document(account)})
         return
@@ -87,69 +98,56 @@ def show(name: str | None, store: Path, as_json: bool) -> None:
 @click.option("--delta", required=True, help="Exact, such as 1e-9.")
 @click.option(
     "--measure",
-    type=click.Choice(["zcdp", "gdp"]),
-    help="With --epsilon: what to buy, rho of zCDP or mu squared of Gaussian DP.  [default: zcdp]",
+    type=click.Choice(["gdp", "zcdp", "pure"]),
+    help="With --epsilon: what to buy, mu squared of Gaussian DP, rho of zCDP, or pure epsilon.  [default: gdp]",
 )
 @json_option
 def convert(
-    epsilon: str | None, rho: str | None, mu2: str | None, delta: str, measure: str | None, as_json: bool
+    epsilon: str | None, rho: str | None, mu2: str | None, delta: str, measure: Measure | None, as_json: bool
 ) -> None:
-    """Convert zCDP's rho or Gaussian DP's mu squared to epsilon at a delta, or epsilon to what it buys.
+    """Convert Gaussian DP's mu squared or zCDP's rho to epsilon at a delta, or epsilon to what it buys.
 
-    Give one of --rho, --mu2 and --epsilon. What is promised is rounded up and what is bought is rounded down, both
-    certified by interval arithmetic, so that the promise is never overstated. The Gaussian mechanism with L2
-    sensitivity D and noise sigma costs rho = D^2 / (2 sigma^2), or mu squared = D^2 / sigma^2; both add up. Gaussian
-    DP promises more for the same noise, but not every mechanism has it: the discrete Gaussian is zCDP only.
+    Give one of --mu2, --rho and --epsilon. What is promised is rounded up and what is bought is rounded down, both
+    certified by interval arithmetic, so that the promise is never overstated. Gaussian noise sigma on an answer of L2
+    sensitivity D costs mu squared = D^2 / sigma^2, or rho = D^2 / (2 sigma^2); both add up. Gaussian DP promises more
+    for the same noise, but not every mechanism has it: the discrete Gaussian is zCDP only. Delta 0 is pure DP only.
 
     \b
-    dpsynth budget convert --epsilon 1 --delta 1e-9                  the rho of a budget
-    dpsynth budget convert --epsilon 1 --delta 1e-9 --measure gdp    its mu squared
-    dpsynth budget convert --mu2 1/30 --delta 1e-9                   the epsilon of a mu squared
+    dpsynth budget convert --epsilon 1 --delta 1e-9                   the mu squared of a budget
+    dpsynth budget convert --epsilon 1 --delta 1e-9 --measure zcdp    its rho
+    dpsynth budget convert --mu2 1/30 --delta 1e-9                    the epsilon of a mu squared
     """
-    from dpsynth.privacy import (
-        Budget,
-        decimal_text,
-        epsilon_of_gdp,
-        epsilon_of_rho,
-        highest_tpr,
-        highest_tpr_of_gdp,
-        mu_squared_of,
-        parse_fraction,
-    )
+    from dpsynth.privacy import Budget, Cost, decimal_text, epsilon_of, highest_tpr, parse_fraction
 
     if sum(given is not None for given in (epsilon, rho, mu2)) != 1:
-        raise ConfigurationError("give exactly one of --rho, --mu2 and --epsilon")
-    own = "zcdp" if rho is not None else "gdp" if mu2 is not None else None
+        raise ConfigurationError("give exactly one of --mu2, --rho and --epsilon")
+    own: Measure | None = "zcdp" if rho is not None else "gdp" if mu2 is not None else None
     if own and measure not in (None, own):
         raise ConfigurationError(
             f"--measure {measure}: --rho is of zcdp and --mu2 of gdp; --measure goes with --epsilon"
         )
-    gaussian = (own or measure) == "gdp"
     if epsilon is not None:
         asked = Budget(epsilon=epsilon, delta=delta)
-        exact_delta = asked.delta
-        amount = mu_squared_of(asked.epsilon, asked.delta) if gaussian else asked.cost().rho
-        if amount == 0:
-            raise ConfigurationError("--epsilon: so small that it buys nothing; write a larger one")
+        cost, exact_delta = asked.cost(measure or "gdp"), asked.delta
     else:
-        amount = parse_fraction(mu2 or rho or "", "--mu2" if gaussian else "--rho")
+        cost = Cost(own or "gdp", parse_fraction(mu2 or rho or "", f"--{'rho' if own == 'zcdp' else 'mu2'}"))
         exact_delta = parse_fraction(delta, "--delta")
-    quoted = epsilon_of_gdp(amount, exact_delta) if gaussian else epsilon_of_rho(amount, exact_delta)
-    curve = highest_tpr_of_gdp if gaussian else highest_tpr
-    worst = {str(fpr): curve(amount, fpr) for fpr in (0.001, 0.01, 0.1)}
-    name = "mu2" if gaussian else "rho"
+    quoted = epsilon_of(cost, exact_delta)
+    worst = {str(fpr): highest_tpr(cost, fpr) for fpr in (0.001, 0.01, 0.1)}
     if as_json:
         promise = {"epsilon": decimal_text(quoted), "delta": str(exact_delta), "tpr": worst}
-        say_json({"ok": True, "measure": "gdp" if gaussian else "zcdp", name: str(amount), **promise})
+        say_json({"ok": True, "measure": cost.measure, cost.unit: str(cost.amount), **promise})
         return
-    say(f"{name:<9}{amount} (about {float(amount):.10g})")
+    if cost.measure != "pure":
+        say(f"{cost.unit:<9}{cost.amount} (about {float(cost.amount):.10g})")
     say(f"epsilon  {decimal_text(quoted)}")
     say(f"delta    {delta}")
-    for fpr, tpr in worst.items():
-        say(f"at most {tpr:7.2%} true positives at {float(fpr):.1%} false positives")
+    for rate, tpr in worst.items():
+        say(f"at most {tpr:7.2%} true positives at {float(rate):.1%} false positives")
 
 
 def _document(account: Account) -> dict[str, Any]:
+    from dpsynth.ledger import amount
     from dpsynth.privacy import decimal_text
 
     return {
@@ -159,9 +157,9 @@ def _document(account: Account) -> dict[str, Any]:
         "neighbours": account.neighbours,
         "measure": account.measure,
         "policy": {"epsilon": str(account.policy.epsilon), "delta": str(account.policy.delta)},
-        "cap": str(account.cap.rho),
-        "reserved": str(account.held.rho),
-        "left": str(account.left.rho),
+        "cap": amount(account.cap),
+        "reserved": amount(account.held),
+        "left": amount(account.left),
         "epsilon": decimal_text(account.epsilon),
     }
 
@@ -175,9 +173,10 @@ def _show(accounts: list[Account]) -> None:
         rows.append(
             [
                 account.name,
-                f"{float(account.cap.rho):.6g}",
-                f"{float(account.held.rho):.6g}",
-                f"{float(account.left.rho):.6g}",
+                account.cap.unit,
+                f"{float(account.cap.amount):.6g}",
+                f"{float(account.held.amount):.6g}",
+                f"{float(account.left.amount):.6g}",
                 f"{float(found['epsilon']):.6g}",
                 exact_text(account.policy.epsilon),
                 exact_text(account.policy.delta),
@@ -188,7 +187,8 @@ def _show(accounts: list[Account]) -> None:
         )
     header = [
         "account",
-        "cap rho",
+        "counts",
+        "cap",
         "reserved",
         "left",
         "epsilon so far",

@@ -51,12 +51,13 @@ def init(data: Path, out: Path | None, as_json: bool) -> None:
 @json_option
 def plan(file: Path, as_json: bool) -> None:
     """Show what the release in FILE would ask, at what price, and the error to expect. Reads no row."""
-    from dpsynth.privacy import decimal_text, epsilon_of_rho, exact_text
+    from dpsynth.ledger import amount
+    from dpsynth.privacy import NAMES, Cost, decimal_text, epsilon_of, exact_text
     from dpsynth.release import load_plan, most_measured_cells, preview
 
     found = load_plan(file)
     lines = preview(found)
-    quoted = epsilon_of_rho(found.cost.rho, found.budget.delta)
+    quoted = epsilon_of(found.cost, found.budget.delta)
     cells, most = sum(found.domain.sizes), most_measured_cells(found)
     if as_json:
         say_json(
@@ -67,7 +68,9 @@ def plan(file: Path, as_json: bool) -> None:
                 "mechanism": found.mechanism,
                 "epsilon": str(found.budget.epsilon),
                 "delta": str(found.budget.delta),
-                "rho": str(found.cost.rho),
+                "measure": found.measure,
+                "noise": found.noise,
+                "reserved": amount(found.cost),
                 "certified_epsilon": decimal_text(quoted),
                 "cells": cells,
                 "most_measured_cells": most,
@@ -76,7 +79,7 @@ def plan(file: Path, as_json: bool) -> None:
                         "what": line.what,
                         "columns": None if line.columns is None else list(line.columns),
                         "cells": line.cells,
-                        "rho": str(found.cost.rho * line.share),
+                        "cost": amount(Cost(found.measure, found.cost.amount * line.share)),
                         "noise_scale": line.scale,
                         "misplaced_people": line.misplaced,
                     }
@@ -87,7 +90,8 @@ def plan(file: Path, as_json: bool) -> None:
         return
     say(f"{found.release}: {found.mechanism} over {len(found.domain.names)} columns ({cells} cells on the finest grid)")
     claim = f"epsilon {exact_text(found.budget.epsilon)} at delta {exact_text(found.budget.delta)}"
-    say(f"{claim}: rho {float(found.cost.rho):.6g} is reserved")
+    reserved = f"{found.cost.unit} {float(found.cost.amount):.6g}"
+    say(f"{claim}: {reserved} is reserved, in {NAMES[found.measure]}")
     say()
     rows = [
         [

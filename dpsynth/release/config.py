@@ -11,9 +11,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from dpsynth.errors import ConfigurationError, nearest
-from dpsynth.privacy import Budget
+from dpsynth.privacy import Budget, Measure
 
 ReleaseId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+NoiseKind = Literal["exact", "opendp"]
+"""``"exact"``: the law that the measure is about, exactly. ``"opendp"``: OpenDP's discrete Gaussian, in zcdp only."""
+
 MAX_SEED = 2**63 - 1
 
 
@@ -33,10 +36,15 @@ class DataSection(_Section):
 
 
 class BudgetSection(_Section):
-    """``[budget]``: exact strings; ``account`` and ``store`` may be left out for the store beside the data."""
+    """``[budget]``: exact strings; ``account`` and ``store`` may be left out for the store beside the data.
+
+    ``measure`` is that of the account; ``"pure"`` goes with delta "0". ``noise`` "opendp" needs the measure "zcdp".
+    """
 
     epsilon: str
     delta: str
+    measure: Measure = "gdp"
+    noise: NoiseKind = "exact"
     account: str | None = None
     store: str | None = None
 

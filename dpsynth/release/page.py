@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dpsynth import __version__, report
 from dpsynth.encoding import Codec
-from dpsynth.ledger import Entry, parse
+from dpsynth.ledger import Entry, cost_of, parse
 from dpsynth.measurement import LATTICE, TOTAL, Level, NoisyMarginal
 from dpsynth.release.describe import title
 from dpsynth.release.picture import picture
@@ -56,18 +56,18 @@ def facts(release: Release, tally: Tally) -> report.ReportFacts:
             unit.neighbours,
             plan.budget.epsilon,
             plan.budget.delta,
-            plan.cost.rho,
+            plan.cost,
         ),
         account=report.Account(
             release.account,
-            release.cap.rho,
-            release.held_before.rho,
-            release.held_after.rho,
+            release.cap,
+            release.held_before,
+            release.held_after,
             release.policy.delta,
         ),
         queries=tuple(_query(entry) for entry in entries),
-        worst=report.WorstCase.of(plan.cost.rho),
-        fits=tuple(_fit(answer, plan.codecs, tally) for answer in marginals if len(answer.query.levels) == 1),
+        worst=report.WorstCase.of(plan.cost),
+        fits=tuple(_fit(answer, plan.codecs, tally) for answer in marginals if _is_column(answer)),
         picture=picture(release.tables, (answer.query.columns for answer in marginals)),
         public=public_things(plan),
         outside=outside(release),
@@ -79,7 +79,7 @@ def facts(release: Release, tally: Tally) -> report.ReportFacts:
 def _query(entry: Entry) -> report.QueryFact:
     fields = entry.fields
     mechanism, query = fields["mechanism"], fields["query"]
-    cost, chosen_by = Fraction(fields["cost"]["rho"]), tuple(fields["chosen_by"])
+    cost, chosen_by = cost_of(fields["cost"]).amount, tuple(fields["chosen_by"])
     epsilon = fields["running"]["epsilon"]
     if entry.kind == "select":
         return report.QueryFact(
@@ -88,7 +88,7 @@ def _query(entry: Entry) -> report.QueryFact:
             None,
             query["candidates"],
             mechanism["type"],
-            Fraction(mechanism["scale"]) / LATTICE,
+            Fraction(mechanism["scale"]) / (LATTICE * query["weight"]),
             cost,
             chosen_by,
             epsilon,
@@ -97,15 +97,20 @@ def _query(entry: Entry) -> report.QueryFact:
     columns = tuple(query["columns"])
     return report.QueryFact(
         entry.seq,
-        "marginal" if columns else "total",
+        "total" if not columns else "residual" if query["basis"] == "residual" else "marginal",
         columns,
         int(np.prod(query["shape"], dtype=np.int64)),
         mechanism["type"],
-        Fraction(mechanism.get("sigma", "0")),
+        Fraction(mechanism.get("sigma", mechanism.get("scale", "0"))),
         cost,
         chosen_by,
         epsilon,
     )
+
+
+def _is_column(answer: NoisyMarginal) -> bool:
+    """Whether an answer counts the cells of one column."""
+    return len(answer.query.levels) == 1 and answer.query.basis == "marginal"
 
 
 def _fit(answer: NoisyMarginal, codecs: tuple[Codec, ...], tally: Tally) -> report.ColumnFit:
@@ -117,7 +122,8 @@ def _fit(answer: NoisyMarginal, codecs: tuple[Codec, ...], tally: Tally) -> repo
         labels(codec, level),
         tuple(answer.values.tolist()),
         tuple(synthetic.astype(np.int64).tolist()),
-        float(answer.sigma),
+        float(answer.scale),
+        answer.law,
         not isinstance(codec.column, Categorical),
     )
 

@@ -9,14 +9,15 @@ from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
 from math import pi, sqrt
-from typing import Any
+from typing import Any, get_args
 
 from dpsynth.encoding import Codec, codecs
+from dpsynth.errors import ConfigurationError, nearest
 from dpsynth.ledger import RowsRule
 from dpsynth.measurement import Domain, Level, grid
 from dpsynth.mechanisms import Mechanism, by_name
-from dpsynth.privacy import Budget, Cost, sensitivity, sigma_for
-from dpsynth.release.config import ReleaseConfig, checked
+from dpsynth.privacy import Budget, Cost, Measure, gaussian_sigma, laplace_scale, require_measure, sensitivity
+from dpsynth.release.config import NoiseKind, ReleaseConfig, checked
 from dpsynth.schema import Schema
 
 
@@ -24,9 +25,10 @@ from dpsynth.schema import Schema
 class Plan:
     """What will be asked, at what price, and how the rows will be drawn.
 
-    ``rows`` is None for the noisy total. ``seed`` drives the public sampling alone; it is bound here, before anything
-    is measured, so that nobody can choose among draws. Two plans are the same release when their digests are equal.
-    ConfigurationError names a value that no ``release.toml`` could have.
+    ``budget`` is counted in ``measure``, as the account is; ``noise`` says who draws. ``rows`` is None for the noisy
+    total. ``seed`` drives the public sampling alone; it is bound here, before anything is measured, so that nobody can
+    choose among draws. Two plans are the same release when their digests are equal. ConfigurationError names a value
+    that no ``release.toml`` could have.
     """
 
     release: str
@@ -38,9 +40,12 @@ class Plan:
     formats: tuple[str, ...] = ("parquet",)
     title: str = ""
     artificial: bool = False
+    measure: Measure = "gdp"
+    noise: NoiseKind = "exact"
 
     def __post_init__(self) -> None:
         by_name(self.mechanism)
+        _require_possible(self.budget, require_measure(self.measure), self.noise)
         section = checked(
             {"id": self.release, "rows": self.rows, "seed": self.seed, "formats": self.formats, "title": self.title}
         )
@@ -60,16 +65,23 @@ class Plan:
             chosen.formats,
             chosen.title,
             config.data.artificial,
+            config.budget.measure,
+            config.budget.noise,
         )
 
     def document(self) -> dict[str, Any]:
         """The plan as JSON values: what the digest is over, and what the release publishes."""
         return {
-            "v": 1,
+            "v": 2,
             "release": self.release,
             "schema": self.schema.digest,
             "mechanism": {"name": self.mechanism},
-            "budget": {"epsilon": str(self.budget.epsilon), "delta": str(self.budget.delta)},
+            "budget": {
+                "epsilon": str(self.budget.epsilon),
+                "delta": str(self.budget.delta),
+                "measure": self.measure,
+                "noise": self.noise,
+            },
             "rows": "noisy total" if self.rows is None else self.rows,
             "seed": self.seed,
             "formats": list(self.formats),
@@ -80,24 +92,26 @@ class Plan:
     @classmethod
     def from_document(cls, document: Mapping[str, Any], schema: Schema) -> Plan:
         """The plan that a release publishes; KeyError, TypeError or ValueError where it is not one."""
-        rows = document["rows"]
+        rows, budget = document["rows"], document["budget"]
         return cls(
             document["release"],
             schema,
             document["mechanism"]["name"],
-            Budget(epsilon=document["budget"]["epsilon"], delta=document["budget"]["delta"]),
+            Budget(epsilon=budget["epsilon"], delta=budget["delta"]),
             None if rows == "noisy total" else int(rows),
             document["seed"],
             tuple(document["formats"]),
             document["title"],
             document["artificial"],
+            budget["measure"],
+            budget["noise"],
         )
 
     @cached_property
     def digest(self) -> str:
         """``sha256:...`` over the canonical JSON of :meth:`document`."""
         text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return "sha256:" + sha256(b"dpsynth-plan-v1\n" + text.encode()).hexdigest()
+        return "sha256:" + sha256(b"dpsynth-plan-v2\n" + text.encode()).hexdigest()
 
     @property
     def rows_rule(self) -> RowsRule:
@@ -126,19 +140,37 @@ class Plan:
     @cached_property
     def cost(self) -> Cost:
         """What is reserved: the largest exact cost whose epsilon at delta is at most the budget's."""
-        return self.budget.cost()
+        return self.budget.cost(self.measure)
 
     def algorithm(self) -> Mechanism:
         """The mechanism, ready to fit."""
         return by_name(self.mechanism)
 
 
+def _require_possible(budget: Budget, measure: Measure, noise: str) -> None:
+    """ConfigurationError for a budget or a noise that the measure does not have."""
+    if measure == "pure" and budget.delta:
+        raise ConfigurationError('delta: an account of measure "pure" promises delta 0; write delta = "0"')
+    if measure != "pure" and not budget.delta:
+        raise ConfigurationError(
+            f'delta: measure "{measure}" never gives 0; write a small one such as "1e-9", or take measure = "pure"'
+        )
+    if noise not in get_args(NoiseKind):
+        raise ConfigurationError(f"noise {noise!r}: must be 'exact' or 'opendp'{nearest(noise, get_args(NoiseKind))}")
+    if noise == "opendp" and measure != "zcdp":
+        raise ConfigurationError(
+            f'noise "opendp" is the discrete Gaussian, which measure "{measure}" does not cover: take measure = '
+            '"zcdp", or noise = "exact"'
+        )
+
+
 @dataclass(frozen=True)
 class PlannedQuery:
     """One line of ``dpsynth plan``.
 
-    ``scale`` is the noise scale in people (None where nothing is drawn); ``misplaced`` the expected number of people
-    that the noise puts into a wrong cell: half the expected L1 norm of the noise, cells x scale x sqrt(2/pi) / 2.
+    ``scale`` is the standard deviation of the noise in people (None where nothing is drawn); ``misplaced`` the expected
+    number of people that the noise puts into a wrong cell: half the expected L1 norm of the noise (a cell of Gaussian
+    noise adds scale x sqrt(2/pi), one of Laplace noise scale / sqrt(2)).
     """
 
     what: str
@@ -156,15 +188,13 @@ def most_measured_cells(plan: Plan) -> int:
 
 def preview(plan: Plan) -> tuple[PlannedQuery, ...]:
     """Every query that the plan will ask with its worst-case price and expected error. Reads no row."""
-    unit = plan.schema.unit
-    squared = sensitivity.marginal_squared(unit.max_rows, unit.neighbours)
     lines = []
     for step in plan.algorithm().plan(plan.domain, plan.levels):
         each = step.share / step.count
         if step.verb == "select":
             lines.append(PlannedQuery(f"choose {step.count} privately", step.columns, None, step.share, None, None))
             continue
-        scale = float(sigma_for(squared, plan.cost.rho * each))
+        scale, off = _spread(plan, plan.cost.amount * each)
         cells = step.cells
         lines.append(
             PlannedQuery(
@@ -173,7 +203,18 @@ def preview(plan: Plan) -> tuple[PlannedQuery, ...]:
                 cells,
                 step.share,
                 scale,
-                None if cells is None else cells * scale * sqrt(2 / pi) / 2,
+                None if cells is None else cells * off / 2,
             )
         )
     return tuple(lines)
+
+
+def _spread(plan: Plan, price: Fraction) -> tuple[float, float]:
+    """Standard deviation and mean absolute value of the noise that a price buys for a cell of a marginal."""
+    unit = plan.schema.unit
+    if plan.measure == "pure":
+        scale = float(laplace_scale("pure", sensitivity.marginal_l1(unit.max_rows, unit.neighbours), price))
+        return sqrt(2) * scale, scale
+    squared = sensitivity.marginal_squared(unit.max_rows, unit.neighbours)
+    sigma = float(gaussian_sigma(plan.measure, squared, price))
+    return sigma, sigma * sqrt(2 / pi)

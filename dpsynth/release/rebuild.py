@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dpsynth import __version__
 from dpsynth.errors import ConfigurationError, DigestMismatch
-from dpsynth.ledger import Entry, parse
+from dpsynth.ledger import Entry, amount, parse
 from dpsynth.measurement import Answer, NoisyMarginal, Replayer, Selection, pack, read_archive
 from dpsynth.release.check import read_statement
 from dpsynth.release.condition import short
@@ -101,6 +101,8 @@ def _match_plan(release: OpenedRelease) -> None:
         "seed": plan.seed,
         "epsilon": str(plan.budget.epsilon),
         "delta": str(plan.budget.delta),
+        "measure": plan.measure,
+        "reserved": amount(plan.cost),
         "entity": unit.entity,
         "unit_column": unit.column,
         "max_rows": unit.max_rows,
@@ -150,7 +152,7 @@ def _is_answer_to(answer: Answer, entry: Entry) -> bool:
 def _refit(release: OpenedRelease, answers: Sequence[NoisyMarginal | Selection]) -> float:
     plan = release.plan
     replayer = Replayer.of(plan.domain, plan.levels, answers)
-    fitted = plan.algorithm().fit(replayer, plan.cost.rho)
+    fitted = plan.algorithm().fit(replayer, plan.cost.amount)
     if replayer.left():
         raise DigestMismatch("measurements.npz: the mechanism does not use all of the answers")
     if number_of_rows(plan, fitted) != release.predicate["release"]["rows"]:

@@ -14,8 +14,8 @@ from dpsynth.curator import Curator, Source
 from dpsynth.errors import BudgetRefused, ConfigurationError
 from dpsynth.measurement import Answer, Measurer, Replayer, unpack
 from dpsynth.model import FittedModel
-from dpsynth.privacy import Budget
-from dpsynth.release.config import ReleaseConfig
+from dpsynth.privacy import Budget, Measure
+from dpsynth.release.config import NoiseKind, ReleaseConfig
 from dpsynth.release.folder import require_place, signing_key
 from dpsynth.release.plan import Plan, preview
 from dpsynth.release.progress import Progress, tell
@@ -48,6 +48,8 @@ def synthesize(
     release: str | None = None,
     formats: tuple[str, ...] = ("parquet",),
     title: str = "",
+    measure: Measure = "gdp",
+    noise: NoiseKind = "exact",
     progress: Progress | None = None,
 ) -> Release:
     """Make a differentially private synthetic table; nothing is written but the store of accounts.
@@ -58,6 +60,9 @@ def synthesize(
     number of rows. ``seed``: of the public sampling, 0 to 2^63 - 1. ``release``: the id, of which one release can be
     made; without it one is derived from the plan. ``formats``: what ``Release.save`` writes, ``"parquet"`` and perhaps
     ``"csv"``. ``title``: for people. ``progress``: told what is being done.
+
+    ``measure``: what the account counts in, Gaussian DP (``"gdp"``), ``"zcdp"`` or ``"pure"``; delta 0 needs the last,
+    and it delta 0. ``noise``: ``"exact"``, or ``"opendp"`` for OpenDP's discrete Gaussian, which needs ``"zcdp"``.
 
     Without ``account`` the first call opens one in ``store`` (``<source>.dpsynth.db`` beside the data, if not given)
     whose cap is its epsilon and delta, so that a second, different request on the same data is refused. The same
@@ -77,6 +82,8 @@ def synthesize(
         seed,
         formats,
         title,
+        measure=measure,
+        noise=noise,
     )
     if release is None:
         plan = replace(plan, release="r-" + plan.digest.removeprefix("sha256:")[:16])
@@ -127,7 +134,7 @@ def execute(
     name = account or OWN_ACCOUNT
     with _open_store(plan, source, account, store) as accountant:
         place = _place(source, store)
-        _check_unit(plan, accountant, name)
+        _check_account(plan, accountant, name)
         accountant.check(name, plan.cost, release=plan.release, plan=plan.digest, source=place)
         if not accountant.settled(plan.release):
             ignored = _structure(plan, source)
@@ -186,7 +193,7 @@ def number_of_rows(plan: Plan, fitted: FittedModel) -> int:
 
 
 def _fit(plan: Plan, measurer: Measurer, progress: Progress | None) -> FittedModel:
-    fitted = plan.algorithm().fit(measurer, plan.cost.rho)
+    fitted = plan.algorithm().fit(measurer, plan.cost.amount)
     ended = fitted.network.convergence
     tell(progress, "model fitted" if ended.converged else f"model fitted to within {ended.distance:.0e} only")
     return fitted
@@ -226,16 +233,26 @@ def _open_store(plan: Plan, source: Source, account: str | None, store: str | Pa
     if not names:
         unit = plan.schema.unit
         accountant.open_account(
-            OWN_ACCOUNT, entity=unit.entity, column=unit.column, neighbours=unit.neighbours, budget=plan.budget
+            OWN_ACCOUNT,
+            entity=unit.entity,
+            column=unit.column,
+            neighbours=unit.neighbours,
+            budget=plan.budget,
+            measure=plan.measure,
         )
     return accountant
 
 
-def _check_unit(plan: Plan, accountant: Accountant, name: str) -> None:
-    """An account protects one kind of entity under one neighbour relation, for ever."""
+def _check_account(plan: Plan, accountant: Accountant, name: str) -> None:
+    """An account protects one kind of entity under one neighbour relation, and counts in one measure, for ever."""
     account, unit = accountant.account(name), plan.schema.unit
     if (account.entity, account.column, account.neighbours) != (unit.entity, unit.column, unit.neighbours):
         raise ConfigurationError(
             f"account {name!r} protects {account.unit}; the schema's [unit] has entity {unit.entity!r}, column "
             f"{unit.column!r} and neighbours {unit.neighbours!r}: use an account of that unit, or mend the schema"
+        )
+    if account.measure != plan.measure:
+        raise ConfigurationError(
+            f"account {name!r} counts in {account.measure} for ever, and the plan in {plan.measure}: write "
+            f'[budget] measure = "{account.measure}" (or measure=...), or name another account'
         )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dpsynth.report.facts import ColumnFit
-from dpsynth.report.figures import NINETEEN_IN_TWENTY, Fit, fit
+from dpsynth.report.figures import Fit, fit, within
 from dpsynth.report.text import percent, printable
 
 WIDTH = 320.0
@@ -66,7 +66,7 @@ def panel(column: ColumnFit, total: int | None) -> Panel:
     people = float(total if total is not None and total > 0 else max(1, sum(column.noisy)))
     drawn = max(1, sum(column.synthetic))
     cells = [
-        _Cell(label, noisy / people, synthetic / drawn, NINETEEN_IN_TWENTY * column.sigma / people)
+        _Cell(label, noisy / people, synthetic / drawn, within(column.law, column.scale) / people)
         for label, noisy, synthetic in zip(column.labels, column.noisy, column.synthetic, strict=True)
     ]
     found = fit(column, total)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from dpsynth.privacy import highest_tpr
+from dpsynth.privacy import Cost, highest_tpr
 
 RATES = (Fraction(1, 1000), Fraction(1, 100), Fraction(1, 10))
 """False-positive rates of the worst-case table."""
@@ -39,7 +39,7 @@ COMMANDS = (
 
 @dataclass(frozen=True)
 class Claim:
-    """The promise. ``epsilon``, ``delta`` and ``rho`` are what was reserved before the release began, exact.
+    """The promise. ``epsilon``, ``delta`` and the cost ``reserved`` are those from before the release began, exact.
 
     ``unit_column`` is None where each row stands for one ``entity``.
     """
@@ -50,18 +50,17 @@ class Claim:
     neighbours: str
     epsilon: Fraction
     delta: Fraction
-    rho: Fraction
-    measure: str = "zcdp"
+    reserved: Cost
 
 
 @dataclass(frozen=True)
 class Account:
-    """The account that paid: cap and reserved sums around this release, all in rho, and the policy's delta."""
+    """The account that paid: cap and reserved sums around this release, and the policy's delta."""
 
     name: str
-    cap: Fraction
-    before: Fraction
-    after: Fraction
+    cap: Cost
+    before: Cost
+    after: Cost
     policy_delta: Fraction
 
 
@@ -69,13 +68,14 @@ class Account:
 class QueryFact:
     """One charged entry of the ledger.
 
-    ``columns`` is None for a private choice. ``scale`` is the noise scale in people: the standard deviation of a
-    count, or the Gumbel scale of a choice's score; 0 where the count is public. ``cells`` counts the cells of a
-    marginal or the candidates of a choice. ``chosen_by`` are the entries whose answers were known when it was asked.
+    ``columns`` is None for a private choice. ``scale`` is that of the mechanism's law, in people: sigma of a Gaussian,
+    b of Laplace noise, the Gumbel scale of a choice's score; 0 where the count is public. Of a residual it is in the
+    residual's own units. ``cells`` counts the cells of a table or the candidates of a choice. ``cost`` is an amount
+    in the unit of the account. ``chosen_by`` are the entries whose answers were known when it was asked.
     """
 
     seq: int
-    kind: Literal["total", "marginal", "selection"]
+    kind: Literal["total", "marginal", "residual", "selection"]
     columns: tuple[str, ...] | None
     cells: int
     mechanism: str
@@ -90,14 +90,16 @@ class QueryFact:
 class ColumnFit:
     """One measured column: the noisy answer and the synthetic counts in the same cells, in the schema's order.
 
-    ``ordered`` says that neighbouring cells are neighbours in meaning (numbers, ordinal values).
+    ``scale`` is that of the noise's ``law``. ``ordered`` says that neighbouring cells are neighbours in meaning
+    (numbers, ordinal values).
     """
 
     column: str
     labels: tuple[str, ...]
     noisy: tuple[int, ...]
     synthetic: tuple[int, ...]
-    sigma: float
+    scale: float
+    law: str = "rounded_gaussian"
     ordered: bool = False
 
     def __post_init__(self) -> None:
@@ -148,12 +150,12 @@ class WorstCase:
     curve: tuple[tuple[float, float], ...]
 
     @classmethod
-    def of(cls, rho: Fraction, delta0: Fraction = Fraction(0), points: int = 33) -> WorstCase:
-        """From the whole curve of ``rho``-zCDP (privacy.highest_tpr), at rates 10^-4 to 1, evenly spaced in log."""
+    def of(cls, cost: Cost, points: int = 33) -> WorstCase:
+        """From the whole curve of a cost's measure (privacy.highest_tpr), at rates 10^-4 to 1, evenly spaced in log."""
         rates = [10 ** (4 * i / (points - 1) - 4) for i in range(points - 1)]
         return cls(
-            tuple((float(rate), highest_tpr(rho, rate, delta0)) for rate in RATES),
-            (*((rate, highest_tpr(rho, rate, delta0)) for rate in rates), (1.0, 1.0)),
+            tuple((float(rate), highest_tpr(cost, rate)) for rate in RATES),
+            (*((rate, highest_tpr(cost, rate)) for rate in rates), (1.0, 1.0)),
         )
 
     @property

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import pi, sqrt
+from math import log, pi, sqrt
 
-from dpsynth.privacy import epsilon_of_rho
-from dpsynth.report.facts import Account, ColumnFit, Hazard, QueryFact, ReportFacts
+from dpsynth.report.facts import ColumnFit, Hazard, QueryFact, ReportFacts
 
-MEAN_ABSOLUTE = sqrt(2 / pi)
-"""Mean absolute value of a standard normal."""
+LAPLACE = "discrete_laplace"
 
-NINETEEN_IN_TWENTY = 1.959963984540054
-"""Half-width of the central 95 % of a standard normal."""
+
+def mean_absolute(law: str, scale: Fraction | float) -> float:
+    """Mean absolute value of noise: scale sqrt(2/pi) of a Gaussian, scale of Laplace noise."""
+    return float(scale) * (1 if law == LAPLACE else sqrt(2 / pi))
+
+
+def within(law: str, scale: Fraction | float) -> float:
+    """Half-width of the central 95 % of noise: 1.96 scale of a Gaussian, ln(20) scale of Laplace noise."""
+    return float(scale) * (log(20) if law == LAPLACE else 1.959963984540054)
 
 
 @dataclass(frozen=True)
@@ -39,19 +44,19 @@ class Fit:
 
 
 def expected_tvd(query: QueryFact, total: int | None) -> float | None:
-    """Expected total variation distance that the noise puts into a marginal: cells sigma sqrt(2/pi) / (2 n).
+    """Expected total variation distance that the noise puts into a marginal: cells E|noise| / (2 n).
 
-    None for a choice, for the total itself, or where no number of rows is known. At most 1.
+    None for a choice, for a residual, for the total itself, or where no number of rows is known. At most 1.
     """
     if query.kind != "marginal" or total is None or total <= 0:
         return None
-    return min(1.0, query.cells * float(query.scale) * MEAN_ABSOLUTE / (2 * total))
+    return min(1.0, query.cells * mean_absolute(query.mechanism, query.scale) / (2 * total))
 
 
 def fit(column: ColumnFit, total: int | None) -> Fit:
     """Distance between noisy answer and synthetic column, and the part of it that noise explains.
 
-    raw = ||y - n s||_1 / (2 n), floor = cells sigma sqrt(2/pi) / (2 n), with y the noisy counts, s the synthetic
+    raw = ||y - n s||_1 / (2 n), floor = cells E|noise| / (2 n), with y the noisy counts, s the synthetic
     shares and n the noisy number of rows (the noisy counts' own sum where none was asked for).
     """
     people = float(total if total is not None and total > 0 else max(1, sum(column.noisy)))
@@ -59,7 +64,7 @@ def fit(column: ColumnFit, total: int | None) -> Fit:
     distance = sum(
         abs(noisy - people * synthetic / drawn) for noisy, synthetic in zip(column.noisy, column.synthetic, strict=True)
     )
-    floor = len(column.noisy) * column.sigma * MEAN_ABSOLUTE
+    floor = len(column.noisy) * mean_absolute(column.law, column.scale)
     return Fit(min(1.0, distance / (2 * people)), min(1.0, floor / (2 * people)))
 
 
@@ -68,7 +73,7 @@ def shares(facts: ReportFacts) -> tuple[Share, ...]:
     groups: dict[str, list[Fraction]] = {}
     for query in facts.queries:
         groups.setdefault(kind_name(query), []).append(query.cost)
-    reserved = facts.claim.rho
+    reserved = facts.claim.reserved.amount
     parts = [Share(name, len(costs), sum(costs, Fraction(0)) / reserved) for name, costs in groups.items()]
     left = 1 - sum((share.part for share in parts), Fraction(0))
     if left > 0:
@@ -83,7 +88,8 @@ def kind_name(query: QueryFact) -> str:
     if query.kind == "selection" or query.columns is None:
         return "private choice"
     size = len(query.columns)
-    return {1: "single columns", 2: "pairs of columns", 3: "triples of columns"}.get(size, f"groups of {size} columns")
+    name = {1: "single columns", 2: "pairs of columns", 3: "triples of columns"}.get(size, f"groups of {size} columns")
+    return f"{name}, residuals" if query.kind == "residual" else name
 
 
 def posterior(prior: float, fpr: float, tpr: float) -> float:
@@ -91,9 +97,16 @@ def posterior(prior: float, fpr: float, tpr: float) -> float:
     return prior * tpr / (prior * tpr + (1 - prior) * fpr)
 
 
-def epsilon(account: Account, rho: Fraction) -> Fraction:
-    """An amount of the account as epsilon at the policy's delta, rounded up."""
-    return epsilon_of_rho(rho, account.policy_delta) if rho > 0 else Fraction(0)
+SYMBOLS = {"gdp": "μ²", "zcdp": "ρ", "pure": "ε"}
+"""What adds up in each measure, as the page writes it."""
+
+ADDED = {
+    "gdp": "μ² (mu squared): the quantity that is really added up. The two tables that are compared are at least as "
+    "hard to tell apart as two normal laws of width 1 whose middles lie μ apart, by one draw.",
+    "zcdp": "ρ (rho): the quantity that is really added up.",
+    "pure": "Here ε itself is added up.",
+}
+"""What it is, for the page's last words."""
 
 
 def hazards(facts: ReportFacts) -> tuple[Hazard, ...]:
@@ -139,14 +152,16 @@ def hazards(facts: ReportFacts) -> tuple[Hazard, ...]:
         Hazard(
             "Catastrophic failure through delta (2.3)",
             "handled",
-            "The noise has no failure event: the account adds rho, and delta appears only when rho is quoted as "
-            "epsilon.",
+            "There is no delta: the promise is pure."
+            if claim.reserved.measure == "pure"
+            else f"The noise has no failure event: the account adds {SYMBOLS[claim.reserved.measure]}, and delta "
+            "appears only when that is quoted as epsilon.",
         ),
         Hazard(
             "Arithmetic, timing, error messages (4.3)",
             "handled",
-            "Counts are exact integers, noise is drawn on them by OpenDP's exact samplers, messages name columns and "
-            "never values.",
+            "Counts are exact integers, noise is drawn on them by samplers whose law is exact, messages name columns "
+            "and never values.",
         ),
         Hazard(
             "Small groups and bias (3.3)",

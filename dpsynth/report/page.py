@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from dpsynth.privacy import exact_text
+from dpsynth.privacy import NAMES, epsilon_of, exact_text
 from dpsynth.report import figures, picture, plots, text
 from dpsynth.report.bars import Panel, panel
 from dpsynth.report.facts import ColumnFit, QueryFact, ReportFacts
@@ -79,7 +79,10 @@ def render(facts: ReportFacts) -> str:
         budget=_budget(facts),
         worst=[_rate(fpr, tpr) for fpr, tpr in facts.worst.table],
         shares=figures.shares(facts),
-        spent=sum((query.cost for query in facts.queries), Fraction(0)) / facts.claim.rho,
+        spent=sum((query.cost for query in facts.queries), Fraction(0)) / facts.claim.reserved.amount,
+        unit=figures.SYMBOLS[facts.claim.reserved.measure],
+        added=figures.ADDED[facts.claim.reserved.measure],
+        measure=NAMES[facts.claim.reserved.measure],
         lines=_lines(facts),
         panels=drawn,
         hidden=len(facts.fits) - len(drawn),
@@ -116,7 +119,7 @@ def _drawn(facts: ReportFacts) -> list[Panel]:
 def _meter(facts: ReportFacts) -> dict[str, float]:
     """Widths of the budget bar, of 400."""
     account = facts.account
-    before, after = (float(400 * amount / account.cap) for amount in (account.before, account.after))
+    before, after = (float(400 * sum_.amount / account.cap.amount) for sum_ in (account.before, account.after))
     return {"before": round(before, 2), "this": round(after - before, 2)}
 
 
@@ -129,7 +132,7 @@ def _budget(facts: ReportFacts) -> list[tuple[str, str, Fraction, Fraction]]:
         ("", "cap", account.cap),
         ("#e8edf1", "left", account.cap - account.after),
     ]
-    return [(colour, name, rho, figures.epsilon(account, rho)) for colour, name, rho in rows]
+    return [(colour, name, cost.amount, epsilon_of(cost, account.policy_delta)) for colour, name, cost in rows]
 
 
 def _rate(fpr: float, tpr: float) -> _Rate:
@@ -137,13 +140,13 @@ def _rate(fpr: float, tpr: float) -> _Rate:
 
 
 def _lines(facts: ReportFacts) -> list[_Line]:
-    reserved = facts.claim.rho
+    reserved = facts.claim.reserved.amount
     widest = max((query.cost for query in facts.queries), default=Fraction(0)) or Fraction(1)
     lines = []
     for query in facts.queries:
         misplaced = figures.expected_tvd(query, facts.total)
-        counted = query.kind != "selection" and query.scale > 0
-        within = float(query.scale) * figures.NINETEEN_IN_TWENTY
+        counted = query.kind in ("total", "marginal") and query.scale > 0
+        within = figures.within(query.mechanism, query.scale)
         lines.append(
             _Line(
                 query,
@@ -165,7 +168,7 @@ def _what(query: QueryFact) -> str:
         return "number of rows"
     if query.columns is None:
         return f"{query.picks} of {text.count(query.cells)} candidates, chosen privately"
-    return " × ".join(query.columns)
+    return " × ".join(query.columns) + (", beyond its parts" if query.kind == "residual" else "")
 
 
 def _running(stated: str) -> str:

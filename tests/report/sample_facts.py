@@ -7,7 +7,7 @@ from functools import cache
 from itertools import combinations
 from math import cos, exp
 
-from dpsynth.privacy import decimal_text, epsilon_of_rho, gaussian_rho, rho_of_epsilon, sigma_for
+from dpsynth.privacy import Budget, Cost, Measure, decimal_text, epsilon_of, gaussian_cost, gaussian_sigma
 from dpsynth.report import Account, Claim, ColumnFit, ModelPicture, QueryFact, ReportFacts, Tie, WorstCase
 
 DELTA = Fraction(1, 10**9)
@@ -48,13 +48,13 @@ TREE = (
 
 
 @cache
-def worst_case(rho: Fraction) -> WorstCase:
-    return WorstCase.of(rho)
+def worst_case(cost: Cost) -> WorstCase:
+    return WorstCase.of(cost)
 
 
 @cache
-def running(rho: Fraction) -> str:
-    return decimal_text(epsilon_of_rho(rho, DELTA))
+def running(cost: Cost) -> str:
+    return decimal_text(epsilon_of(cost, DELTA))
 
 
 def sample_facts(
@@ -66,24 +66,25 @@ def sample_facts(
     unit_column: str | None = None,
     neighbours: str = "add-remove",
     total: int = 32_561,
+    measure: Measure = "gdp",
 ) -> ReportFacts:
-    rho = rho_of_epsilon(epsilon, DELTA)
+    reserved = Budget(epsilon, DELTA).cost(measure)
     queries: list[QueryFact] = []
-    spent = Fraction(0)
+    spent = Cost.nothing(measure)
 
     def add(kind: str, names: tuple[str, ...] | None, cells: int, share: Fraction) -> QueryFact:
         nonlocal spent
-        sigma = sigma_for(Fraction(1), rho * share)
-        cost = gaussian_rho(Fraction(1), sigma)
+        sigma = gaussian_sigma(measure, 1, reserved.amount * share)
+        cost = gaussian_cost(measure, 1, sigma)
         spent += cost
         query = QueryFact(
             seq=3 + 2 * len(queries),
             kind=kind,  # type: ignore[arg-type]
             columns=names,
             cells=cells,
-            mechanism="exponential" if kind == "selection" else "discrete Gaussian",
+            mechanism="exponential" if kind == "selection" else "rounded_gaussian",
             scale=sigma,
-            cost=cost,
+            cost=cost.amount,
             chosen_by=tuple(query.seq for query in queries),
             running_epsilon=running(spent),
             picks=len(cliques) if kind == "selection" else 1,
@@ -112,10 +113,10 @@ def sample_facts(
         rows=32_561,
         rows_rule="the noisy total",
         total=total,
-        claim=Claim("person", unit_column, 1 if unit_column is None else 3, neighbours, epsilon, DELTA, rho),
-        account=Account("adult", rho_of_epsilon(3 * epsilon, DELTA), rho / 2, 3 * rho / 2, DELTA),
+        claim=Claim("person", unit_column, 1 if unit_column is None else 3, neighbours, epsilon, DELTA, reserved),
+        account=Account("adult", Budget(3 * epsilon, DELTA).cost(measure), *_around(reserved), DELTA),
         queries=tuple(queries),
-        worst=worst_case(rho),
+        worst=worst_case(reserved),
         fits=fits,
         picture=picture(tuple(columns), cliques),
         public=(
@@ -141,6 +142,12 @@ def sample_facts(
     )
 
 
+def _around(reserved: Cost) -> tuple[Cost, Cost]:
+    """What the account held before a release that takes two thirds of its sum, and after."""
+    half = Cost(reserved.measure, reserved.amount / 2)
+    return half, half + reserved
+
+
 def picture(columns: tuple[str, ...], cliques: tuple[tuple[str, ...], ...]) -> ModelPicture:
     """Ties of invented strength between all columns of a clique."""
     pairs = dict.fromkeys(pair for clique in cliques for pair in combinations(clique, 2))
@@ -157,4 +164,4 @@ def _fit(name: str, size: int, total: int, sigma: float) -> ColumnFit:
         labels = tuple(f"{'value' if i % 3 else 'a rather long value'} {i}" for i in range(size))
     synthetic = tuple(round(total * m / sum(mass)) for m in mass)
     noisy = tuple(round(s + sigma * 1.2 * cos(7.1 * i + len(name))) for i, s in enumerate(synthetic))
-    return ColumnFit(name, labels, noisy, synthetic, sigma, name in ORDERED)
+    return ColumnFit(name, labels, noisy, synthetic, sigma, ordered=name in ORDERED)

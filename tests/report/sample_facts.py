@@ -7,7 +7,17 @@ from functools import cache
 from itertools import combinations
 from math import cos, exp
 
-from dpsynth.privacy import Budget, Cost, Measure, decimal_text, epsilon_of, gaussian_cost, gaussian_sigma
+from dpsynth.privacy import (
+    Budget,
+    Cost,
+    Measure,
+    decimal_text,
+    epsilon_of,
+    gaussian_cost,
+    gaussian_sigma,
+    laplace_cost,
+    laplace_scale,
+)
 from dpsynth.report import Account, Claim, ColumnFit, ModelPicture, QueryFact, ReportFacts, Tie, WorstCase
 
 DELTA = Fraction(1, 10**9)
@@ -68,21 +78,28 @@ def sample_facts(
     total: int = 32_561,
     measure: Measure = "gdp",
 ) -> ReportFacts:
-    reserved = Budget(epsilon, DELTA).cost(measure)
+    delta = Fraction(0) if measure == "pure" else DELTA
+    law = "discrete_laplace" if measure == "pure" else "rounded_gaussian"
+    reserved = Budget(epsilon, delta).cost(measure)
     queries: list[QueryFact] = []
     spent = Cost.nothing(measure)
 
     def add(kind: str, names: tuple[str, ...] | None, cells: int, share: Fraction) -> QueryFact:
         nonlocal spent
-        sigma = gaussian_sigma(measure, 1, reserved.amount * share)
-        cost = gaussian_cost(measure, 1, sigma)
+        price = reserved.amount * share
+        if measure == "pure":
+            sigma = laplace_scale(measure, 1, price)
+            cost = laplace_cost(measure, 1, sigma)
+        else:
+            sigma = gaussian_sigma(measure, 1, price)
+            cost = gaussian_cost(measure, 1, sigma)
         spent += cost
         query = QueryFact(
             seq=3 + 2 * len(queries),
             kind=kind,  # type: ignore[arg-type]
             columns=names,
             cells=cells,
-            mechanism="exponential" if kind == "selection" else "rounded_gaussian",
+            mechanism="exponential" if kind == "selection" else law,
             scale=sigma,
             cost=cost.amount,
             chosen_by=tuple(query.seq for query in queries),
@@ -113,8 +130,8 @@ def sample_facts(
         rows=32_561,
         rows_rule="the noisy total",
         total=total,
-        claim=Claim("person", unit_column, 1 if unit_column is None else 3, neighbours, epsilon, DELTA, reserved),
-        account=Account("adult", Budget(3 * epsilon, DELTA).cost(measure), *_around(reserved), DELTA),
+        claim=Claim("person", unit_column, 1 if unit_column is None else 3, neighbours, epsilon, delta, reserved),
+        account=Account("adult", Budget(3 * epsilon, delta).cost(measure), *_around(reserved), delta),
         queries=tuple(queries),
         worst=worst_case(reserved),
         fits=fits,

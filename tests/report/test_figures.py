@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
-from math import erf, pi, sqrt
+from math import erf, exp, pi, sqrt
 from statistics import NormalDist
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpsynth.privacy import exact_text
+from dpsynth.privacy import Cost, exact_text
 from dpsynth.report import ColumnFit, QueryFact, WorstCase
 from dpsynth.report.bars import DRAWN, LISTED, WIDTH, panel, short
-from dpsynth.report.figures import expected_tvd, fit, posterior, shares
+from dpsynth.report.figures import expected_tvd, fit, posterior, shares, within
 from dpsynth.report.text import above, brief, count, near, percent, percent_above
 from tests.report.sample_facts import sample_facts
 
@@ -57,7 +58,7 @@ def test_other_texts():
 
 
 def query(cells: int, sigma: Fraction, kind: str = "marginal") -> QueryFact:
-    return QueryFact(3, kind, ("x",), cells, "discrete Gaussian", sigma, Fraction(1), (), "1")  # type: ignore[arg-type]
+    return QueryFact(3, kind, ("x",), cells, "rounded_gaussian", sigma, Fraction(1), (), "1")  # type: ignore[arg-type]
 
 
 def test_expected_error_is_the_mean_of_the_half_normal():
@@ -69,6 +70,20 @@ def test_expected_error_is_the_mean_of_the_half_normal():
     assert expected_tvd(query(8, Fraction(5)), -3) is None
     assert expected_tvd(query(8, Fraction(5), "total"), 1000) is None
     assert expected_tvd(query(10**6, Fraction(5)), 10) == 1.0
+
+
+def test_laplace_noise_has_its_own_mean_and_range():
+    """E|x| and P(|x| <= w) of a Laplace law of scale 5, by integration of exp(-x/5)/5."""
+    step = 0.001
+    mean = sum((i + 0.5) * step * exp(-(i + 0.5) * step / 5) / 5 for i in range(300_000)) * step
+    laplace = replace(query(8, Fraction(5)), mechanism="discrete_laplace")
+    assert expected_tvd(laplace, 1000) == pytest.approx(8 * mean / 2 / 1000, rel=1e-4)
+    assert 1 - exp(-within("discrete_laplace", 5) / 5) == pytest.approx(0.95)
+    assert erf(within("rounded_gaussian", 5) / 5 / sqrt(2)) == pytest.approx(0.95)
+
+
+def test_a_residual_has_no_error_in_people():
+    assert expected_tvd(query(8, Fraction(5), "residual"), 1000) is None
 
 
 def test_fit_is_net_of_the_noise():
@@ -103,7 +118,7 @@ def test_shares_add_up_to_the_reserved_budget():
 )
 def test_worst_case_lies_between_the_gaussian_and_a_looser_bound(rho, rates):
     """Above what the Gaussian mechanism of that rho really allows, at most what one half of the bound alone gives."""
-    worst = WorstCase.of(Fraction(rho))
+    worst = WorstCase.of(Cost("zcdp", Fraction(rho)))
     normal = NormalDist()
     for (fpr, tpr), looser in zip(worst.table, rates, strict=True):
         assert normal.cdf(normal.inv_cdf(fpr) + sqrt(2 * Fraction(rho))) <= tpr <= looser + 0.0006
@@ -113,7 +128,7 @@ def test_worst_case_lies_between_the_gaussian_and_a_looser_bound(rho, rates):
 
 
 def test_vacuous_is_above_nine_in_ten_at_one_in_a_hundred():
-    worst = WorstCase.of(Fraction(5), points=3)
+    worst = WorstCase.of(Cost("zcdp", Fraction(5)), points=3)
     assert worst.vacuous
     assert worst.table[1][1] > 0.9
 
@@ -121,7 +136,8 @@ def test_vacuous_is_above_nine_in_ten_at_one_in_a_hundred():
 @given(st.integers(1, 200), st.booleans(), st.integers(1, 10_000))
 def test_panels_keep_all_people_and_stay_inside(size, ordered, total):
     counts = tuple((i * 37 + total) % 91 - 5 for i in range(size))
-    column = ColumnFit("x", tuple(f"v{i}" for i in range(size)), counts, tuple(abs(c) for c in counts), 3.0, ordered)
+    labels, drawn = tuple(f"v{i}" for i in range(size)), tuple(abs(c) for c in counts)
+    column = ColumnFit("x", labels, counts, drawn, 3.0, ordered=ordered)
     found = panel(column, total)
     assert len(found.bars) <= (DRAWN if found.standing else LISTED)
     assert found.standing == (ordered and size > LISTED)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dpsynth.privacy import highest_tpr
+from dpsynth.privacy import Cost, highest_tpr
 from dpsynth.report import ColumnFit, ModelPicture, ReportFacts, render
 from dpsynth.report.facts import RATES
 from dpsynth.report.figures import posterior
@@ -109,7 +109,7 @@ def test_names_and_labels_cannot_speak_html(facts):
         software=HOSTILE,
         mechanism=HOSTILE,
         rows_rule=HOSTILE,
-        claim=replace(built.claim, entity=HOSTILE, unit_column=HOSTILE, neighbours=HOSTILE, measure=HOSTILE),
+        claim=replace(built.claim, entity=HOSTILE, unit_column=HOSTILE, neighbours=HOSTILE),
         account=replace(built.account, name=HOSTILE),
         fits=(ColumnFit("<script>", (HOSTILE, "<b>"), (5, 6), (5, 6), 2.0),),
         public=(HOSTILE,),
@@ -160,18 +160,18 @@ def test_every_number_is_there(facts, page):
     text = Reader(page).text
     assert "ε = 1" in text
     assert "δ = 1e-9" in text
-    assert str(facts.claim.rho) in text
+    assert str(facts.claim.reserved.amount) in text
     for rate in RATES:
-        highest = highest_tpr(facts.claim.rho, rate)
+        highest = highest_tpr(facts.claim.reserved, rate)
         assert (float(rate), highest) in facts.worst.table
         assert percent_above(highest) in text
         assert percent_above(posterior(0.5, float(rate), highest)) in text
         assert percent_above(posterior(0.01, float(rate), highest)) in text
-    for amount in (facts.account.cap, facts.account.before, facts.account.after):
-        assert above(amount, 6) in text
+    for cost in (facts.account.cap, facts.account.before, facts.account.after):
+        assert above(cost.amount, 6) in text
     for query in facts.queries:
         assert f"{query.seq} " in text
-        assert percent(query.cost / facts.claim.rho) in text
+        assert percent(query.cost / facts.claim.reserved.amount) in text
         assert above(Fraction(query.running_epsilon), 5) in text
     for thing in (*facts.public, *facts.outside, *facts.not_proved, *COLUMNS):
         assert thing in text
@@ -207,6 +207,24 @@ def test_the_unit_is_said_in_words(unit_column, neighbours, said):
     assert all(words in text for words in said)
 
 
+@pytest.mark.parametrize(
+    ("measure", "said", "unsaid"),
+    [
+        ("gdp", ("Gaussian differential privacy, μ² =", "μ² adds up; ε does not", "μ² (mu squared)"), ("ρ",)),
+        ("zcdp", ("zero-concentrated differential privacy, ρ =", "ρ adds up; ε does not", "ρ (rho)"), ("μ",)),
+        (
+            "pure",
+            ("pure differential privacy, ε =", "ε adds up", "δ = 0", "There is no delta"),
+            ("ρ", "μ", "does not. N"),
+        ),
+    ],
+)
+def test_the_page_speaks_the_measure_of_the_account(measure, said, unsaid):
+    text = Reader(render(sample_facts(measure=measure))).text
+    assert [words for words in said if words not in text] == []
+    assert [words for words in unsaid if words in text] == []
+
+
 def test_edges(facts):
     """No total, no queries, no columns to draw, an empty table, a first release that takes the whole cap."""
     bare = replace(
@@ -216,7 +234,7 @@ def test_edges(facts):
         queries=(),
         fits=(),
         picture=ModelPicture(("only",), ()),
-        account=replace(facts.account, before=Fraction(0), after=facts.account.cap),
+        account=replace(facts.account, before=Cost.nothing("gdp"), after=facts.account.cap),
     )
     text = Reader(render(bare)).text
     assert "None from this account" in text

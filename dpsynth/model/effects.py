@@ -6,8 +6,8 @@ So the answers that tell about the same effect (same columns, same levels) are m
 the parts of a table with equal independent noise have independent noises. Main effects are one even where the levels
 differ; interactions of the same columns at different levels stay apart and overlap.
 
-A point is one vector: the main effects (:mod:`dpsynth.model.main_effects`), then the interactions, those of equal shape
-stacked in one block, so that the work on hundreds of tables is a few array operations.
+A point is one vector: the main effects (:mod:`dpsynth.model.main_effects`), then the interactions, table after table
+(:mod:`dpsynth.model.stack`), so that the work on hundreds of them is a few array operations.
 """
 
 from __future__ import annotations
@@ -15,62 +15,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpsynth.measurement import Domain
 from dpsynth.model.factor import Floats
 from dpsynth.model.main_effects import MainEffects, Seen
 from dpsynth.model.operators import Groups, LinearQuery, Marginal, Measurement, centred
-
-Ints = NDArray[np.intp]
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Interactions of one shape: ``values`` has shape (interactions, *shape), ``ridge`` (interactions, 1, ...)."""
-
-    queries: tuple[Marginal, ...]
-    values: Floats
-    ridge: Floats
-    where: slice
-
-    def of(self, vector: Floats) -> Floats:
-        """Its part of a vector, as a stack of tables."""
-        return vector[self.where].reshape(self.values.shape)
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """The means of a block's tables over the axes ``others``: shape, cells that each averages, place."""
-
-    block: Block
-    others: tuple[int, ...]
-    shape: tuple[int, ...]
-    averaged: int
-    where: slice
+from dpsynth.model.stack import Ints, Stack
 
 
 @dataclass(frozen=True, eq=False)
 class _Pushes:
-    """Where the means of interactions belong: entry ``target[i]`` of a vector gets ``source[i]`` of all means."""
+    """Where the means of interactions belong: entry ``target[i]`` of a vector gets cell ``source[i]`` of all faces."""
 
-    parts: tuple[_Part, ...]
-    size: int
     target: Ints
     source: Ints
 
 
 @dataclass(frozen=True, eq=False)
 class Effects:
-    """All effects that some measurements tell about, over the cells of a domain."""
+    """All effects that some measurements tell about, over the cells of a domain.
+
+    ``queries`` names the interactions and ``stack`` is their layout; ``strengths`` holds the ridge and ``answers`` the
+    answer of each of their cells.
+    """
 
     domain: Domain
     main: MainEffects
-    blocks: tuple[Block, ...]
+    queries: tuple[Marginal, ...]
+    stack: Stack
+    strengths: Floats
+    answers: Floats
 
     @classmethod
     def of(cls, domain: Domain, measured: Sequence[tuple[Measurement, Floats]], rows: float) -> Effects:
@@ -97,38 +74,32 @@ class Effects:
                     part = centred(table.transpose(order)) / float(strength)
                     weighted[key] = weighted[key] + part if key in weighted else part
         main = MainEffects.of(domain, seen, rows)
-        shapes: dict[tuple[int, ...], list[str]] = {}
-        for key, query in queries.items():
-            shapes.setdefault(query.shape, []).append(key)
-        blocks, at = [], main.size
-        for shape, keys in shapes.items():
-            ridge = np.array([1 / precision[key] for key in keys]).reshape(-1, *(1 for _ in shape))
-            values = np.stack([weighted[key] for key in keys]) * ridge
-            blocks.append(Block(tuple(queries[key] for key in keys), values, ridge, slice(at, at + values.size)))
-            at += values.size
-        return cls(domain, main, tuple(blocks))
+        keys = sorted(queries, key=lambda key: len(queries[key].columns))
+        stack = Stack(tuple(queries[key].shape for key in keys))
+        strengths = np.repeat([1 / precision[key] for key in keys], stack.lengths)
+        answers = strengths * np.concatenate([np.zeros(0), *(weighted[key].ravel() for key in keys)])
+        return cls(domain, main, tuple(queries[key] for key in keys), stack, strengths, answers)
 
     @property
     def size(self) -> int:
         """Length of a point."""
-        return self.blocks[-1].where.stop if self.blocks else self.main.size
+        return self.main.size + self.stack.size
 
     @cached_property
     def interactions(self) -> tuple[tuple[str, ...], ...]:
         """The columns of each interaction, in the order of :meth:`tables`, where they come after the main effects."""
-        return tuple(query.columns for block in self.blocks for query in block.queries)
+        return tuple(query.columns for query in self.queries)
 
     @cached_property
     def values(self) -> Floats:
         """What the answers say of each effect."""
-        return np.concatenate([self.main.values, *(block.values.ravel() for block in self.blocks)])
+        return np.concatenate([self.main.values, self.answers])
 
     def tables(self, point: Floats) -> list[Floats]:
         """The point as log-potentials over model cells, one table an effect."""
         result = [point[cells] for cells in self.main.cells]
-        for block in self.blocks:
-            result += [query.adjoint(table) for query, table in zip(block.queries, block.of(point), strict=True)]
-        return result
+        tables = self.stack.tables(point[self.main.size :])
+        return result + [query.adjoint(table) for query, table in zip(self.queries, tables, strict=True)]
 
     def point(self, potentials: Mapping[str, Floats]) -> Floats:
         """The point with these potentials, as :meth:`named` gives them; zero where there is none that fits."""
@@ -139,17 +110,15 @@ class Effects:
                 result += np.bincount(cells, table, minlength=self.size) / np.maximum(
                     np.bincount(cells, minlength=self.size), 1
                 )
-        for block in self.blocks:
-            for table, query in zip(block.of(result), block.queries, strict=True):
-                table += potentials.get(query.key, 0.0)
+        for table, query in zip(self.stack.tables(result[self.main.size :]), self.queries, strict=True):
+            table += potentials.get(query.key, 0.0)
         return self.centred(result)
 
     def named(self, point: Floats) -> dict[str, Floats]:
         """The potentials of main effects under their columns, of interactions under the keys of their queries."""
         found = {name: point[cells] for name, cells in zip(self.main.names, self.main.cells, strict=True)}
-        for block in self.blocks:
-            found |= {query.key: table.copy() for query, table in zip(block.queries, block.of(point), strict=True)}
-        return found
+        tables = self.stack.tables(point[self.main.size :].copy())
+        return found | {query.key: table for query, table in zip(self.queries, tables, strict=True)}
 
     def key(self, query: LinearQuery) -> str | None:
         """The name of the potential of the interaction of all columns of a query; None if it has no place here."""
@@ -167,94 +136,62 @@ class Effects:
 
     def seen(self, marginals: Sequence[Floats]) -> Floats:
         """The adjoint: the marginals over model cells, as coarsely as each effect is seen, in one vector."""
-        result = np.empty(self.size)
         columns = len(self.main.names)
-        if columns:
-            masses = np.concatenate(marginals[:columns])
-            result[: self.main.size] = np.bincount(self.main.index, masses, minlength=self.main.size)
-        at = columns
-        for block in self.blocks:
-            stack = block.of(result)
-            for i, query in enumerate(block.queries):
-                stack[i] = query.apply(marginals[at + i])
-            at += len(block.queries)
-        return result
+        masses = np.concatenate([np.zeros(0), *marginals[:columns]])
+        main = np.bincount(self.main.index, masses, minlength=self.main.size)
+        pairs = zip(self.queries, marginals[columns:], strict=True)
+        return np.concatenate([main, *(query.apply(table).ravel() for query, table in pairs)])
 
     def centred(self, vector: Floats) -> Floats:
         """The part of a vector that effects can hold: centred where they are interactions."""
-        result, main = vector.copy(), self.main.size
-        result[:main] = self.main.held(vector[:main])
-        for block in self.blocks:
-            block.of(result)[...] = centred(block.of(vector), 1)
-        return result
+        main, rest = np.split(vector, [self.main.size])
+        return np.concatenate([self.main.held(main), self.stack.centred(rest)])
 
     def ridge(self, point: Floats) -> Floats:
         """The gradient of the ridge; half its product with the point is the ridge."""
-        result = np.empty(self.size)
-        result[: self.main.size] = self.main.ridge(point[: self.main.size])
-        for block in self.blocks:
-            np.multiply(block.of(point), block.ridge, out=block.of(result))
-        return result
+        main, rest = np.split(point, [self.main.size])
+        return np.concatenate([self.main.ridge(main), self.strengths * rest])
 
     def gap(self, gradient: Floats) -> float:
         """The duality gap at a point of this gradient: primal value less dual value."""
-        main = gradient[: self.main.size]
-        total = float(np.sum(main * self.main.informed(main)))
-        for block in self.blocks:
-            total += float(np.sum(block.of(gradient) ** 2 / block.ridge))
-        return total / 2
+        main, rest = np.split(gradient, [self.main.size])
+        return float(np.sum(main * self.main.informed(main)) + np.sum(rest**2 / self.strengths)) / 2
 
     def pushed(self, functions: Floats) -> Floats:
         """Any functions on the cells of the effects, as effects: what an interaction cannot hold goes to smaller ones.
 
         What would belong to an effect that nothing measured tells about is dropped.
         """
-        result, pushes = self.centred(functions), self._pushes
-        means = np.empty(pushes.size)
-        for part in pushes.parts:
-            stack = part.block.of(functions)
-            means[part.where] = centred(np.add.reduce(stack, axis=part.others) / part.averaged, 1).ravel()
-        pushed: Floats = np.bincount(pushes.target, means[pushes.source], minlength=self.size).astype(np.float64)
-        pushed[: self.main.size] = self.main.held(pushed[: self.main.size])
-        return result + pushed
+        faces, pushes = self.stack.faces, self._pushes
+        means = faces.stack.centred(faces.means(functions[self.main.size :]))
+        result = self.centred(functions)
+        result += np.bincount(pushes.target, means[pushes.source], minlength=self.size)
+        result[: self.main.size] = self.main.held(result[: self.main.size])
+        return result
 
     def pulled(self, gradient: Floats) -> Floats:
         """The adjoint of :meth:`pushed`."""
-        result, pushes = self.centred(gradient), self._pushes
-        back = np.bincount(pushes.source, result[pushes.target], minlength=pushes.size)
-        for part in pushes.parts:
-            means = centred(back[part.where].reshape(part.shape) / part.averaged, 1)
-            stack = part.block.of(result)
-            stack += np.expand_dims(means, part.others)
+        faces, pushes, result = self.stack.faces, self._pushes, self.centred(gradient)
+        back = np.bincount(pushes.source, result[pushes.target], minlength=faces.stack.size)
+        faces.add_back(faces.stack.centred(back.astype(np.float64, copy=False)), result[self.main.size :])
         return result
 
     @cached_property
     def _places(self) -> dict[str, int]:
         """Where each interaction begins, by the key of its query."""
-        return {
-            query.key: block.where.start + i * prod(query.shape)
-            for block in self.blocks
-            for i, query in enumerate(block.queries)
-        }
+        starts = (self.main.size + self.stack.starts).tolist()
+        return {query.key: start for query, start in zip(self.queries, starts, strict=True)}
 
     @cached_property
     def _pushes(self) -> _Pushes:
-        parts, at = [], 0
+        faces = self.stack.faces
         target, source = [np.zeros(0, dtype=np.intp)], [np.zeros(0, dtype=np.intp)]
         main = dict(zip(self.main.names, self.main.cells, strict=True))
-        for block in self.blocks:
-            stack, order = block.values, block.values.ndim - 1
-            for axes in (axes for n in range(1, order) for axes in combinations(range(order), n)):
-                others = tuple(1 + axis for axis in range(order) if axis not in axes)
-                shape = (stack.shape[0], *(stack.shape[1 + axis] for axis in axes))
-                part = _Part(block, others, shape, stack.size // prod(shape), slice(at, at + prod(shape)))
-                for query in block.queries:
-                    to, from_ = self._entries(query.part(axes), main)
-                    target.append(to)
-                    source.append(at + from_)
-                    at += prod(shape[1:])
-                parts.append(part)
-        return _Pushes(tuple(parts), at, np.concatenate(target), np.concatenate(source))
+        for owner, axes, start in zip(faces.owners, faces.axes, faces.stack.starts.tolist(), strict=True):
+            to, from_ = self._entries(self.queries[owner].part(axes), main)
+            target.append(to)
+            source.append(start + from_)
+        return _Pushes(np.concatenate(target), np.concatenate(source))
 
     def _entries(self, query: Marginal, main: Mapping[str, Ints]) -> tuple[Ints, Ints]:
         """Which entries of a vector, if any, hold the cells of an effect, and which cells they hold."""

@@ -25,25 +25,23 @@ class Metric:
         self._effects, main = effects, effects.main
         self._main = seen[: main.size]
         self._inverse = 1 / (rows * self._main + main.diagonal)
-        self._shares = [np.maximum(block.of(seen), LEAST) for block in effects.blocks]
-        self._rows = rows
+        shares = np.maximum(seen[main.size :], LEAST)
+        self._inverses = 1 / (rows * shares + effects.strengths)
+        self._given = [
+            shares[lines.first :] / lines.spread(lines.sums(shares[lines.first :])) for lines in effects.stack.lines
+        ]
 
     def __call__(self, gradient: Floats) -> Floats:
         """The inverse times a gradient."""
         effects, main = self._effects, self._effects.main
         raw = effects.pulled(gradient)
-        found = np.empty(effects.size)
+        found = np.zeros(effects.size)
         step = main.less_share(self._main, raw[: main.size]) * self._inverse
         found[: main.size] = main.less_mean(self._main, step)
-        for block, shares in zip(effects.blocks, self._shares, strict=True):
-            slope, total = block.of(raw), np.zeros(block.values.shape)
-            inverse = 1 / (self._rows * shares + block.ridge)
-            for axis in range(1, shares.ndim):
-                given = shares / np.add.reduce(shares, axis=axis, keepdims=True)
-                step = slope - given * np.add.reduce(slope, axis=axis, keepdims=True)
-                step *= inverse
-                total += step
-                step *= given
-                total -= np.add.reduce(step, axis=axis, keepdims=True)
-            block.of(found)[...] = total
+        slope, total = raw[main.size :], found[main.size :]
+        for lines, given in zip(effects.stack.lines, self._given, strict=True):
+            cells = slice(lines.first, None)
+            step = slope[cells] - given * lines.spread(lines.sums(slope[cells]))
+            step *= self._inverses[cells]
+            total[cells] += step - lines.spread(lines.sums(given * step))
         return effects.pushed(found)

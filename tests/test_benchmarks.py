@@ -1,5 +1,6 @@
 """Every benchmark script runs: its smoke test, without peers, writes no page."""
 
+import json
 import re
 import subprocess
 import sys
@@ -30,6 +31,66 @@ def test_smoke(name: str) -> None:
     assert done.stdout.startswith("### ")
     assert "\n| --- |" in done.stdout
     assert (page.read_bytes() if page.exists() else None) == before
+
+
+def test_utility_hands_out_missing_answers_and_takes_them_back() -> None:
+    if not (HERE.parents[1] / "shared" / "score.py").exists():
+        pytest.skip("needs ../shared/score.py")
+    done = benchmark("utility.py", "--quick", "--no-peers", "--json", "--table", "census")
+    (found,) = json.loads(done)
+    (run,) = found["ours"]["mst"]
+    assert found["rows"] == 500
+    assert 0 < run["1-way"] < run["2-way"] < run["3-way"] < 1
+
+
+def test_tables_are_coded_as_they_say() -> None:
+    told = json.loads(
+        benchmark(
+            "-c",
+            "import json, tempfile, pandas as pd, tables; from pathlib import Path\n"
+            "with tempfile.TemporaryDirectory() as folder:\n"
+            "    two = [tables.make('census', Path(folder)) for _ in range(2)]\n"
+            "    frame = pd.read_csv(two[0].path)\n"
+            "    print(json.dumps([two[0].digest == two[1].digest, two[0].sizes, sorted(two[0].missing),\n"
+            "        frame.min().to_dict(), frame.max().to_dict()]))\n",
+        )
+    )
+    same, sizes, missing, least, most = told
+    assert same
+    assert len(sizes) == 24
+    assert min(least.values()) == 0
+    assert all(most[name] < size for name, size in sizes.items())
+    assert missing
+    assert all(most[name] == sizes[name] - 1 for name in missing)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are timed by os.wait4")
+def test_a_cold_process_says_how_it_ended() -> None:
+    endings = {
+        "import time; time.sleep(60)": "stopped at 2 s",
+        "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)": "SIGSEGV",
+        "raise ValueError('why')": "ValueError: why",
+        "x = bytearray(300 << 20)": "",
+    }
+    for program, ending in endings.items():
+        told = benchmark(
+            "-c",
+            "import json, sys; from peers import cold\n"
+            f"done = cold([sys.executable, '-c', {program!r}], 2)\n"
+            "print(json.dumps([done.failed, done.seconds, done.peak]))\n",
+        )
+        failed, seconds, peak = json.loads(told)
+        assert failed.endswith(ending) if ending else not failed
+        assert seconds < 30
+        assert (peak > 300) == (not ending)
+
+
+def benchmark(*words: str) -> str:
+    """What a script of the benchmarks prints, or a program that imports them."""
+    command = [sys.executable, *(str(HERE / word) if word.endswith(".py") else word for word in words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=HERE)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_no_section_is_written_by_hand() -> None:

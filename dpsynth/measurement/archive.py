@@ -3,8 +3,9 @@
 Format, version 2: an uncompressed ``.npz`` without pickle. ``index`` is a uint8 vector holding UTF-8 JSON
 ``{"v": 2, "answers": [...]}`` in the order asked. A marginal is ``{"kind": "marginal", "entry": seq, "levels":
 [digest, ...], "basis": "marginal" or "residual", "law": the ledger's name, "scale": "p/q"}`` with its values in
-``answer_<seq>``; a selection holds score, rule, candidates (columns), picks and scale. ``level_<hex digest>`` are the
-levels' uint16 maps; the column of each stands in ``"level_columns"`` of the index. Equal answers give equal bytes.
+``answer_<seq>``; scores have law, scale and values likewise, and their score and candidates (columns); a selection
+holds score, rule, candidates, picks and scale. ``level_<hex digest>`` are the levels' uint16 maps; the column of each
+stands in ``"level_columns"`` of the index. Equal answers give equal bytes.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ import numpy as np
 from dpsynth.errors import DigestMismatch
 from dpsynth.measurement.domain import Domain
 from dpsynth.measurement.level import Level
-from dpsynth.measurement.query import Candidate, Law, NoisyMarginal, Query, Rule, Score, Selection
+from dpsynth.measurement.query import Candidate, Law, NoisyMarginal, NoisyScores, Query, Rule, Score, Selection
 
-Answer = NoisyMarginal | Selection
+Answer = NoisyMarginal | NoisyScores | Selection
 
 VERSION = 2
 """The version of the format that is written and read."""
@@ -50,21 +51,18 @@ def pack(answers: Sequence[Answer]) -> bytes:
                 }
             )
             continue
+        arrays[f"answer_{answer.entry}"] = answer.values.astype("<i8")
+        noise = {"entry": answer.entry, "law": answer.law, "scale": str(answer.scale)}
+        if isinstance(answer, NoisyScores):
+            columns_of = [list(names) for names in answer.candidates]
+            index.append({"kind": "scores", "score": answer.score, "candidates": columns_of, **noise})
+            continue
         for level in answer.query.levels:
             name = level.digest.removeprefix("sha256:")
             columns[name] = level.column
             arrays[f"level_{name}"] = level.cells.astype("<u2")
-        arrays[f"answer_{answer.entry}"] = answer.values.astype("<i8")
-        index.append(
-            {
-                "kind": "marginal",
-                "entry": answer.entry,
-                "levels": [level.digest.removeprefix("sha256:") for level in answer.query.levels],
-                "basis": answer.query.basis,
-                "law": answer.law,
-                "scale": str(answer.scale),
-            }
-        )
+        digests = [level.digest.removeprefix("sha256:") for level in answer.query.levels]
+        index.append({"kind": "marginal", "levels": digests, "basis": answer.query.basis, **noise})
     text = json.dumps({"v": VERSION, "answers": index, "level_columns": columns}, sort_keys=True, separators=(",", ":"))
     arrays["index"] = np.frombuffer(text.encode(), dtype=np.uint8)
     buffer = io.BytesIO()
@@ -80,7 +78,7 @@ def unpack(data: bytes) -> tuple[Answer, ...]:
             if index["v"] != VERSION:
                 raise DigestMismatch(f"measurement archive of unknown version {index['v']!r}")
             held = {"index", *(f"level_{name}" for name in index["level_columns"])}
-            held |= {f"answer_{item['entry']}" for item in index["answers"] if item["kind"] == "marginal"}
+            held |= {f"answer_{item['entry']}" for item in index["answers"] if item["kind"] != "selection"}
             if len(arrays.files) != len(held) or set(arrays.files) != held:
                 raise DigestMismatch("the measurement archive holds other arrays than its index says")
             levels = {name: Level(column, arrays[f"level_{name}"]) for name, column in index["level_columns"].items()}
@@ -99,9 +97,12 @@ def _answer(item: Mapping[str, Any], levels: Mapping[str, Level], arrays: Mappin
             Fraction(item["scale"]),
             item["entry"],
         )
+    values, scale, law = arrays[f"answer_{item['entry']}"], Fraction(item["scale"]), cast(Law, item["law"])
+    if item["kind"] == "scores":
+        columns = tuple(tuple(names) for names in item["candidates"])
+        return NoisyScores(cast(Score, item["score"]), columns, values, scale, law, item["entry"])
     query = Query(tuple(levels[name] for name in item["levels"]), item["basis"])
-    values = arrays[f"answer_{item['entry']}"]
-    return NoisyMarginal(query, values, Fraction(item["scale"]), cast(Law, item["law"]), item["entry"])
+    return NoisyMarginal(query, values, scale, law, item["entry"])
 
 
 def read_archive(path: Path) -> tuple[Answer, ...]:
@@ -135,6 +136,14 @@ class Replayer:
     ) -> tuple[NoisyMarginal, ...]:
         """The archived marginals of these queries."""
         return tuple(self._marginal(query) for query in queries)
+
+    def scores(self, candidates: Sequence[Candidate], score: Score, price: Fraction) -> NoisyScores:
+        """The archived scores of these candidates."""
+        answer = next(self._answers, None)
+        columns = tuple(candidate.query.columns for candidate in candidates)
+        if not isinstance(answer, NoisyScores) or (answer.candidates, answer.score) != (columns, score):
+            raise DigestMismatch("the mechanism asks for scores that the archive does not hold")
+        return answer
 
     def select(
         self, candidates: Sequence[Candidate], score: Score, picks: int, price: Fraction, rule: Rule = "distinct"

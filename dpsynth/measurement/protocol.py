@@ -8,7 +8,7 @@ from typing import Protocol
 
 from dpsynth.measurement.domain import Domain
 from dpsynth.measurement.level import Level
-from dpsynth.measurement.query import Candidate, NoisyMarginal, Query, Rule, Score, Selection
+from dpsynth.measurement.query import Candidate, NoisyMarginal, NoisyScores, Query, Rule, Score, Selection
 
 
 class Measurer(Protocol):
@@ -39,6 +39,13 @@ class Measurer(Protocol):
         """Noisy marginals or residuals for one price, split in proportion to the integer weights (equally by default).
 
         A pure measure answers no residuals.
+        """
+        ...
+
+    def scores(self, candidates: Sequence[Candidate], score: Score, price: Fraction) -> NoisyScores:
+        """The scores of all candidates with noise, for one price: worth it where few candidates are to be compared.
+
+        The noise of each grows with the square root of their number (in a pure measure with the number itself).
         """
         ...
 

@@ -96,17 +96,25 @@ class NoisyMarginal:
         values = np.array(self.values, dtype=np.int64)
         if values.shape != self.query.shape:
             raise ValueError(f"values of shape {values.shape} do not answer a query of shape {self.query.shape}")
-        if self.law not in get_args(Law):
-            raise ValueError(f"law {self.law!r}: the laws of noise are {', '.join(get_args(Law))}")
-        if self.scale < 0 or (self.scale == 0) != (self.law == "public_count"):
-            raise ValueError("noise has a scale above zero, and a public count has the scale zero")
+        _require_noise(self.law, self.scale)
         values.flags.writeable = False
         object.__setattr__(self, "values", values)
 
     @property
     def sigma(self) -> Fraction:
         """A standard deviation of the noise of each value, whatever its law: for Laplace just above sqrt(2) scale."""
-        return ROOT_TWO_ABOVE * self.scale if self.law == "discrete_laplace" else self.scale
+        return _deviation(self.law, self.scale)
+
+
+def _require_noise(law: Law, scale: Fraction) -> None:
+    if law not in get_args(Law):
+        raise ValueError(f"law {law!r}: the laws of noise are {', '.join(get_args(Law))}")
+    if scale < 0 or (scale == 0) != (law == "public_count"):
+        raise ValueError("noise has a scale above zero, and a public count has the scale zero")
+
+
+def _deviation(law: Law, scale: Fraction) -> Fraction:
+    return ROOT_TWO_ABOVE * scale if law == "discrete_laplace" else scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +164,34 @@ class Selection:
     picks: tuple[int, ...]
     scale: Fraction
     entry: int
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyScores:
+    """The scores of all candidates at once: int64 ``values`` in lattice units, each with independent noise.
+
+    ``scale`` and ``law`` are those of :class:`NoisyMarginal`. ``candidates`` holds the columns of every candidate.
+    """
+
+    score: Score
+    candidates: tuple[tuple[str, ...], ...]
+    values: NDArray[np.int64]
+    scale: Fraction
+    law: Law
+    entry: int
+
+    def __post_init__(self) -> None:
+        values = np.array(self.values, dtype=np.int64)
+        if values.shape != (len(self.candidates),):
+            raise ValueError(f"scores of shape {values.shape} for {len(self.candidates)} candidates")
+        _require_noise(self.law, self.scale)
+        values.flags.writeable = False
+        object.__setattr__(self, "values", values)
+
+    @property
+    def sigma(self) -> Fraction:
+        """A standard deviation of the noise of each score, in lattice units: see :attr:`NoisyMarginal.sigma`."""
+        return _deviation(self.law, self.scale)
 
 
 def candidates_digest(candidates: Sequence[Candidate]) -> str:

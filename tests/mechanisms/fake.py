@@ -4,37 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from math import sqrt
+from math import pi, sqrt
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.curator.rules import remaining
 from dpsynth.measurement import (
     LATTICE,
     TOTAL,
+    Answer,
     Candidate,
     Domain,
     Level,
     NoisyMarginal,
+    NoisyScores,
     Query,
     Rule,
     Score,
     Selection,
 )
 
+A = TypeVar("A", NoisyMarginal, NoisyScores, Selection)
+
 
 class FakeMeasurer:
-    """zCDP prices, add-remove of single rows. ``spent`` sums what was charged, ``asked`` lists every query."""
+    """Add-remove of single rows. ``spent`` sums what was charged, ``answers`` lists every answer.
+
+    Prices are rho of zCDP, or mu^2 of Gaussian DP.
+    """
 
     def __init__(
-        self, domain: Domain, codes: NDArray[np.integer], seed: int, levels: Mapping[str, Level] | None = None
+        self,
+        domain: Domain,
+        codes: NDArray[np.integer],
+        seed: int,
+        levels: Mapping[str, Level] | None = None,
+        measure: Literal["zcdp", "gdp"] = "zcdp",
     ) -> None:
         self.domain = domain
         self.levels = levels or {n: Level.identity(n, s) for n, s in zip(domain.names, domain.sizes, strict=True)}
         self.spent = Fraction(0)
-        self.answers: list[NoisyMarginal | Selection] = []
+        self.answers: list[Answer] = []
         self._codes = np.asarray(codes).reshape(-1, len(domain.names))
         self._rng = np.random.default_rng(seed)
+        self._gdp = measure == "gdp"
 
     def count(self, query: Query) -> NDArray[np.int64]:
         """The exact table of a query."""
@@ -54,34 +69,44 @@ class FakeMeasurer:
         assert queries and len(split) == len(queries) and all(type(w) is int and w > 0 for w in split)
         return tuple(self._noisy(q, price * Fraction(w, sum(split))) for q, w in zip(queries, split, strict=True))
 
+    def scores(self, candidates: Sequence[Candidate], score: Score, price: Fraction) -> NoisyScores:
+        exact, largest = self._scored(candidates, score)
+        scale = Fraction(largest * LATTICE * sqrt(len(candidates)) * self._sigma(price))
+        self.spent += price
+        values = (exact + np.rint(self._rng.normal(0.0, float(scale), exact.size))).astype(np.int64)
+        columns = tuple(c.query.columns for c in candidates)
+        return self._kept(NoisyScores(score, columns, values, scale, "rounded_gaussian", len(self.answers)))
+
     def select(
         self, candidates: Sequence[Candidate], score: Score, picks: int, price: Fraction, rule: Rule = "distinct"
     ) -> Selection:
-        assert candidates and picks > 0 and price > 0 and score == "l1-to-model" and rule == "spanning-forest"
+        assert picks > 0
+        exact, largest = self._scored(candidates, score)
+        scale = largest * LATTICE * sqrt(picks * (pi if self._gdp else 1) / (2 * price))
         self.spent += price
-        scale = LATTICE * sqrt(picks / (2 * price))
-        scores = [float(np.abs(LATTICE * self.count(c.query) - c.expected).sum()) for c in candidates]
-        part = {name: name for c in candidates for name in c.query.columns}
-        chosen: list[int] = []
-        while len(chosen) < picks:
-            rest = [i for i, c in enumerate(candidates) if len({part[n] for n in c.query.columns}) == 2]
-            if not rest:
-                break
-            best = max(rest, key=lambda i: scores[i] + scale * self._rng.gumbel())
-            one, two = (part[n] for n in candidates[best].query.columns)
-            part = {name: one if root == two else root for name, root in part.items()}
-            chosen.append(best)
         names = tuple(c.query.columns for c in candidates)
-        answer = Selection(score, rule, names, tuple(chosen), Fraction(scale), len(self.answers))
-        self.answers.append(answer)
-        return answer
+        chosen: list[int] = []
+        while len(chosen) < picks and (rest := remaining(names, chosen, rule)):
+            chosen.append(max(rest, key=lambda i: exact[i] + scale * self._rng.gumbel()))
+        return self._kept(Selection(score, rule, names, tuple(chosen), Fraction(scale), len(self.answers)))
+
+    def _scored(self, candidates: Sequence[Candidate], score: Score) -> tuple[NDArray[np.float64], int]:
+        """Exact scores, and the largest weight."""
+        assert candidates and score == "l1-to-model"
+        exact = [c.weight * np.abs(LATTICE * self.count(c.query) - c.expected).sum() - c.offset for c in candidates]
+        return np.array(exact, dtype=np.float64), max(c.weight for c in candidates)
+
+    def _sigma(self, price: Fraction) -> float:
+        assert price > 0
+        return sqrt(1 / price) if self._gdp else sqrt(1 / (2 * price))
 
     def _noisy(self, query: Query, price: Fraction) -> NoisyMarginal:
-        assert price > 0
+        sigma = self._sigma(price)
         self.spent += price
-        sigma = sqrt(1 / (2 * price))
         noise = np.rint(self._rng.normal(0.0, sigma, query.shape))
         values = self.count(query) + noise.astype(np.int64)
-        answer = NoisyMarginal(query, values, Fraction(sigma), "rounded_gaussian", len(self.answers))
+        return self._kept(NoisyMarginal(query, values, Fraction(sigma), "rounded_gaussian", len(self.answers)))
+
+    def _kept(self, answer: A) -> A:
         self.answers.append(answer)
         return answer

@@ -33,14 +33,14 @@ import numpy as np
 from fractions import Fraction
 from dpsynth.noise import {name}
 began = time.perf_counter()
-{name}().gaussian(np.zeros(1000, dtype=np.int64), Fraction(100))
+{name}().noisy(np.zeros(1000, dtype=np.int64), Fraction(100))
 print(time.perf_counter() - began)
 """
 
 
 def seconds(noise: Noise, counts: np.ndarray, sigma: Fraction) -> float:
     began = time.perf_counter()
-    noise.gaussian(counts, sigma)
+    noise.noisy(counts, sigma)
     return time.perf_counter() - began
 
 

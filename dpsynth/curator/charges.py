@@ -6,19 +6,34 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from dpsynth import privacy
 from dpsynth.accountant import Charge
+from dpsynth.errors import ConfigurationError
 from dpsynth.ledger import fraction_text
-from dpsynth.measurement import LATTICE, Candidate, Query, Rule, Score, candidates_digest
-from dpsynth.privacy import Cost, Measure, exponential_cost, gaussian_cost
+from dpsynth.measurement import LATTICE, TOTAL, Candidate, Law, Query, Rule, Score, candidates_digest
+from dpsynth.privacy import Cost, Measure
 from dpsynth.schema import Unit
 
 
 def noisy(
-    measure: Measure, query: Query, law: str, sigma: Fraction, squared: int, unit: Unit, chosen_by: Sequence[int]
-) -> Charge:
-    """The charge for one table with Gaussian noise ``sigma``, whose squared L2 sensitivity is ``squared``."""
-    cost = gaussian_cost(measure, squared, sigma)
-    return _measured(query, {"type": law, "sigma": fraction_text(sigma)}, squared, cost, unit, chosen_by)
+    measure: Measure, query: Query, law: Law, price: Fraction, unit: Unit, chosen_by: Sequence[int]
+) -> tuple[Charge, Fraction]:
+    """The charge for one query with the least noise of a law that the price covers, and the scale of that noise.
+
+    ConfigurationError where the law has no cost in the measure, or none for the query; BudgetFormatError where the
+    price buys no noise that can be drawn.
+    """
+    if law == "discrete_laplace":
+        moved = l1(query, unit)
+        scale = privacy.laplace_scale(measure, moved, price)
+        cost = privacy.laplace_cost(measure, moved, scale)
+        mechanism = {"type": law, "scale": fraction_text(scale)}
+        return _measured(query, mechanism, moved**2, cost, unit, chosen_by), scale
+    moved = squared(query, unit)
+    scale = privacy.gaussian_sigma(measure, moved, price)
+    cost = privacy.gaussian_cost(measure, moved, scale)
+    mechanism = {"type": law, "sigma": fraction_text(scale)}
+    return _measured(query, mechanism, moved, cost, unit, chosen_by), scale
 
 
 def public(measure: Measure, query: Query, unit: Unit, chosen_by: Sequence[int]) -> Charge:
@@ -26,8 +41,31 @@ def public(measure: Measure, query: Query, unit: Unit, chosen_by: Sequence[int])
     return _measured(query, {"type": "public_count"}, 0, Cost.nothing(measure), unit, chosen_by)
 
 
+def rows(unit: Unit) -> int:
+    """How far one entity moves the number of rows: 0 where it is public."""
+    return privacy.total(unit.max_rows, unit.neighbours, unit.column is None)
+
+
+def squared(query: Query, unit: Unit) -> int:
+    """The squared L2 sensitivity of a query."""
+    if query == TOTAL:
+        return rows(unit) ** 2
+    if query.basis == "residual":
+        return privacy.residual_squared(query.shape, unit.max_rows, unit.neighbours)
+    return privacy.marginal_squared(unit.max_rows, unit.neighbours)
+
+
+def l1(query: Query, unit: Unit) -> int:
+    """The L1 sensitivity of a query; ConfigurationError for a residual, which Laplace noise would only make worse."""
+    if query == TOTAL:
+        return rows(unit)
+    if query.basis == "residual":
+        raise ConfigurationError("a residual takes Gaussian noise: on a pure account ask for the marginal")
+    return privacy.marginal_l1(unit.max_rows, unit.neighbours)
+
+
 def _measured(
-    query: Query, mechanism: dict[str, str], squared: int, cost: Cost, unit: Unit, chosen_by: Sequence[int]
+    query: Query, mechanism: dict[str, str], moved: int, cost: Cost, unit: Unit, chosen_by: Sequence[int]
 ) -> Charge:
     asked = {
         "columns": list(query.columns),
@@ -35,7 +73,7 @@ def _measured(
         "shape": list(query.shape),
         "basis": query.basis,
     }
-    return Charge("measure", cost, {"mechanism": mechanism, "query": asked, **_context(squared, unit, chosen_by)})
+    return Charge("measure", cost, {"mechanism": mechanism, "query": asked, **_context(moved, unit, chosen_by)})
 
 
 def picked(
@@ -51,16 +89,22 @@ def picked(
 ) -> Charge:
     """The charge for ``picks`` draws of the exponential mechanism; scale and sensitivity in lattice units."""
     mechanism = {"type": "exponential", "scale": fraction_text(scale), "picks": picks, "rule": rule}
-    digest = candidates_digest(candidates)
-    asked = {"score": score, "lattice": LATTICE, "weight": 1, "candidates": len(candidates), "digest": digest}
-    cost = exponential_cost(measure, sensitivity, scale, picks)
+    asked = {
+        "score": score,
+        "lattice": LATTICE,
+        "weight": max(candidate.weight for candidate in candidates),
+        "candidates": len(candidates),
+        "digest": candidates_digest(candidates),
+    }
+    cost = privacy.exponential_cost(measure, sensitivity, scale, picks)
     return Charge("select", cost, {"mechanism": mechanism, "query": asked, **_context(sensitivity**2, unit, chosen_by)})
 
 
-def _context(squared: int, unit: Unit, chosen_by: Sequence[int]) -> dict[str, Any]:
+def _context(moved: int, unit: Unit, chosen_by: Sequence[int]) -> dict[str, Any]:
+    """``moved`` is the square of the sensitivity: in L2 for Gaussian noise, in L1 for Laplace, of a score."""
     return {
         "unit": {"entity": unit.entity, "column": unit.column, "max_rows": unit.max_rows},
         "neighbours": unit.neighbours,
-        "sensitivity_squared": fraction_text(Fraction(squared)),
+        "sensitivity_squared": fraction_text(Fraction(moved)),
         "chosen_by": list(chosen_by),
     }

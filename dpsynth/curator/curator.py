@@ -14,6 +14,7 @@ from dpsynth import privacy
 from dpsynth.accountant import Charge, Reservation
 from dpsynth.curator import charges
 from dpsynth.curator.interruptions import held_back
+from dpsynth.curator.residuals import residual
 from dpsynth.curator.rules import remaining, require_rule
 from dpsynth.curator.scores import SCORES, require_expected
 from dpsynth.curator.stored import StoredAnswers
@@ -33,7 +34,7 @@ from dpsynth.measurement import (
     grid,
     pack,
 )
-from dpsynth.noise import Noise, RoundedGaussianNoise
+from dpsynth.noise import Noise, noise_for, permitted
 from dpsynth.schema import Schema
 from dpsynth.table import ColumnInfo, PrivateTable, Source, columns, open_table, require
 
@@ -80,7 +81,7 @@ class Curator:
         self._reservation = reservation
         self._measure = reservation.account.measure
         self._stored = StoredAnswers(reservation)
-        self._noise = noise
+        self._noise = permitted(noise, self._measure)
         self._progress = progress
         self._answers: list[Answer] = []
         self._entries: list[int] = []
@@ -105,15 +106,17 @@ class Curator:
         schema: Schema,
         reservation: Reservation,
         progress: Progress | None = None,
+        noise: str = "exact",
         _noise: Noise | None = None,
     ) -> Curator:
         """A curator over a source, charging a reserved release. Names of columns are checked; no row is read yet.
 
-        ``_noise`` is for tests alone.
+        The measure is the account's, and with it the law of the noise; ``noise="opendp"`` takes OpenDP's samplers,
+        which have a cost in zCDP alone: ConfigurationError in other accounts. ``_noise`` is for tests alone.
         """
         found = Source.of(source)
         cls.require(found, schema)
-        return cls(found, schema, reservation, progress, _noise or RoundedGaussianNoise())
+        return cls(found, schema, reservation, progress, _noise or noise_for(reservation.account.measure, noise))
 
     @property
     def domain(self) -> Domain:
@@ -133,18 +136,17 @@ class Curator:
     def total(self, price: Fraction) -> NoisyMarginal:
         """The noisy number of rows; exact and free under replace-one where each row is its own entity."""
         _require_price(price)
-        unit = self._unit
-        sensitivity = privacy.total(unit.max_rows, unit.neighbours, unit.column is None)
-        if sensitivity == 0:
-            charge, sigma = charges.public(self._measure, TOTAL, unit, self._entries), Fraction(0)
+        free = charges.rows(self._unit) == 0
+        if free:
+            charge, scale = charges.public(self._measure, TOTAL, self._unit, self._entries), Fraction(0)
         else:
-            sigma = privacy.gaussian_sigma(self._measure, sensitivity**2, price)
-            charge = charges.noisy(self._measure, TOTAL, self._noise.law, sigma, sensitivity**2, unit, self._entries)
+            charge, scale = self._charge(TOTAL, price)
 
         def act(table: PrivateTable, entries: Sequence[int]) -> list[NoisyMarginal]:
-            if sensitivity == 0:
-                return [NoisyMarginal(TOTAL, np.array(table.rows(), dtype=np.int64), sigma, "public_count", entries[0])]
-            return self._noised(table, [TOTAL], [sigma], entries)
+            if free:
+                rows = np.array(table.rows(), dtype=np.int64)
+                return [NoisyMarginal(TOTAL, rows, scale, "public_count", entries[0])]
+            return self._noised(table, [TOTAL], [scale], entries)
 
         (answer,) = self._verb([charge], act, "the total")
         return _marginal(answer)
@@ -152,10 +154,10 @@ class Curator:
     def marginals(
         self, queries: Sequence[Query], price: Fraction, weights: Sequence[int] | None = None
     ) -> tuple[NoisyMarginal, ...]:
-        """Noisy tables of the queries for one price, split by integer weights (equally by default).
+        """Noisy tables or residuals of the queries for one price, split by integer weights (equally by default).
 
-        Each cell gets independent discrete Gaussian noise, drawn on its exact count. The charge is recomputed from
-        the noise scales really used and is at most ``price``.
+        Each cell gets independent noise, drawn on its exact integer: Gaussian, or Laplace on a pure account, which
+        answers no residuals. The charge is recomputed from the noise scales really used and is at most ``price``.
         """
         _require_price(price)
         asked = tuple(queries)
@@ -163,19 +165,15 @@ class Curator:
         if not asked or len(shares) != len(asked) or any(type(w) is not int or w < 1 for w in shares):
             raise ConfigurationError("marginals take one or more queries and a whole weight of at least 1 for each")
         self._require(asked)
-        unit = self._unit
-        squared = privacy.marginal_squared(unit.max_rows, unit.neighbours)
-        sigmas = [
-            privacy.gaussian_sigma(self._measure, squared, price * Fraction(share, sum(shares))) for share in shares
-        ]
-        drawn = [
-            charges.noisy(self._measure, query, self._noise.law, sigma, squared, unit, self._entries)
-            for query, sigma in zip(asked, sigmas, strict=True)
+        priced = [
+            self._charge(query, price * Fraction(share, sum(shares)))
+            for query, share in zip(asked, shares, strict=True)
         ]
 
         def act(table: PrivateTable, entries: Sequence[int]) -> list[NoisyMarginal]:
-            return self._noised(table, asked, sigmas, entries)
+            return self._noised(table, asked, [scale for _, scale in priced], entries)
 
+        drawn = [charge for charge, _ in priced]
         answers = self._verb(drawn, act, "a marginal" if len(asked) == 1 else f"{len(asked)} marginals")
         return tuple(_marginal(answer) for answer in answers)
 
@@ -184,6 +182,7 @@ class Curator:
     ) -> Selection:
         """Draw up to ``picks`` candidates, likelier the higher their score, by the exponential mechanism.
 
+        Scores are weighted and offset as the candidates say; the scale of the choice is that of the largest weight.
         All picks are one charge, ``price`` split equally among them. After each pick ``rule`` says which candidates
         remain; drawing stops early when none does, which is public.
         """
@@ -198,7 +197,7 @@ class Curator:
         self._require([candidate.query for candidate in asked])
         require_expected(asked)
         unit = self._unit
-        sensitivity = SCORES[score].sensitivity(unit.max_rows, unit.neighbours)
+        sensitivity = SCORES[score].sensitivity(asked, unit.max_rows, unit.neighbours)
         scale = privacy.exponential_scale(self._measure, sensitivity, price, picks)
         charge = charges.picked(self._measure, asked, score, picks, rule, scale, sensitivity, unit, self._entries)
 
@@ -271,21 +270,26 @@ class Curator:
             self._table = open_table(self._source, self._codecs, self._unit, self._reservation.secret)
         return self._table
 
+    def _charge(self, query: Query, price: Fraction) -> tuple[Charge, Fraction]:
+        """The charge for a query at a price, and the scale of its noise."""
+        return charges.noisy(self._measure, query, self._noise.law, price, self._unit, self._entries)
+
     def _noised(
-        self, table: PrivateTable, queries: Sequence[Query], sigmas: Sequence[Fraction], entries: Sequence[int]
+        self, table: PrivateTable, queries: Sequence[Query], scales: Sequence[Fraction], entries: Sequence[int]
     ) -> list[NoisyMarginal]:
-        """Exact tables with independent noise on each cell."""
+        """Exact tables, or their residuals, with independent noise on each cell."""
         result = []
-        for query, sigma, entry, counts in zip(queries, sigmas, entries, table.count(queries), strict=True):
-            noisy = self._noise.gaussian(counts.reshape(-1), sigma)
-            result.append(NoisyMarginal(query, noisy.reshape(query.shape), sigma, self._noise.law, entry))
+        for query, scale, entry, counts in zip(queries, scales, entries, table.count(queries), strict=True):
+            exact = residual(counts) if query.basis == "residual" else counts
+            noisy = self._noise.noisy(exact.reshape(-1), scale)
+            result.append(NoisyMarginal(query, noisy.reshape(query.shape), scale, self._noise.law, entry))
         return result
 
     def _require(self, queries: Sequence[Query]) -> None:
         """ConfigurationError unless the queries are tables of the schema's columns at levels of their grids."""
         for query in queries:
-            if query.basis != "marginal" or not query.levels:
-                raise ConfigurationError("a query is a marginal of one or more columns; ask for the total by itself")
+            if not query.levels:
+                raise ConfigurationError("a query is of one or more columns; ask for the total by itself")
             for level in query.levels:
                 if level.column not in self._domain or level.fine != self._domain.size(level.column):
                     raise ConfigurationError(f"a query with a level of {level.column!r} that does not fit the schema")

@@ -16,31 +16,38 @@ from dpsynth.measurement import LATTICE, Candidate, Score
 Counts = NDArray[np.int64]
 
 LARGEST = 2**61
-"""Bound on the sum of a candidate's expected counts, in lattice units, so that int64 holds every score."""
+"""Bound on the sum of a candidate's expected counts, in lattice units, so that int64 holds every distance."""
+
+_LIMITS = np.iinfo(np.int64)
 
 
 @dataclass(frozen=True)
 class NamedScore:
-    """How a score is computed from exact counts, and how far one entity can move it. Both in lattice units."""
+    """How a score is computed from exact counts, and how far one entity can move it. Both in lattice units.
+
+    ``evaluate`` takes the exact table of each candidate's query and gives one int64 a candidate. ``sensitivity`` takes
+    the candidates, which are public, max_rows and the neighbour relation: it bounds the move of every candidate.
+    """
 
     evaluate: Callable[[Sequence[Counts], Sequence[Candidate]], Counts]
-    sensitivity: Callable[[int, str], int]
+    sensitivity: Callable[[Sequence[Candidate], int, str], int]
 
 
 def l1_to_model(counts: Sequence[Counts], candidates: Sequence[Candidate]) -> Counts:
-    """For each candidate ``sum |LATTICE * count - expected|`` over its cells: int64, shape (candidates,), exact.
+    """For each candidate ``weight * sum |LATTICE * count - expected| - offset``: int64, shape (candidates,), exact.
 
-    ``counts`` holds the exact table of each candidate's query, in its shape.
+    ``counts`` holds the exact table of each candidate's query, in its shape. What would leave int64 stays at its limit.
     """
     scores = np.zeros(len(candidates), dtype=np.int64)
     for at, (table, candidate) in enumerate(zip(counts, candidates, strict=True)):
-        scores[at] = np.abs(LATTICE * table - candidate.expected).sum()
+        distance = int(np.abs(LATTICE * table - candidate.expected).sum())
+        scores[at] = min(max(candidate.weight * distance - candidate.offset, _LIMITS.min), _LIMITS.max)
     return scores
 
 
-def l1_sensitivity(max_rows: int, neighbours: str) -> int:
-    """How far one entity moves ``l1_to_model``, in lattice units: LATTICE times the bound in rows."""
-    return LATTICE * privacy.l1_to_model(max_rows, neighbours)
+def l1_sensitivity(candidates: Sequence[Candidate], max_rows: int, neighbours: str) -> int:
+    """How far one entity moves ``l1_to_model``: the largest weight times LATTICE times the bound in rows."""
+    return max(candidate.weight for candidate in candidates) * LATTICE * privacy.l1_to_model(max_rows, neighbours)
 
 
 SCORES: Mapping[Score, NamedScore] = MappingProxyType({"l1-to-model": NamedScore(l1_to_model, l1_sensitivity)})

@@ -26,16 +26,20 @@ _SOUND = (0, 14, 2)
 _AGREES = Fraction(1, 2**50)
 
 
-class _Measurement(Protocol):
-    """An OpenDP measurement on integer vectors under zCDP."""
+class Measured(Protocol):
+    """An OpenDP measurement on integer vectors."""
 
-    def __call__(self, arg: list[int]) -> int | list[int]: ...
+    def __call__(self, arg: list[int]) -> int | list[int]:
+        """Draw around each number, or an index into the numbers."""
+        ...
 
-    def map(self, d_in: int) -> float: ...
+    def map(self, d_in: int) -> float:
+        """What is promised for inputs at this distance, rounded up."""
+        ...
 
 
 class OpenDPNoise:
-    """The Noise of every release. Stateless: each call builds its own measurement, so threads share nothing.
+    """The vetted reference, for zCDP alone. Stateless: each call builds its own measurement, so threads share nothing.
 
     OpenDP reads OpenSSL's generator for private values: one per thread, under one per process that the operating
     system seeds, and seeds again after a fork.
@@ -43,10 +47,10 @@ class OpenDPNoise:
 
     law: Law = "discrete_gaussian"
 
-    def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
+    def noisy(self, counts: NDArray[np.int64], scale: Fraction) -> NDArray[np.int64]:
         """Draw from the discrete Gaussian centred on each count; what would leave int64 stays at its limit."""
         vector(counts)
-        drawn = _draw(_gaussian(binary64(sigma, "sigma")), counts)
+        drawn = draw(_gaussian(binary64(scale, "scale")), counts)
         return np.array(drawn, dtype=np.int64)
 
     def exponential(self, scores: NDArray[np.int64], scale: Fraction) -> int:
@@ -54,10 +58,10 @@ class OpenDPNoise:
         vector(scores)
         if scores.size == 0:
             raise ConfigurationError("a private choice needs at least one candidate")
-        return cast(int, _draw(_noisy_max(binary64(scale, "scale")), scores))
+        return cast(int, draw(_noisy_max(binary64(scale, "scale")), scores))
 
 
-def _gaussian(sigma: float) -> _Measurement:
+def _gaussian(sigma: float) -> Measured:
     """OpenDP's discrete Gaussian on integer vectors under the L2 distance."""
     from opendp.domains import atom_domain, vector_domain
     from opendp.measurements import make_gaussian
@@ -66,10 +70,10 @@ def _gaussian(sigma: float) -> _Measurement:
 
     enable_features("contrib")
     made = make_gaussian(vector_domain(atom_domain(T="i64")), l2_distance(T="i64"), scale=sigma)
-    return _agreed(cast(_Measurement, made), gaussian_cost("zcdp", 1, Fraction(sigma)).amount)
+    return agreed(cast(Measured, made), gaussian_cost("zcdp", 1, Fraction(sigma)).amount)
 
 
-def _noisy_max(scale: float) -> _Measurement:
+def _noisy_max(scale: float) -> Measured:
     """OpenDP's exponential mechanism: noisy max under zCDP, for scores that may move in opposite directions."""
     from opendp.domains import atom_domain, vector_domain
     from opendp.measurements import make_noisy_max
@@ -80,11 +84,11 @@ def _noisy_max(scale: float) -> _Measurement:
     enable_features("contrib")
     metric = linf_distance(T="i64", monotonic=False)
     made = make_noisy_max(vector_domain(atom_domain(T="i64")), metric, zero_concentrated_divergence(), scale=scale)
-    return _agreed(cast(_Measurement, made), exponential_cost("zcdp", 1, Fraction(scale), 1).amount)
+    return agreed(cast(Measured, made), exponential_cost("zcdp", 1, Fraction(scale), 1).amount)
 
 
-def _agreed(made: _Measurement, stated: Fraction) -> _Measurement:
-    """The measurement, if this OpenDP is sound and promises for distance 1 the rho that the ledger states.
+def agreed(made: Measured, stated: Fraction) -> Measured:
+    """The measurement, if this OpenDP is sound and promises for distance 1 the cost that the ledger states.
 
     OpenDP rounds its promise up to a float. A difference beyond that would mean that the library now draws from
     another law than the proofs are about: then nothing is drawn.
@@ -98,7 +102,7 @@ def _agreed(made: _Measurement, stated: Fraction) -> _Measurement:
     return made
 
 
-def _draw(made: _Measurement, values: NDArray[np.int64]) -> int | list[int]:
+def draw(made: Measured, values: NDArray[np.int64]) -> int | list[int]:
     """Invoke a measurement; whatever goes wrong in it is told without its message, which could quote a value."""
     try:
         return made(values.tolist())

@@ -14,17 +14,20 @@ from dpsynth.measurement import Law
 class Noise(Protocol):
     """Draws on exact integers. Every call is independent of every other one.
 
-    ``sigma`` and ``scale`` are exact values of binary64 numbers between privacy.FINEST and privacy.COARSEST, anything
-    else is a ConfigurationError; both are public. Nothing that is raised depends on counts or scores.
+    ``scale`` is the exact value of a binary64 number between privacy.FINEST and privacy.COARSEST, anything else is a
+    ConfigurationError; it is public. Nothing that is raised depends on counts or scores.
     """
 
     @property
     def law(self) -> Law:
-        """The ledger's name of the law that ``gaussian`` draws from."""
+        """The ledger's name of the law that ``noisy`` draws from."""
         ...
 
-    def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
-        """``counts`` (a vector) with independent noise of parameter ``sigma`` on each, as int64 of the same shape."""
+    def noisy(self, counts: NDArray[np.int64], scale: Fraction) -> NDArray[np.int64]:
+        """``counts`` (a vector) with independent noise of the law on each, as int64 of the same shape.
+
+        ``scale`` is the law's parameter: sigma of a Gaussian, b of Laplace.
+        """
         ...
 
     def exponential(self, scores: NDArray[np.int64], scale: Fraction) -> int:

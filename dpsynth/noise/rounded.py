@@ -11,7 +11,6 @@ integer, so this *is* the rounded sum of count and continuous noise, with no flo
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 
 import numpy as np
@@ -19,8 +18,9 @@ from numpy.typing import NDArray
 
 from dpsynth.measurement import Law
 from dpsynth.noise.arguments import binary64, vector
+from dpsynth.noise.choice import choose
+from dpsynth.noise.entropy import entropy as _entropy
 from dpsynth.noise.normal import upper_tail
-from dpsynth.noise.opendp import OpenDPNoise
 from dpsynth.noise.segments import cells, propose
 
 _BLOCK = 1 << 14
@@ -32,8 +32,8 @@ _GUARD = 32
 _LIMITS = np.iinfo(np.int64)
 
 
-class RoundedGaussianNoise(OpenDPNoise):
-    """Noise whose Gaussian is the continuous one, rounded; the private choice is OpenDP's.
+class RoundedGaussianNoise:
+    """The Noise of Gaussian DP and of zCDP: the continuous Gaussian, rounded; the exact choice of ``choice``.
 
     Stateless: every word comes from ``os.urandom`` in the call that uses it, and is used once, so that neither threads
     nor forks can share one.
@@ -41,11 +41,11 @@ class RoundedGaussianNoise(OpenDPNoise):
 
     law: Law = "rounded_gaussian"
 
-    def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
-        """round(count + sigma Z) for each count, Z independent; what would leave int64 stays at its limit."""
+    def noisy(self, counts: NDArray[np.int64], scale: Fraction) -> NDArray[np.int64]:
+        """round(count + scale Z) for each count, Z independent; what would leave int64 stays at its limit."""
         vector(counts)
-        binary64(sigma, "sigma")
-        exact = Fraction(sigma)
+        binary64(scale, "scale")
+        exact = Fraction(scale)
         law = cells(exact)
         answer = np.empty(counts.size, dtype=np.int64)
         for start in range(0, counts.size, _BLOCK):
@@ -57,6 +57,10 @@ class RoundedGaussianNoise(OpenDPNoise):
                 total = int(block[i]) + _decided(int(words[i]), exact, abs(int(noise[i])))
                 answer[start + i] = min(max(total, _LIMITS.min), _LIMITS.max)
         return answer
+
+    def exponential(self, scores: NDArray[np.int64], scale: Fraction) -> int:
+        """Draw an index by the exponential mechanism; higher scores are likelier."""
+        return choose(scores, scale)
 
 
 class _Size:
@@ -107,8 +111,3 @@ def _saturated_sum(counts: NDArray[np.int64], noise: NDArray[np.int64]) -> NDArr
     total = counts + noise
     left = ((counts ^ total) & (noise ^ total)) < 0
     return np.where(left, np.where(noise < 0, _LIMITS.min, _LIMITS.max), total)
-
-
-def _entropy(number: int) -> bytes:
-    """That many fresh bytes of the operating system. The private seam: tests put a known stream here."""
-    return os.urandom(number)

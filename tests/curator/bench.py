@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.accountant import Account, Accountant, Charge, Reservation, StoredAnswer
+from dpsynth.measurement import Law
 from dpsynth.privacy import Budget
 
 BUDGET = Budget(epsilon="1", delta="1e-6")
@@ -42,11 +43,11 @@ class Frozen:
     inputs alone.
     """
 
-    law: str = "rounded_gaussian"
+    law: Law = "rounded_gaussian"
     inputs: list[tuple[str, NDArray[np.int64], Fraction]] = field(default_factory=list)
 
-    def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
-        self.inputs.append(("gaussian", counts.copy(), sigma))
+    def noisy(self, counts: NDArray[np.int64], scale: Fraction) -> NDArray[np.int64]:
+        self.inputs.append(("noisy", counts.copy(), scale))
         return np.arange(counts.size, dtype=np.int64) * 7 % 40
 
     def exponential(self, scores: NDArray[np.int64], scale: Fraction) -> int:

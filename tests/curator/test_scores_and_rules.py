@@ -14,21 +14,36 @@ from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import LATTICE, Candidate, Level, Query
 
 QUERY = Query((Level.identity("a", 2), Level.identity("b", 3)))
+judged = st.lists(
+    st.tuples(st.integers(1, 2**32), st.integers(-(2**62), 2**62) | st.integers(-(2**40), 2**40)),
+    min_size=3,
+    max_size=3,
+)
 cells = st.lists(st.integers(-(2**40), 2**40), min_size=6, max_size=6)
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.lists(st.integers(0, 2**40), min_size=6, max_size=6), cells), max_size=3))
-def test_l1_to_model_is_an_exact_sum(pairs: list[tuple[list[int], list[int]]]) -> None:
+@given(st.lists(st.tuples(st.lists(st.integers(0, 2**40), min_size=6, max_size=6), cells), max_size=3), judged)
+def test_l1_to_model_is_an_exact_sum(pairs: list[tuple[list[int], list[int]]], judged: list[tuple[int, int]]) -> None:
     counts = [np.array(table, dtype=np.int64).reshape(2, 3) for table, _ in pairs]
-    candidates = [Candidate(QUERY, np.array(expected, dtype=np.int64).reshape(2, 3)) for _, expected in pairs]
-    expected = [sum(abs(1024 * n - e) for n, e in zip(table, model, strict=True)) for table, model in pairs]
-    assert l1_to_model(counts, candidates).tolist() == expected
+    candidates = [
+        Candidate(QUERY, np.array(expected, dtype=np.int64).reshape(2, 3), weight, offset)
+        for (_, expected), (weight, offset) in zip(pairs, judged, strict=False)
+    ]
+    exact = [
+        weight * sum(abs(1024 * n - e) for n, e in zip(table, model, strict=True)) - offset
+        for (table, model), (weight, offset) in zip(pairs, judged, strict=False)
+    ]
+    limits = np.iinfo(np.int64)
+    assert l1_to_model(counts, candidates).tolist() == [min(max(score, limits.min), limits.max) for score in exact]
 
 
 def test_sensitivity_is_in_lattice_units() -> None:
-    assert l1_sensitivity(3, "add-remove") == 3 * LATTICE
-    assert l1_sensitivity(3, "replace-one") == 6 * LATTICE
+    zero = np.zeros((2, 3), dtype=np.int64)
+    for weights in ((1, 1), (1, 5, 2)):
+        candidates = [Candidate(QUERY, zero, weight, 10**9) for weight in weights]
+        assert l1_sensitivity(candidates, 3, "add-remove") == 3 * LATTICE * max(weights)
+        assert l1_sensitivity(candidates, 3, "replace-one") == 6 * LATTICE * max(weights)
 
 
 def test_a_score_never_leaves_int64() -> None:

@@ -57,7 +57,7 @@ class TestMarginals:
         noise = Frozen()
         with opened(noise) as curator:
             first, second = curator.marginals([ask(curator, "sex", "town"), ask(curator, "age")], RHO, [1, 3])
-        assert [kind for kind, _, _ in noise.inputs] == ["gaussian", "gaussian"]
+        assert [kind for kind, _, _ in noise.inputs] == ["noisy", "noisy"]
         assert noise.inputs[0][1].tolist() == [2, 0, 1, 0, 0, 0, 0, 1]
         assert noise.inputs[1][1].tolist() == [2, 0, 0, 0, 2]
         assert (first.values.shape, second.values.shape) == ((2, 4), (5,))
@@ -91,7 +91,7 @@ class TestTotal:
     def test_is_noisy(self) -> None:
         noise = Frozen()
         answer = opened(noise).total(RHO)
-        assert (noise.inputs[0][0], noise.inputs[0][1].tolist(), answer.values) == ("gaussian", [4], 0)
+        assert (noise.inputs[0][0], noise.inputs[0][1].tolist(), answer.values) == ("noisy", [4], 0)
         assert answer.query == TOTAL
 
     def test_is_public_where_rows_are_replaced_one_by_one(self) -> None:

@@ -25,7 +25,7 @@ from dpsynth.accountant import Accountant, Reservation
 from dpsynth.curator import Curator
 from dpsynth.curator import curator as room
 from dpsynth.measurement import Answer, Candidate, NoisyMarginal, Query
-from dpsynth.noise import OpenDPNoise
+from dpsynth.noise import RoundedGaussianNoise
 from dpsynth.privacy import exponential_cost, gaussian_cost
 from dpsynth.schema import Schema
 from dpsynth.table import PrivateTable
@@ -80,16 +80,16 @@ def plain(answer: Answer) -> list[Any]:
     return [answer.entry, answer.values.tolist() if isinstance(answer, NoisyMarginal) else list(answer.picks)]
 
 
-class WitnessedNoise(OpenDPNoise):
+class WitnessedNoise(RoundedGaussianNoise):
     """Real noise with a witness."""
 
     def __init__(self, witness: Witness, at: Callable[[str], None]) -> None:
         self._witness, self._at = witness, at
 
-    def gaussian(self, counts: NDArray[np.int64], sigma: Fraction) -> NDArray[np.int64]:
+    def noisy(self, counts: NDArray[np.int64], scale: Fraction) -> NDArray[np.int64]:
         self._at("before noise")
-        drawn = super().gaussian(counts, sigma)
-        self._witness.note(gaussian_cost("gdp", 1, sigma).amount)
+        drawn = super().noisy(counts, scale)
+        self._witness.note(gaussian_cost("gdp", 1, scale).amount)
         self._at("after noise")
         return drawn
 

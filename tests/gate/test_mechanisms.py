@@ -110,8 +110,8 @@ def test_the_archive_is_all_it_needs(name: str, number: int, monkeypatch: pytest
 class Lively(Frozen):
     """Frozen noise whose answers look like those of a table with many rows, so that a mechanism asks all it can."""
 
-    def gaussian(self, counts: np.ndarray, sigma: Fraction) -> np.ndarray:
-        return np.full_like(super().gaussian(counts, sigma), 12_000 // counts.size)
+    def noisy(self, counts: np.ndarray, scale: Fraction) -> np.ndarray:
+        return np.full_like(super().noisy(counts, scale), 12_000 // counts.size)
 
     def exponential(self, scores: np.ndarray, scale: Fraction) -> int:
         return super().exponential(scores, scale) + scores.size // 2

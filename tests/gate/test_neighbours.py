@@ -130,7 +130,7 @@ def test_one_line_more_or_less(lines: list[str], more: str, end: str) -> None:
     assert look(file_of(lines, end), "add-remove", 0) == look(file_of([more, *lines], end), "add-remove", 0)
 
 
-@pytest.mark.parametrize("where", ["open_table", "count", "gaussian", "exponential"])
+@pytest.mark.parametrize("where", ["open_table", "count", "noisy", "exponential"])
 def test_a_fault_that_speaks_of_a_row_is_told_in_fixed_words(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever fails while rows are in hand says the same for every table, and carries nothing along."""
 
@@ -141,8 +141,8 @@ def test_a_fault_that_speaks_of_a_row_is_told_in_fixed_words(where: str, monkeyp
     target = {
         "open_table": "dpsynth.curator.curator.open_table",
         "count": "dpsynth.table.private.PrivateTable.count",
-        "gaussian": "dpsynth.noise.OpenDPNoise.gaussian",
-        "exponential": "dpsynth.noise.OpenDPNoise.exponential",
+        "noisy": "dpsynth.noise.RoundedGaussianNoise.noisy",
+        "exponential": "dpsynth.noise.RoundedGaussianNoise.exponential",
     }[where]
     monkeypatch.setattr(target, burst)
     found = [look(file_of(lines), "add-remove", 0) for lines in ([], LINES[:1], LINES)]

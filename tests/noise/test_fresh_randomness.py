@@ -9,20 +9,29 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from dpsynth.noise import Noise, OpenDPNoise, RoundedGaussianNoise
+from dpsynth.noise import LaplaceNoise, Noise, OpenDPNoise, RoundedGaussianNoise
 
 WIDE = Fraction(2**45)
 """Two draws collide with probability below 2^-45; a thousand draws, below 2^-26."""
 
 
-@pytest.fixture(params=[OpenDPNoise, RoundedGaussianNoise])
+@pytest.fixture(params=[OpenDPNoise, RoundedGaussianNoise, LaplaceNoise])
 def made(request: pytest.FixtureRequest) -> type[Noise]:
     found: type[Noise] = request.param
     return found
 
 
+EQUAL = 2**12
+"""So many equal scores: sixteen choices among them are 192 bits."""
+
+
+def choices(made: type[Noise]) -> tuple[int, ...]:
+    scores, noise = np.zeros(EQUAL, dtype=np.int64), made()
+    return tuple(noise.exponential(scores, Fraction(1)) for _ in range(16))
+
+
 def draw(made: type[Noise], number: int = 16) -> list[int]:
-    values: list[int] = made().gaussian(np.zeros(number, dtype=np.int64), WIDE).tolist()
+    values: list[int] = made().noisy(np.zeros(number, dtype=np.int64), WIDE).tolist()
     return values
 
 
@@ -33,8 +42,10 @@ import numpy as np
 from fractions import Fraction
 import dpsynth.noise
 noise, zeros = getattr(dpsynth.noise, sys.argv[1])(), np.zeros(16, dtype=np.int64)
+equal = np.zeros(2**12, dtype=np.int64)
 def draw():
-    return " ".join(map(str, noise.gaussian(zeros, Fraction(2**45)).tolist()))
+    picks = "-".join(str(noise.exponential(equal, Fraction(1))) for _ in range(16))
+    return " ".join([picks, *map(str, noise.noisy(zeros, Fraction(2**45)).tolist())])
 lines = [draw()]                                # the parent's generator is running before the first fork
 for _ in range(6):
     reading, writing = os.pipe()
@@ -58,7 +69,7 @@ print("\\n".join(lines))
     lines = done.stdout.splitlines()
     assert len(lines) == 1 + 6 * 3
     values = [value for line in lines for value in line.split()]
-    assert len(values) == 19 * 16
+    assert len(values) == 19 * 17
     assert len(set(values)) == len(values)
 
 
@@ -66,21 +77,23 @@ def test_threads_share_no_draw(made: type[Noise]) -> None:
     with ThreadPoolExecutor(8) as threads:
         values = [value for drawn in threads.map(draw, [made] * 40) for value in drawn]
     assert len(set(values)) == 640
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(choices, [made] * 12))) == 12
 
 
 def test_threads_do_not_mix_their_counts(made: type[Noise]) -> None:
     def keep(centre: int) -> bool:
         counts = np.full(200, centre, dtype=np.int64)
-        return bool(np.array_equal(made().gaussian(counts, Fraction(1, 2**30)), counts))
+        return bool(np.array_equal(made().noisy(counts, Fraction(1, 2**30)), counts))
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(keep, range(40)))
 
 
 def test_seeding_what_can_be_seeded_changes_nothing(made: type[Noise]) -> None:
-    drawn = []
+    drawn: list[object] = []
     for _ in range(3):
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002
-        drawn += draw(made)
+        drawn += [*draw(made), choices(made)]
     assert len(set(drawn)) == len(drawn)

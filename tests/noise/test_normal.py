@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from dpsynth.noise import normal
 from dpsynth.noise.normal import inverse_density, upper_tail
+from dpsynth.privacy import normal as other
+from dpsynth.privacy.interval import Interval
 from tests.noise.oracle import PI, density, number, tail
 
 EDGES = st.fractions(0, 12, max_denominator=10**9) | st.builds(Fraction, st.integers(0, 11 * 2**60), st.just(2**60))
@@ -102,3 +104,17 @@ def test_the_root_of_two_pi(bits: int) -> None:
     with localcontext(prec=110):
         assert low <= (2 * PI).sqrt() * 2**bits <= high
     assert high - low <= 2
+
+
+@given(st.fractions(0, 9, max_denominator=10**9))
+def test_it_agrees_with_the_certified_law_of_the_privacy_room(edge: Fraction) -> None:
+    """Two enclosures of one number overlap: series in binary integers here, Mills' ratio in decimals there."""
+    bits, digits = 120, 60
+    low, high = upper_tail(edge, bits)
+    tail_ = other.upper_tail(Interval.of(edge, digits))
+    assert low <= Fraction(tail_.hi) * 2**bits
+    assert Fraction(tail_.lo) * 2**bits <= high
+    low, high = inverse_density(edge, bits)
+    bell = other.density(Interval.of(edge, digits))
+    assert low * Fraction(bell.lo) <= 2**bits
+    assert 2**bits <= high * Fraction(bell.hi)

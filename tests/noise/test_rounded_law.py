@@ -25,7 +25,7 @@ def law_of(sigma: Fraction, reach: int) -> NDArray[np.float64]:
 
 
 def draws(sigma: Fraction, number: int = NUMBER, centre: int = 0) -> NDArray[np.int64]:
-    return RoundedGaussianNoise().gaussian(np.full(number, centre, dtype=np.int64), sigma) - centre
+    return RoundedGaussianNoise().noisy(np.full(number, centre, dtype=np.int64), sigma) - centre
 
 
 @pytest.mark.parametrize("sigma", [0.1875, 0.35, 1.0, 5.7787, 40.0])

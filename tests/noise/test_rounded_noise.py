@@ -44,7 +44,7 @@ def noise_of(words: list[int], sigma: Fraction, further: list[int] | None = None
     stream = Stream(words, [] if further is None else further)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "_entropy", stream)
-        drawn = RoundedGaussianNoise().gaussian(np.full(len(words), centre, dtype=np.int64), sigma)
+        drawn = RoundedGaussianNoise().noisy(np.full(len(words), centre, dtype=np.int64), sigma)
     assert stream.read == len(words)
     assert stream.further == []
     found: list[int] = drawn.tolist()
@@ -177,7 +177,7 @@ class TestEntropy:
     def test_one_word_a_count_and_one_more_when_it_does_not_decide(self, monkeypatch: pytest.MonkeyPatch) -> None:
         stream = Stream([2**62, 0, 2**61, TOP, 2**60], [0, 99, 98])
         monkeypatch.setattr(room, "_entropy", stream)
-        RoundedGaussianNoise().gaussian(np.zeros(5, dtype=np.int64), Fraction(10))
+        RoundedGaussianNoise().noisy(np.zeros(5, dtype=np.int64), Fraction(10))
         assert stream.asked == [40, 8, 8, 8]
 
     @pytest.mark.parametrize("size", [0, 1, room._BLOCK - 1, room._BLOCK, room._BLOCK + 1, 3 * room._BLOCK + 7])
@@ -187,7 +187,7 @@ class TestEntropy:
         words = (np.arange(1, size + 1, dtype=np.uint64) * np.uint64(TOP // (size + 2))).tolist()
         stream = Stream(words, [])
         monkeypatch.setattr(room, "_entropy", stream)
-        noise: NDArray[np.int64] = RoundedGaussianNoise().gaussian(np.zeros(size, dtype=np.int64), sigma)
+        noise: NDArray[np.int64] = RoundedGaussianNoise().noisy(np.zeros(size, dtype=np.int64), sigma)
         assert sum(stream.asked) == 8 * size
         assert np.all(np.diff(noise) > 0)
         assert noise.shape == (size,)
@@ -199,8 +199,8 @@ class TestEntropy:
             asked.append(number)
             return bytes(range(1, 9)) * (number // 8)
 
-        monkeypatch.setattr(room.os, "urandom", urandom)
-        RoundedGaussianNoise().gaussian(np.zeros(3, dtype=np.int64), Fraction(1))
+        monkeypatch.setattr("os.urandom", urandom)
+        RoundedGaussianNoise().noisy(np.zeros(3, dtype=np.int64), Fraction(1))
         assert asked == [24]
 
 

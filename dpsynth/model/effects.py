@@ -18,9 +18,11 @@ from functools import cached_property
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dpsynth.measurement import Domain
 from dpsynth.model.factor import Floats
+from dpsynth.model.levels import Levels, Nests, nests_of
 from dpsynth.model.main_effects import MainEffects, Seen
 from dpsynth.model.operators import Groups, LinearQuery, Marginal, Measurement, centred
 from dpsynth.model.stack import Ints, Stack
@@ -175,6 +177,24 @@ class Effects:
         back = np.bincount(pushes.source, result[pushes.target], minlength=faces.stack.size)
         faces.add_back(faces.stack.centred(back.astype(np.float64, copy=False)), result[self.main.size :])
         return result
+
+    @cached_property
+    def nests(self) -> Nests:
+        """Interactions of the same columns at nested levels."""
+        return nests_of(self.queries, self.stack)
+
+    @cached_property
+    def coarse(self) -> NDArray[np.bool_]:
+        """Which cells of the stack belong to an interaction that is seen more finely, too."""
+        found = np.zeros(self.stack.size, dtype=np.bool_)
+        for _, coarse in self.nests:
+            found[coarse] = True
+        return found
+
+    @cached_property
+    def split(self) -> Levels:
+        """Inverts the ridge over what nested levels can give each other: it changes no sum over levels."""
+        return Levels(self.nests, self.strengths, None)
 
     @cached_property
     def _places(self) -> dict[str, int]:

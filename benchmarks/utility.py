@@ -155,10 +155,7 @@ class Section:
             rows.append([PEERS[key].name, f"mean of {len(runs)}" if len(runs) > 1 else "1", *figures(runs, mean)])
         for key in self.absent:
             rows.append([PEERS[key].name, "–", *[None] * len(FIGURES)])
-        each = [
-            f"{name}: " + ", ".join(f"{run['s']:.3g} s {run['2-way']:.4f}" for run in runs if "failed" not in run)
-            for name, runs in self.ours.items()
-        ]
+        each = [f"{name} " + ", ".join(brief(run) for run in runs) for name, runs in self.ours.items()]
         said = [
             f"### Accuracy: {self.given.name} at epsilon {self.epsilon}, delta {delta}",
             f"{self.given.title}. Each run is a new process, from the table to the rows; its peak is that of its "
@@ -166,7 +163,7 @@ class Section:
             "3-way marginals, and the largest of a 2-way one; peers have the two-way workload where they take one, "
             "and their defaults.",
             table(("", "runs", *FIGURES), rows).strip(),
-            "; ".join(f"Each run of {one}" for one in each) + ("." if each else ""),
+            f"Seconds and two-way distance of each run: {'; '.join(each)}." if each else "",
             self._ratios(),
             "\n".join(f"- {name}: {what}" for name, what in self._remarks()),
         ]
@@ -194,6 +191,11 @@ class Section:
                 span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
                 remarks.append((f"load average while {who} ran", f"{min(loads):.1f} to {max(loads):.1f} ({span})"))
         return remarks
+
+
+def brief(run: Found) -> str:
+    """A run in few words."""
+    return "failed" if "failed" in run else f"{run['s']:.3g} s {run['2-way']:.4f}"
 
 
 def mean(values: list[float]) -> float:

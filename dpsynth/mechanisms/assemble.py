@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.measurement import Domain, Level, NoisyMarginal
-from dpsynth.mechanisms.oneway import best_total
-from dpsynth.model import FittedModel, Marginal, Measurement, Residual, estimate, project
+from dpsynth.mechanisms.oneway import best_total, known_one_ways, sum_cells
+from dpsynth.model import FittedModel, Marginal, Measurement, Residual, estimate
 from dpsynth.model.operators import centred
 
 
@@ -21,9 +21,9 @@ def fit_model(
 ) -> FittedModel:
     """Fit a network to the total, one or more tables of every column at its declared level, and some pairs.
 
-    ``pairs`` may hold tables of more columns, and residuals, too. The model's cells of a
-    column are those of the finest level at which a pair holds it (the declared ones if none does): the levels of a
-    column must be coarsenings of one another. Within a model cell the one-way tables decide.
+    ``pairs`` may hold tables of more columns, and residuals, too. The model's cells of a column are those of the finest
+    level at which a pair holds it (the declared ones if none does): the levels of a column must be coarsenings of one
+    another. Within a model cell the smoothed one-way tables decide.
     """
     rows = best_total([total, *one_ways])
     levels = dict(declared)
@@ -35,12 +35,12 @@ def fit_model(
     domain = Domain(tuple(levels), tuple(level.size for level in levels.values()))
     measured = [seen(domain, levels, answer) for answer in pairs]
     weights = {}
-    for name, level in levels.items():
-        values, scale = _combined([answer for answer in one_ways if answer.query.columns == (name,)])
-        cell = declared[name].onto(level)
-        counts = sum_cells(cell, values, level.size)
-        measured.append(Measurement.of(domain, (name,), counts, scale * np.sqrt(np.bincount(cell))))
-        weights[name] = spread(declared[name], level, project(values, np.ones_like(values), max(float(rows), 1.0)))
+    for name, known in known_one_ways(one_ways).items():
+        level = levels[name]
+        cell = known.level.onto(level)
+        counts = sum_cells(cell, known.counts, level.size)
+        measured.append(Measurement.of(domain, (name,), counts, known.sigma * np.sqrt(np.bincount(cell))))
+        weights[name] = spread(known.level, level, known.mass(float(rows)))
     return FittedModel(estimate(domain, measured, float(rows)), levels, weights, max(0, round(rows)))
 
 
@@ -56,13 +56,6 @@ def spread(declared: Level, model: Level, mass: NDArray[np.float64]) -> NDArray[
     return weights
 
 
-def sum_cells(groups: NDArray[np.integer], mass: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """The mass of the cells of each group 0..size-1."""
-    result: NDArray[np.float64] = np.zeros(size)
-    np.add.at(result, groups, mass)
-    return result
-
-
 def seen(domain: Domain, levels: Mapping[str, Level], answer: NoisyMarginal) -> Measurement:
     """A noisy answer as the model sees it: perhaps more coarsely than in its own cells, a residual in rows.
 
@@ -75,11 +68,3 @@ def seen(domain: Domain, levels: Mapping[str, Level], answer: NoisyMarginal) -> 
         return Measurement.of(domain, answer.query.columns, values, sigma, groups)
     query = Residual(Marginal.of(domain, answer.query.columns, groups))
     return Measurement(query, centred(values) / answer.query.cells, np.array(sigma / answer.query.cells))
-
-
-def _combined(answers: Sequence[NoisyMarginal]) -> tuple[NDArray[np.float64], float]:
-    """Answers to one query as one: the values weighted by precision, and the scale of their noise."""
-    precisions = [1 / float(answer.sigma) ** 2 for answer in answers]
-    total = sum(precisions)
-    values = np.sum([w / total * a.values for w, a in zip(precisions, answers, strict=True)], axis=0)
-    return np.asarray(values, dtype=np.float64), total**-0.5

@@ -7,7 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from dpsynth.measurement import Level, NoisyMarginal
+from dpsynth.measurement import LATTICE, Level
+from dpsynth.mechanisms.oneway import OneWay
 
 
 def merge_rare(counts: Sequence[int], threshold: Fraction) -> tuple[int, ...]:
@@ -26,17 +27,16 @@ def merge_rare(counts: Sequence[int], threshold: Fraction) -> tuple[int, ...]:
     return tuple(min(g, last) for g in groups)
 
 
-def ladder(answer: NoisyMarginal, scales: Fraction, largest: int) -> tuple[Level, ...]:
+def ladder(known: OneWay, scales: Fraction, largest: int) -> tuple[Level, ...]:
     """Ever coarser levels of one column, each a coarsening of the one before, the last with a single cell.
 
-    On the first rung every group holds at least ``scales`` noise scales of the noisy one-way table; the threshold
+    On the first rung every group of the smoothed one-way table holds at least ``scales`` noise scales; the threshold
     doubles from rung to rung. Rungs that merge nothing, or have more than ``largest`` cells, are left out.
     """
-    (declared,) = answer.query.levels
-    counts: list[int] = answer.values.tolist()
-    threshold = scales * answer.sigma
+    counts: list[int] = np.rint(known.counts * LATTICE).astype(np.int64).tolist()
+    threshold = scales * Fraction(known.sigma) * LATTICE
     rungs: list[Level] = []
-    level = declared
+    level = known.level
     while level.size > 1 or not rungs:
         groups = merge_rare(counts, threshold)
         if not rungs or groups[-1] + 1 < level.size:

@@ -22,15 +22,19 @@ from fractions import Fraction
 from itertools import combinations
 from math import isqrt
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dpsynth.measurement import Candidate, Domain, Level, Measurer, NoisyMarginal, Query
-from dpsynth.mechanisms.assemble import fit_model, sum_cells
+from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.merging import fitting, ladder
-from dpsynth.mechanisms.oneway import TOTAL_SHARE, best_total, first_steps, measure_one_ways, one_way_share
+from dpsynth.mechanisms.oneway import (
+    TOTAL_SHARE,
+    best_total,
+    first_steps,
+    known_one_ways,
+    measure_one_ways,
+    one_way_share,
+)
 from dpsynth.mechanisms.protocol import Step
-from dpsynth.model import CELLS, FittedModel, project
+from dpsynth.model import CELLS, FittedModel
 
 CANDIDATE_CELLS = 1 << 26
 """Most cells of all candidates together: their exact counts take eight bytes a cell."""
@@ -113,21 +117,13 @@ class MST:
     def _candidates(self, one_ways: Sequence[NoisyMarginal], rows: Fraction, limit: Fraction) -> list[Candidate]:
         """Every pair of columns at levels that fit, with its expected counts if the columns were independent."""
         total = max(float(rows), 1.0)
-        known: dict[str, tuple[Level, NDArray[np.float64]]] = {}
-        for answer in one_ways:
-            values = answer.values.astype(np.float64)
-            known[answer.query.columns[0]] = answer.query.levels[0], project(values, np.ones_like(values), total)
-
-        def shares(level: Level) -> NDArray[np.float64]:
-            declared, mass = known[level.column]
-            return sum_cells(declared.onto(level), mass, level.size)
-
-        largest = isqrt(MODEL_CELLS // (len(one_ways) - 1))
-        rungs = {answer.query.columns[0]: ladder(answer, self.merge, largest) for answer in one_ways}
+        known = known_one_ways(one_ways)
+        largest = isqrt(MODEL_CELLS // (len(known) - 1))
+        rungs = {name: ladder(found, self.merge, largest) for name, found in known.items()}
         result = []
         for one, two in combinations(rungs, 2):
             levels = fitting(rungs[one], rungs[two], limit)
             if all(level.size > 1 for level in levels):
-                left, right = (shares(level) for level in levels)
+                left, right = (known[level.column].at(level, total) for level in levels)
                 result.append(Candidate.of(Query(levels), left[:, None] * right / total))
         return result

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dpsynth.measurement import Domain, Level, Measurer, NoisyMarginal, Query
 from dpsynth.mechanisms.protocol import Step
+from dpsynth.mechanisms.smoothing import smoothed
+from dpsynth.model import project
+
+Floats = NDArray[np.float64]
 
 TOTAL_SHARE = Fraction(1, 200)
 """Share of the budget for the number of rows; the one-way tables add to what is known of it."""
@@ -42,6 +50,50 @@ def measure_one_ways(measurer: Measurer, price: Fraction) -> tuple[NoisyMarginal
     names = measurer.domain.names
     queries = [Query((measurer.levels[name],)) for name in names]
     return measurer.marginals(queries, price, one_way_weights(measurer.levels, names))
+
+
+@dataclass(frozen=True, eq=False)
+class OneWay:
+    """What is known of one column by itself: smoothed ``counts`` of the cells of ``level``.
+
+    ``sigma`` is the standard deviation of the noise that each count had before it was smoothed.
+    """
+
+    level: Level
+    counts: Floats
+    sigma: float
+
+    @classmethod
+    def of(cls, answers: Sequence[NoisyMarginal]) -> OneWay:
+        """All answers to one query: their mean weighted by precision, smoothed."""
+        (level,) = answers[0].query.levels
+        precisions = [1 / float(answer.sigma) ** 2 for answer in answers]
+        total = sum(precisions)
+        mean = np.sum([w / total * a.values for w, a in zip(precisions, answers, strict=True)], axis=0)
+        return cls(level, smoothed(np.asarray(mean, dtype=np.float64), total**-0.5), total**-0.5)
+
+    def mass(self, rows: float) -> Floats:
+        """The nearest table without negative counts that sums to so many rows (at least 1)."""
+        return project(self.counts, np.ones_like(self.counts), max(rows, 1.0))
+
+    def at(self, level: Level, rows: float) -> Floats:
+        """:meth:`mass` at a coarser level."""
+        return sum_cells(self.level.onto(level), self.mass(rows), level.size)
+
+
+def known_one_ways(answers: Iterable[NoisyMarginal]) -> dict[str, OneWay]:
+    """What the answers about single columns say of each."""
+    found: dict[str, list[NoisyMarginal]] = {}
+    for answer in answers:
+        found.setdefault(answer.query.columns[0], []).append(answer)
+    return {name: OneWay.of(same) for name, same in found.items()}
+
+
+def sum_cells(groups: NDArray[np.integer], mass: Floats, size: int) -> Floats:
+    """The mass of the cells of each group 0..size-1."""
+    result: Floats = np.zeros(size)
+    np.add.at(result, groups, mass)
+    return result
 
 
 def best_total(answers: Iterable[NoisyMarginal]) -> Fraction:

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpsynth.measurement import Level, NoisyMarginal, Query
+from dpsynth.measurement import Level
 from dpsynth.mechanisms.merging import fitting, ladder, merge_rare
+from dpsynth.mechanisms.oneway import OneWay
 
 COUNTS = st.lists(st.integers(-50, 200), min_size=1, max_size=30)
 
 
-def answer(counts: list[int], sigma: Fraction = Fraction(10)) -> NoisyMarginal:
-    query = Query((Level.identity("a", len(counts)),))
-    return NoisyMarginal(query, np.array(counts), sigma, "rounded_gaussian" if sigma else "public_count", 1)
+def answer(counts: list[int], sigma: float = 10.0) -> OneWay:
+    return OneWay(Level.identity("a", len(counts)), np.array(counts, dtype=np.float64), sigma)
 
 
 @given(COUNTS, st.fractions(-10, 500))
@@ -51,7 +51,7 @@ def test_a_tie_stands_alone_and_the_rule_is_exact() -> None:
 
 
 def test_a_public_count_needs_no_merging() -> None:
-    assert ladder(answer([0, 5, 0, 7], Fraction(0)), Fraction(3), 99)[0].size == 4
+    assert ladder(answer([0, 5, 0, 7], 0.0), Fraction(3), 99)[0].size == 4
 
 
 @given(COUNTS, COUNTS, st.fractions(-5, 900))
@@ -71,8 +71,7 @@ def test_the_larger_column_gives_way() -> None:
 
 def test_declared_levels_stay_declared() -> None:
     declared = Level("a", np.array([0, 0, 1, 1, 2, 2]))
-    counted = NoisyMarginal(Query((declared,)), np.array([5, 50, 50]), Fraction(10), "rounded_gaussian", 1)
-    rungs = ladder(counted, Fraction(3), 99)
+    rungs = ladder(OneWay(declared, np.array([5.0, 50.0, 50.0]), 10.0), Fraction(3), 99)
     assert rungs[0].cells.tolist() == [0, 0, 0, 0, 1, 1]
     with pytest.raises(ValueError, match="not a coarsening"):
         rungs[0].onto(declared)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dpsynth.accountant import Account, Accountant, Charge, Reservation, StoredAnswer
 from dpsynth.measurement import Law
-from dpsynth.privacy import Budget
+from dpsynth.privacy import Budget, Measure
 
 BUDGET = Budget(epsilon="1", delta="1e-6")
 RHO = BUDGET.cost().amount
@@ -58,11 +58,12 @@ class Frozen:
 class LightReservation:
     """The same promises as a reservation, but for durability."""
 
-    def __init__(self) -> None:
+    def __init__(self, measure: Measure = "gdp") -> None:
         self.release = "light"
         self.drawn: list[Charge] = []
         self.secret = b"s" * 32
-        self.account = Account("light", "row", None, "add-remove", "gdp", BUDGET, BUDGET.cost(), BUDGET.cost())
+        cap = BUDGET.cost(measure)
+        self.account = Account("light", "row", None, "add-remove", measure, BUDGET, cap, cap)
 
     def draw(self, charges: Sequence[Charge]) -> tuple[int, ...]:
         first = len(self.drawn)
@@ -77,8 +78,8 @@ class LightReservation:
         return ()
 
     @classmethod
-    def new(cls) -> Reservation:
-        return cast(Reservation, cls())
+    def new(cls, measure: Measure = "gdp") -> Reservation:
+        return cast(Reservation, cls(measure))
 
 
 class Desk:

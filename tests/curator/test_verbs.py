@@ -7,15 +7,20 @@ import pickle
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from dpsynth import privacy
+from dpsynth.accountant import Reservation
 from dpsynth.curator import Curator
 from dpsynth.errors import BudgetFormatError, BudgetRefused, ConfigurationError, DpsynthError, SourceError
+from dpsynth.ledger import fraction_text
 from dpsynth.measurement import LATTICE, TOTAL, Candidate, Level, Query, unpack
+from dpsynth.noise import OpenDPNoise
+from dpsynth.privacy import Measure
 from dpsynth.schema import Schema
 from tests.curator.bench import RHO, Desk, Frozen, LightReservation
 
@@ -86,6 +91,69 @@ class TestMarginals:
         curator.marginals([Query((old,))], RHO)
         assert noise.inputs[0][1].tolist() == [2, 2]
 
+    @pytest.mark.parametrize("max_rows", [0, 3])
+    @pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
+    def test_a_residual_is_made_of_the_exact_counts(self, neighbours: str, max_rows: int) -> None:
+        noise, reservation = Frozen(), LightReservation()
+        schema = schema_of(neighbours, max_rows)
+        curator = Curator.open(FRAME, schema, cast(Reservation, reservation), _noise=noise)
+        pair = ask(curator, "sex", "town")
+        answer, table = curator.marginals([Query(pair.levels, "residual"), pair], RHO)
+        dense = np.kron(2 * np.eye(2) - 1, 4 * np.eye(4) - 1).astype(np.int64)
+        assert noise.inputs[0][1].tolist() == (dense @ noise.inputs[1][1]).tolist()
+        assert (answer.query.basis, table.query.basis) == ("residual", "marginal")
+        s = max(max_rows, 1)
+        squared = 2 * 12 * s**2 * (4 if neighbours == "replace-one" else 1)
+        (charge, _) = reservation.drawn
+        assert charge.fields["sensitivity_squared"] == str(squared)
+        assert charge.fields["query"]["basis"] == "residual"
+        assert charge.cost.amount == squared / answer.scale**2 <= RHO / 2
+
+
+class TestMeasures:
+    def test_zcdp(self) -> None:
+        for kind, law in (("exact", "rounded_gaussian"), ("opendp", "discrete_gaussian")):
+            reservation = LightReservation("zcdp")
+            with Curator.open(FRAME, schema_of(), cast(Reservation, reservation), noise=kind) as curator:
+                pair = ask(curator, "sex", "town")
+                (answer,) = curator.marginals([pair], RHO)
+                picked = curator.select([Candidate.of(pair, np.zeros(pair.shape))], "l1-to-model", 1, RHO)
+            measure, select = reservation.drawn
+            assert (answer.law, answer.sigma) == (law, privacy.gaussian_sigma("zcdp", 1, RHO))
+            assert measure.fields["mechanism"] == {"type": law, "sigma": fraction_text(answer.scale)}
+            assert measure.cost == privacy.gaussian_cost("zcdp", 1, answer.scale)
+            assert select.cost == privacy.exponential_cost("zcdp", 1024, picked.scale, 1)
+
+    @pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
+    def test_pure(self, neighbours: str) -> None:
+        reservation, epsilon = LightReservation("pure"), Fraction(1, 3)
+        with Curator.open(FRAME, schema_of(neighbours, 2), cast(Reservation, reservation)) as curator:
+            pair = ask(curator, "sex", "town")
+            total = curator.total(epsilon)
+            (answer,) = curator.marginals([pair], epsilon)
+            picked = curator.select([Candidate.of(pair, np.zeros(pair.shape))] * 2, "l1-to-model", 2, epsilon)
+            with pytest.raises(ConfigurationError, match="a residual takes Gaussian noise"):
+                curator.marginals([Query(pair.levels, "residual")], epsilon)
+        moved = 4 if neighbours == "replace-one" else 2
+        first, second, third = reservation.drawn
+        assert first.cost == privacy.Cost("pure", 2 / total.scale)
+        assert second.cost == privacy.Cost("pure", moved / answer.scale)
+        assert third.cost == privacy.Cost("pure", 2 * 2 * 1024 * moved / picked.scale)
+        assert second.fields["mechanism"] == {"type": "discrete_laplace", "scale": fraction_text(answer.scale)}
+        assert second.fields["sensitivity_squared"] == str(moved**2)
+        assert all(epsilon * Fraction(999, 1000) < charge.cost.amount <= epsilon for charge in reservation.drawn)
+        assert answer.sigma > answer.scale
+
+    @pytest.mark.parametrize("measure", ["gdp", "pure"])
+    def test_opendp_is_refused_where_it_has_no_cost(self, measure: Measure) -> None:
+        reservation = LightReservation.new(measure)
+        with pytest.raises(ConfigurationError, match="discrete_gaussian is not charged"):
+            Curator.open(FRAME, schema_of(), reservation, noise="opendp")
+        with pytest.raises(ConfigurationError, match="discrete_gaussian is not charged"):
+            Curator.open(FRAME, schema_of(), reservation, _noise=OpenDPNoise())
+        with pytest.raises(ConfigurationError, match="must be 'exact' or 'opendp'"):
+            Curator.open(FRAME, schema_of(), reservation, noise="fast")
+
 
 class TestTotal:
     def test_is_noisy(self) -> None:
@@ -140,6 +208,23 @@ class TestSelect:
         assert charge.fields["sensitivity_squared"] == str(moved**2)
         assert charge.fields["mechanism"]["picks"] == 2
         assert charge.fields["query"]["candidates"] == 3
+
+    @pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
+    def test_weights_and_offsets(self, neighbours: str) -> None:
+        noise, reservation = Frozen(), LightReservation()
+        schema = schema_of(neighbours, 2)
+        curator = Curator.open(FRAME, schema, cast(Reservation, reservation), _noise=noise)
+        sex = ask(curator, "sex")
+        plain = Candidate.of(sex, np.array([0.5, 0.0]))
+        candidates = [plain, *(Candidate.of(sex, np.array([0.5, 0.0]), *more) for more in ((3,), (1, 2.5), (3, -2.5)))]
+        picked = curator.select(candidates, "l1-to-model", 1, RHO)
+        once, thrice, less, more = noise.inputs[0][1].tolist()
+        assert (thrice, less, more) == (3 * once, once - 2560, 3 * once + 2560)
+        (charge,) = reservation.drawn
+        moved = 3 * 1024 * 2 * (2 if neighbours == "replace-one" else 1)
+        assert charge.fields["query"]["weight"] == 3
+        assert charge.fields["sensitivity_squared"] == str(moved**2)
+        assert charge.cost == privacy.exponential_cost("gdp", moved, picked.scale, 1)
 
     def test_stops_early_when_nothing_remains(self) -> None:
         curator = opened()

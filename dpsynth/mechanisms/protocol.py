@@ -19,7 +19,7 @@ class Step:
     then ``cells`` is the largest a query can be. None cells: nothing is measured, something is chosen.
     """
 
-    verb: Literal["total", "marginals", "select"]
+    verb: Literal["total", "marginals", "scores", "select"]
     columns: tuple[str, ...] | None
     count: int
     share: Fraction

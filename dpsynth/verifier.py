@@ -2,7 +2,7 @@
 """Check a release of differentially private synthetic data without trusting, or having, the program that made it.
 
     python verifier.py RELEASE [--json]                     check a release folder (or the folder of a further sample)
-    python verifier.py convert --rho P/Q --delta D [--json] epsilon of rho-zCDP at a delta, rounded up
+    python verifier.py convert --mu2 P/Q --delta D [--json] epsilon of mu-GDP at a delta, rounded up (of zCDP: --rho)
 
 This one file needs Python >= 3.11, its standard library and the package `cryptography`. It reads no private data, opens
 no connection, imports nothing that a ledger names, and refuses everything that it does not know.
@@ -34,7 +34,7 @@ import stat
 import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from decimal import MAX_EMAX, MIN_EMIN, ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from fractions import Fraction
 from io import BufferedReader
 from pathlib import Path
@@ -58,7 +58,8 @@ class Verdict:
     exit_code: int
     epsilon: str
     delta: str
-    rho: str
+    measure: str
+    amount: str
     release: str
     keyid: str
     notes: tuple[str, ...]
@@ -73,7 +74,7 @@ class Refused(Exception):
 class Report:
     """What was found so far."""
 
-    claim: dict[str, str] = field(default_factory=dict)  # epsilon, delta, rho, release, keyid
+    claim: dict[str, str] = field(default_factory=dict)  # epsilon, delta, measure, amount, release, keyid
     notes: list[str] = field(default_factory=list)
     failures: list[tuple[int, str]] = field(default_factory=list)
 
@@ -86,10 +87,10 @@ class Report:
         """The outcome of it all."""
         order, failed = (SIGNATURE, UNKNOWN, FILES, TOTALS, INTERNAL), {code for code, _ in self.failures}
         code = next((code for code in order if code in failed), OK)
-        delta, rho, release, keyid = (plain(self.claim.get(key, "")) for key in ("delta", "rho", "release", "keyid"))
+        said = {key: plain(self.claim.get(key, "")) for key in ("delta", "measure", "amount", "release", "keyid")}
         epsilon = "infinity" if failed else plain(self.claim["epsilon"])
         failures = tuple(plain(f"[{code}] {message}") for code, message in self.failures)
-        return Verdict(not failed, code, epsilon, delta, rho, release, keyid, tuple(map(plain, self.notes)), failures)
+        return Verdict(not failed, code, epsilon, **said, notes=tuple(map(plain, self.notes)), failures=failures)
 
 
 def plain(text: str, limit: int = 500) -> str:
@@ -99,8 +100,10 @@ def plain(text: str, limit: int = 500) -> str:
 
 
 # === 1. Exact arithmetic ==============================================================================================
-# Costs are exact fractions. Only a logarithm is not; it is bounded below and above.
+# Costs are exact fractions. Only logarithms and the normal law are not; they are bounded below and above.
 
+WIDE, SLACK = Context(prec=80, Emax=MAX_EMAX, Emin=MIN_EMIN), Decimal("1e-50")
+ROOT = Decimal("1.2533141373155002512078826424055226265034933703049691583149617881711468273039")  # sqrt(pi/2)
 TOLERANCE = Fraction(1, 2**50)  # a stated bound may exceed the exact value by this much, and never fall below it
 FLOOR = Context(prec=60, rounding=ROUND_FLOOR, Emax=MAX_EMAX, Emin=MIN_EMIN)
 CEILING = Context(prec=60, rounding=ROUND_CEILING, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -138,9 +141,78 @@ def epsilon_of(rho: Fraction, delta: Fraction) -> Fraction:
     return max(Fraction(0), (1 + t) * rho + ratio + (target - growth) / t)
 
 
-def within(stated: str, exact: Fraction | float) -> bool:
-    """Whether a stated upper bound is one, and not needlessly far above."""
-    return exact <= Fraction(stated) <= exact + TOLERANCE
+def mills(x: Decimal, depth: int = 100) -> Decimal:
+    """Mills' ratio R(x) = Phi(-x) / phi(x) of the normal law for x >= -12, within SLACK of itself.
+
+    x < 3: R = sqrt(pi/2) exp(x^2/2) - x - x^3/3 - x^5/(3 5) - ...; once a term is at most half the one before, all that
+    are left out come to at most twice the first of them. x >= 3: Laplace's continued fraction R = 1/(x + 1/(x + 2/(x +
+    3/...))); what is cut off lies between 0 and n/x, so it is begun with both, and deeper until they agree.
+    """
+    if x < 3:
+        ratio, term, odd = (x * x / 2).exp() * ROOT, x, 1
+        while abs(term) > Decimal("1e-70") or 2 * x * x > odd:
+            ratio, odd = ratio - term, odd + 2
+            term *= x * x / odd
+        return ratio
+    least, most = Decimal(0), (depth + 1) / x
+    for n in range(depth, 0, -1):
+        least, most = n / (x + most), n / (x + least)
+    return 1 / (x + least) if most - least < SLACK else mills(x, 2 * depth)
+
+
+def gdp_gives(mu2: Fraction, epsilon: Fraction, delta: Fraction) -> bool:
+    """Whether mu-GDP certainly gives (epsilon, delta)-DP, for mu^2 > 0, epsilon >= 0 and 0 < delta < 1.
+
+    Dong, Roth, Su, "Gaussian Differential Privacy" (2022), Corollary 2.13: it does if and only if, with
+    a = epsilon/mu - mu/2 and b = a + mu, delta is at least
+
+        Phi(-a) - exp(epsilon) Phi(-b) = phi(a) (R(a) - R(b)).
+
+    That falls with epsilon and rises with mu, so mu is taken too large and a too small. Below a = -12 it is above
+    1 - 10^-32. All is reckoned with 80 digits, which leaves more than 60; what is compared is too large by SLACK.
+    """
+    with localcontext(WIDE):
+        size, claimed, limit = (Decimal(x.numerator) / x.denominator for x in (mu2, epsilon, delta))
+        mu = size.sqrt() * (1 + SLACK)
+        a = claimed / mu - mu / 2 - (claimed / mu + mu / 2) * SLACK
+        if a < -12:
+            return False
+        apart = mills(a) * (1 + SLACK) - mills(a + mu) * (1 - SLACK)
+        return (-a * a / 2).exp() * apart / (2 * ROOT) * (1 + SLACK) <= limit
+
+
+def epsilon_of_gdp(mu2: Fraction, delta: Fraction) -> Fraction:
+    """An upper bound on the epsilon for which mu-GDP gives (epsilon, delta)-DP, by halving."""
+    low, high = Fraction(0), Fraction(0 if mu2 == 0 else 1)
+    while mu2 and not gdp_gives(mu2, high, delta):
+        low, high = high, 2 * high
+    while high - low > Fraction(1, 2**70):
+        middle = (low + high) / 2
+        low, high = (low, middle) if gdp_gives(mu2, middle, delta) else (middle, high)
+    return high
+
+
+def gives(amount: Json, measure: str, epsilon: Fraction, delta: Fraction) -> bool:
+    """Whether an amount certainly gives (epsilon, delta)-DP; its own delta_0 uses up a part of delta."""
+    size, left = quantity(amount, measure), delta - Fraction(amount["delta"])
+    if measure == "pure":
+        return size <= epsilon and amount["delta"] == "0"
+    if size == 0 or left <= 0 or epsilon < 0:
+        return size == 0 <= epsilon and left >= 0
+    return gdp_gives(size, epsilon, left) if measure == "gdp" else epsilon_of(size, left) <= epsilon
+
+
+def quantity(amount: Json, measure: str) -> Fraction:
+    """The number of an amount, which must be in the unit of the account's measure."""
+    unit = UNITS[measure]
+    demand(amount, {unit: NUMBER, "delta": NUMBER}, f"an amount in {unit}", TOTALS)
+    return Fraction(amount[unit])
+
+
+def converted(stated: str, amount: Json, measure: str, delta: Fraction) -> bool:
+    """Whether a stated epsilon is one of an amount at a delta, and not needlessly far above the least."""
+    epsilon = Fraction(stated)
+    return gives(amount, measure, epsilon, delta) and not gives(amount, measure, epsilon - TOLERANCE, delta)
 
 
 def decimal(x: Fraction, places: int = 6) -> str:
@@ -153,46 +225,60 @@ def decimal(x: Fraction, places: int = 6) -> str:
 # A closed table. The relation "add-remove" adds or removes all rows of one entity; "replace-one" exchanges them for
 # others. An entity has at most s = max_rows rows.
 
+UNITS = {"gdp": "mu2", "zcdp": "rho", "pure": "epsilon"}  # what adds up in each measure that an account may have
 SCORE_LATTICE = 1024  # scores are counted in 1/1024 of a row
 
 
 def sensitivity_squared(entry: Json) -> Fraction:
-    """The squared L2 sensitivity of what an entry asked: how far one entity can move the exact answer.
+    """The squared sensitivity of what an entry asked, in L1 where the noise is Laplace's and in L2 otherwise.
 
     total      add-remove: s^2.  replace-one: 0 if each row is its own entity (n never changes), s^2 otherwise.
-    marginal   add-remove: s^2 (all s rows in one cell).  replace-one: 2 s^2 (out of one cell, into another).
-    score      sum |count - expected| of a marginal against public numbers moves by s, or 2 s under replace-one; counted
-               on the lattice that is 1024 times as much.
+    marginal   add-remove: s^2 (all s rows in one cell).  replace-one, out of one cell and into another: 2 s^2, in L1
+               (2 s)^2.
+    residual   of axes with m cells: s^2 times the product P of all m (m - 1).  replace-one: 2 s^2 P m/(m - 1) with the
+               least m (two cells that differ along the shortest axis alone).
+    score      weight times sum |count - expected| of a marginal against public numbers, on the lattice of 1/1024, less
+               a public number: moves by 1024 weight s, replace-one by twice that.
     """
-    rows, replace = entry["unit"]["max_rows"], entry["neighbours"] == "replace-one"
+    rows, replace, query = entry["unit"]["max_rows"], entry["neighbours"] == "replace-one", entry["query"]
     if entry["kind"] == "select":
-        return Fraction((SCORE_LATTICE * rows * (2 if replace else 1)) ** 2)
-    if not entry["query"]["columns"]:
+        return Fraction((SCORE_LATTICE * query["weight"] * rows * (2 if replace else 1)) ** 2)
+    if not query["shape"]:
         return Fraction(0 if replace and rows == 1 and entry["unit"]["column"] is None else rows**2)
-    return Fraction(rows**2 * (2 if replace else 1))
+    if query["basis"] == "residual":
+        squared, least = rows**2 * math.prod(m * (m - 1) for m in query["shape"]), min(query["shape"])
+        return Fraction(2 * squared * least, least - 1) if replace else Fraction(squared)
+    laplace = entry["mechanism"]["type"] == "discrete_laplace"
+    return Fraction(rows**2 * ((4 if laplace else 2) if replace else 1))
 
 
-def cost_rho(entry: Json, squared: Fraction) -> Fraction | None:
-    """What an answer costs in zCDP, given the squared sensitivity D^2; None if it may not be given at any price.
+def cost_of(entry: Json, squared: Fraction, measure: str) -> Fraction | None:
+    """What an answer costs, given the squared sensitivity D^2; None if it may not be given at any price.
 
-    discrete_gaussian   rho = D^2 / (2 sigma^2)  (Canonne, Kamath, Steinke 2020, Theorem 4).
+    rounded_gaussian    gdp: mu^2 = D^2 / sigma^2 (Dong, Roth, Su 2022, Theorem 2.7; rounding is post-processing).
+                        zcdp: rho = D^2 / (2 sigma^2).  pure: no price.
+    discrete_gaussian   zcdp: rho = D^2 / (2 sigma^2)  (Canonne, Kamath, Steinke 2020, Theorem 4).  Else: no price.
+    discrete_laplace    pure: epsilon = D / scale, D in L1.  Else, and for a residual: no price.
     exponential         each pick draws index i with probability proportional to exp(score_i / scale), which is
-                        epsilon-bounded-range with epsilon = 2 D / scale, so rho = epsilon^2 / 8 = D^2 / (2 scale^2) a
-                        pick (Cesar and Rogers 2021, "Bounding, Concentrating, and Truncating").
+                        e-bounded-range with e = 2 D / scale.  pure: e a pick.  zcdp: e^2 / 8 a pick (Cesar and Rogers
+                        2021, "Bounding, Concentrating, and Truncating").  gdp: 355/113 > pi times that.
     public_count        the exact answer, free where D = 0, and only there.
     """
-    mechanism = entry["mechanism"]
-    if mechanism["type"] == "public_count":
+    mechanism, law = entry["mechanism"], entry["mechanism"]["type"]
+    if law == "public_count":
         return None if squared else Fraction(0)
-    if mechanism["type"] == "exponential":
-        return squared * int(mechanism["picks"]) / (2 * Fraction(mechanism["scale"]) ** 2)
-    return squared / (2 * Fraction(mechanism["sigma"]) ** 2)
-
-
-def converted(amount: Json, delta: Fraction) -> Fraction | float:
-    """Epsilon of an amount (rho, delta_0) at a delta of which delta_0 is used already; infinite if it is used up."""
-    left = delta - Fraction(amount["delta"])
-    return epsilon_of(Fraction(amount["rho"]), left) if left > 0 else math.inf
+    noise = Fraction(mechanism["sigma"] if "sigma" in mechanism else mechanism["scale"])
+    if law == "exponential":
+        picks = int(mechanism["picks"])
+        if measure == "pure":
+            return 2 * picks * math.isqrt(int(squared)) / noise
+        return picks * squared / (2 * noise**2) * (Fraction(355, 113) if measure == "gdp" else 1)
+    if law == "discrete_laplace":
+        priced = measure == "pure" and entry["query"]["basis"] == "marginal"
+        return math.isqrt(int(squared)) / noise if priced else None
+    if measure == "zcdp":
+        return squared / (2 * noise**2)
+    return squared / noise**2 if (measure, law) == ("gdp", "rounded_gaussian") else None
 
 
 # === 3. The form of everything signed =================================================================================
@@ -214,30 +300,38 @@ def exact(above: int = -1, below: float = math.inf) -> Shape:
 
 
 # fmt: off
-NUMBER, POSITIVE, PROBABILITY, COUNT, COUNTING = exact(), exact(0), exact(0, 1), range(2**63), range(1, 2**63)
+NUMBER, POSITIVE, PROBABILITY, COUNT, COUNTING = exact(), exact(0), exact(-1, 1), range(2**63), range(1, 2**63)
 NAME, DECIMAL = re.compile("(?s).+"), re.compile(r"(0|[1-9][0-9]{0,999})(\.[0-9]{1,999})?")
 DIGEST, HEX64, HEX32 = re.compile("sha256:[0-9a-f]{64}"), re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{32}")
 DAY, NEIGHBOURS, NULLABLE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}"), ("add-remove", "replace-one"), (None, str)
-AMOUNT: Shape = {"rho": NUMBER, "delta": NUMBER}
+MEASURE: Shape = tuple(UNITS)
+AMOUNT: Shape = tuple({unit: NUMBER, "delta": NUMBER} for unit in UNITS.values())
 CLAIM: Shape = {"epsilon": POSITIVE, "delta": PROBABILITY}
-NOISE: Shape = ({"type": "discrete_gaussian", "sigma": POSITIVE}, {"type": "public_count"})
+NOISE: Shape = (
+    {"type": ("rounded_gaussian", "discrete_gaussian"), "sigma": POSITIVE},
+    {"type": "discrete_laplace", "scale": POSITIVE}, {"type": "public_count"},
+)
 CHOICE: Shape = {"type": "exponential", "scale": POSITIVE, "picks": COUNTING, "rule": ("distinct", "spanning-forest")}
-TABLE: Shape = {"columns": [str], "levels": [DIGEST], "shape": [COUNTING], "basis": "marginal"}
-SCORE: Shape = {"score": "l1-to-model", "lattice": SCORE_LATTICE, "candidates": COUNTING, "digest": DIGEST}
+TABLE: Json = {"columns": [str], "levels": [DIGEST], "shape": [COUNTING], "basis": "marginal"}
+RESIDUAL: Json = {**TABLE, "shape": [range(2, 2**63)], "basis": "residual"}
+SCORE: Shape = {
+    "score": "l1-to-model", "lattice": SCORE_LATTICE, "weight": COUNTING, "candidates": COUNTING, "digest": DIGEST,
+}
 CHARGE: Json = {
     "release": NAME, "unit": {"entity": NAME, "column": NULLABLE, "max_rows": COUNTING}, "neighbours": NEIGHBOURS,
     "sensitivity_squared": NUMBER, "cost": AMOUNT, "chosen_by": [COUNT], "state": "DRAWING",
-    "running": {"rho": NUMBER, "epsilon": DECIMAL},
+    "running": {"spent": AMOUNT, "epsilon": DECIMAL},
 }
 COMMON: Json = {"v": 1, "seq": COUNT, "nonce": HEX32, "kind": str, "day": DAY, "account": NAME}
 KINDS: dict[str, Json] = {
     "open": {
-        "entity": NAME, "column": NULLABLE, "neighbours": NEIGHBOURS, "measure": "zcdp", "cap": AMOUNT, "policy": CLAIM,
+        "entity": NAME, "column": NULLABLE, "neighbours": NEIGHBOURS, "measure": MEASURE, "cap": AMOUNT,
+        "policy": CLAIM,
     },
     "reserve": {
         "release": NAME, "plan": DIGEST, "reserved": AMOUNT, "quote": CLAIM, "held": AMOUNT, "running_epsilon": DECIMAL,
     },
-    "measure": {"mechanism": NOISE, "query": TABLE, **CHARGE},
+    "measure": {"mechanism": NOISE, "query": (TABLE, RESIDUAL), **CHARGE},
     "select": {"mechanism": CHOICE, "query": SCORE, **CHARGE},
     "stored": {"release": NAME, "of": [COUNT], "answer": DIGEST},
     "lost": {"release": NAME, "of": [COUNT]},
@@ -248,7 +342,7 @@ SOFTWARE: Shape = {"name": str, "version": str}
 LEDGER: Shape = {
     "version": 1,
     "guarantee": {
-        "epsilon": POSITIVE, "delta": PROBABILITY, "measure": "zcdp", "reserved": AMOUNT, "entity": NAME,
+        "epsilon": POSITIVE, "delta": PROBABILITY, "measure": MEASURE, "reserved": AMOUNT, "entity": NAME,
         "unit_column": NULLABLE, "max_rows": COUNTING, "neighbours": NEIGHBOURS,
     },
     "account": {"name": NAME, "cap": AMOUNT, "held_before": AMOUNT, "held_after": AMOUNT},
@@ -387,7 +481,8 @@ def check_ledger(ledger: Json, report: Report) -> None:
     demand(ledger, LEDGER, "ledger")
     guarantee, account, release = ledger["guarantee"], ledger["account"], ledger["release"]
     reserved, quote = guarantee["reserved"], {key: guarantee[key] for key in ("epsilon", "delta")}
-    report.claim |= {**quote, "rho": reserved["rho"], "release": release["id"]}
+    measure, size = guarantee["measure"], quantity(reserved, guarantee["measure"])
+    report.claim |= {**quote, "measure": measure, "amount": str(size), "release": release["id"]}
     lines = [line.encode(errors="replace") for line in ledger["entries"]]
     head = {"root": merkle_root(lines), "size": len(lines)}
     report.require(ledger["log"] == head, "the root of the log is not that of its lines", FILES)
@@ -407,26 +502,28 @@ def check_ledger(ledger: Json, report: Report) -> None:
     require(reserve["plan"] == release["plan"], "the plan of the release is not the one that was reserved for")
     require(reserve["reserved"] == reserved, "the guarantee is not stated for what was reserved")
     require(reserve["quote"] == quote, "the guarantee is not what was quoted when the budget was reserved")
-    bound = converted(reserved, Fraction(guarantee["delta"]))
-    require(bound <= Fraction(guarantee["epsilon"]), "what was reserved does not give the epsilon claimed")
+    given = gives(reserved, measure, Fraction(guarantee["epsilon"]), Fraction(guarantee["delta"]))
+    require(given, "what was reserved does not give the epsilon claimed")
     spent = check_charges(charges, guarantee, report)
-    require(spent <= Fraction(reserved["rho"]), "the entries cost more than was reserved")
+    require(spent <= size, "the entries cost more than was reserved")
     require(opened["cap"] == account["cap"], "the cap stated is not that with which the account was opened")
     require(reserve["held"] == account["held_after"], "what the account holds is not what its entry says")
-    for key in ("rho", "delta"):
-        before, after, cap = (Fraction(account[state][key]) for state in ("held_before", "held_after", "cap"))
-        require(before + Fraction(reserved[key]) == after, f"{key} held before + reserved is not held after")
-        require(after <= cap, f"the account holds more {key} than its cap")
+    states, unit = ("held_before", "held_after", "cap"), UNITS[measure]
+    before, after, cap = (quantity(account[state], measure) for state in states)
+    require(before + size == after, f"{unit} held before + reserved is not held after")
+    require(after <= cap, f"the account holds more {unit} than its cap")
+    before, after, cap = (Fraction(account[state]["delta"]) for state in states)
+    require(before + Fraction(reserved["delta"]) == after <= cap, "the deltas held do not add up, or exceed the cap")
     policy = {key: Fraction(number) for key, number in opened["policy"].items()}
-    require(converted(account["cap"], policy["delta"]) <= policy["epsilon"], "the cap is above the account's policy")
-    held = converted(account["held_after"], policy["delta"])
-    require(within(reserve["running_epsilon"], held), "the running epsilon of the account is wrong")
-    used = " of ".join(decimal(Fraction(account[state]["rho"])) for state in ("held_after", "cap"))
+    require(gives(account["cap"], measure, **policy), "the cap is above the account's policy")
+    held = converted(reserve["running_epsilon"], account["held_after"], measure, policy["delta"])
+    require(held, "the running epsilon of the account is wrong")
+    used = " of ".join(decimal(quantity(account[state], measure)) for state in ("held_after", "cap"))
     column, most = guarantee["unit_column"], guarantee["max_rows"]
     rows = f"at most {most} row{'s' * (most > 1)} each ({'no column' if column is None else f'column {column}'})"
     report.notes += [
         f"protected: each {guarantee['entity']}, {rows}, neighbours {guarantee['neighbours']}",
-        f"account {account['name']}: rho {used} held after this release",
+        f"account {account['name']}: {unit} {used} held after this release",
         f"{release['rows']} rows ({release['rows_rule']}) by {release['mechanism']} on {release['day']}",
         *(f"declared public: {text}" for text in ledger["public"]),
         *(f"outside the guarantee: {text}" for text in ledger["outside"]),
@@ -434,9 +531,9 @@ def check_ledger(ledger: Json, report: Report) -> None:
 
 
 def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fraction:
-    """Recompute the price of every answer; returns the sum of rho (no mechanism known has a cost in delta)."""
+    """Recompute the price of every answer; returns their sum (no mechanism known has a cost in delta)."""
     unit = {"entity": guarantee["entity"], "column": guarantee["unit_column"], "max_rows": guarantee["max_rows"]}
-    delta, spent = Fraction(guarantee["delta"]), Fraction(0)
+    measure, delta, spent = guarantee["measure"], Fraction(guarantee["delta"]), Fraction(0)
     waiting, stored = set[int](), set[int]()  # drawn and neither stored nor lost; stored
     counts = dict.fromkeys(KINDS, 0)
     for entry in entries:
@@ -453,16 +550,19 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fract
                 require(axes, "its query does not have one level and one size for each column")
             squared = sensitivity_squared(entry)
             require(Fraction(entry["sensitivity_squared"]) == squared, f"its squared sensitivity is {squared}")
-            price, cost, running = cost_rho(entry, squared), entry["cost"], entry["running"]
-            priced = price is not None and within(cost["rho"], price)
-            require(priced, "its cost is not what its noise calls for (and no price allows an exact count)")
-            require(cost["delta"] == "0", "its mechanism has no cost in delta")
-            spent += Fraction(cost["rho"])
+            price, cost, running = cost_of(entry, squared, measure), entry["cost"], entry["running"]
+            stated, so_far = quantity(cost, measure), quantity(running["spent"], measure)
+            priced = price is not None and price <= stated <= price + TOLERANCE
+            require(
+                priced, "its cost is not what its noise calls for (and some answers have no price in some measures)"
+            )
+            require(cost["delta"] == running["spent"]["delta"] == "0", "its mechanism has no cost in delta")
+            spent += stated
             if spent.denominator.bit_length() > 2**13:  # keep a long sum short, rounding up
                 spent = Fraction(math.ceil(spent * 2**512), 2**512)
-            require(within(running["rho"], spent), "its running sum is wrong")
-            so_far = epsilon_of(Fraction(running["rho"]), delta)
-            require(within(running["epsilon"], so_far), "its running epsilon is wrong")
+            require(spent <= so_far <= spent + TOLERANCE, "its running sum is wrong")
+            known = converted(running["epsilon"], running["spent"], measure, delta)
+            require(known, "its running epsilon is wrong")
             require(set(entry["chosen_by"]) <= stored, "it was chosen by an answer that was not known")
             waiting.add(entry["seq"])
         elif kind in ("stored", "lost"):
@@ -471,8 +571,8 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fract
             waiting -= of
             stored |= of if kind == "stored" else set()
         elif kind == "settle":
-            spent_fits = within(entry["spent"]["rho"], spent) and entry["spent"]["delta"] == "0"
-            require(spent_fits, "it does not state what was spent")
+            told = spent <= quantity(entry["spent"], measure) <= spent + TOLERANCE and entry["spent"]["delta"] == "0"
+            require(told, "it does not state what was spent")
             require(entry["reserved"] == guarantee["reserved"], "it does not state what was reserved")
         else:
             require(False, "an account is opened, and a release reserved for, once")
@@ -563,27 +663,29 @@ def main(arguments: list[str]) -> int:
     """Print the outcome and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("release", help="a release folder, or the word convert")
-    parser.add_argument("--rho", help="convert: zCDP parameter, exact: 1/800 or 0.00125")
+    parser.add_argument("--mu2", help="convert: mu squared of Gaussian DP, exact: 1/30 or 0.033")
+    parser.add_argument("--rho", help="convert: rho of zCDP, exact: 1/800 or 0.00125")
     parser.add_argument("--delta", help="convert: between 0 and 1, exact: 1e-9")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args(arguments)
+    given = {unit: text for unit in ("mu2", "rho") if (text := getattr(options, unit)) is not None}
     if options.release == "convert":
         try:
-            rho, delta = Fraction(options.rho), Fraction(options.delta)
+            [(unit, amount)], delta = [(key, Fraction(text)) for key, text in given.items()], Fraction(options.delta)
         except (TypeError, ValueError, ZeroDivisionError):
-            parser.error("convert needs --rho and --delta as exact numbers such as 1/800, 0.00125 or 1e-9")
-        if rho < 0 or not 0 < delta < 1:
-            parser.error("--rho is not negative, and --delta lies between 0 and 1")
-        epsilon = decimal(epsilon_of(rho, delta), 15)
-        code, facts, lines = OK, {"rho": str(rho), "delta": str(delta), "epsilon": epsilon}, [f"epsilon {epsilon}"]
+            parser.error("convert needs --mu2 or --rho, and --delta, as exact numbers such as 1/800, 0.00125 or 1e-9")
+        if amount < 0 or not 0 < delta < 1:
+            parser.error("--mu2 and --rho are not negative, and --delta lies between 0 and 1")
+        epsilon = decimal(epsilon_of_gdp(amount, delta) if unit == "mu2" else epsilon_of(amount, delta), 15)
+        code, facts, lines = OK, {unit: str(amount), "delta": str(delta), "epsilon": epsilon}, [f"epsilon {epsilon}"]
     else:
-        if options.rho or options.delta or not Path(options.release).is_dir():
-            parser.error(f"{plain(options.release)} is not a folder, or --rho or --delta is given without convert")
+        if given or options.delta or not Path(options.release).is_dir():
+            parser.error(f"{plain(options.release)} is not a folder, or an amount or --delta is given without convert")
         verdict = verify(options.release)
         code, facts = verdict.exit_code, asdict(verdict)
         lines = [
             f"{'VERIFIED' if verdict.ok else f'NOT VERIFIED (exit {code})'}: release {verdict.release or '?'}",
-            f"  epsilon {verdict.epsilon} at delta {verdict.delta or '?'} (rho {verdict.rho or '?'})",
+            f"  epsilon {verdict.epsilon} at delta {verdict.delta or '?'} ({verdict.measure} {verdict.amount or '?'})",
             f"  signed by key {verdict.keyid or '?'}",
             *(f"  FAILED {text}" for text in verdict.failures),
             *(f"  {text}" for text in verdict.notes),

@@ -24,7 +24,7 @@ def verify(release: Path, rebuild: bool, parent: Path | None, as_json: bool) -> 
     The signature, the digest of every file, and the privacy loss: each sensitivity and cost is computed anew from the
     ledger's entries, summed, compared with what was reserved, and converted to epsilon.
     """
-    from dpsynth.privacy import exact_text
+    from dpsynth.privacy import UNITS, exact_text, require_measure
     from dpsynth.release import verify as check
 
     with keeping_nothing(), progress(quiet=as_json) as tell:
@@ -35,9 +35,9 @@ def verify(release: Path, rebuild: bool, parent: Path | None, as_json: bool) -> 
     elif verdict.ok:
         say(f"verified: release {verdict.release}, signed by {verdict.keyid}")
         if verdict.epsilon:
-            rho = f"{float(Fraction(verdict.rho)):.6g}"
+            amount = f"{UNITS[require_measure(verdict.measure)]} {float(Fraction(verdict.amount)):.6g}"
             claim = f"epsilon {exact_text(Fraction(verdict.epsilon))} at delta {exact_text(Fraction(verdict.delta))}"
-            say(f"{claim} (rho {rho})")
+            say(f"{claim} ({amount})")
         declared = [line for line in verdict.notes if line.startswith(DECLARED)]
         for line in verdict.notes:
             if line not in declared:

@@ -1,8 +1,8 @@
 """A small, complete, artificial release whose every byte is fixed, and a forger that signs whatever it is told to.
 
-``python -m tests.verifier.build`` wrote ``golden/release-v1`` and ``golden/sample-v1``. The key below is a published
-test key: what it signs means nothing. The golden folders are never written again: every later verifier must accept
-them, so a change of the format gets a new version and a new folder beside them.
+``python -m tests.verifier.build`` wrote the folders in ``golden``, one release for each measure. The key below is a
+published test key: what it signs means nothing. Once a version is published the golden folders are never written again:
+every later verifier must accept them, so a change of the format gets a new version and a new folder beside them.
 """
 
 from __future__ import annotations
@@ -31,13 +31,15 @@ from dpsynth.ledger import (
     SigningKey,
     Software,
     Stamp,
+    amount,
     canonical,
     envelope,
     merkle_root,
     render,
     statement,
 )
-from dpsynth.verifier import epsilon_of
+from dpsynth.privacy import Cost, Measure, exponential_cost, gaussian_cost, laplace_cost, residual_squared
+from dpsynth.verifier import epsilon_of, epsilon_of_gdp
 
 GOLDEN = Path(__file__).parent / "golden"
 KEY = SigningKey._of(Ed25519PrivateKey.from_private_bytes(sha256(b"dpsynth test key: signs nothing real").digest()))
@@ -56,12 +58,6 @@ FILES = {
 
 
 @dataclass(frozen=True)
-class Cost:
-    rho: Fraction
-    delta: Fraction = Fraction(0)
-
-
-@dataclass(frozen=True)
 class Quote:
     epsilon: Fraction
     delta: Fraction = DELTA
@@ -75,17 +71,43 @@ class Unit:
     neighbours: str = "add-remove"
 
 
-RESERVED, CAP, BEFORE = Cost(Fraction(1, 64)), Cost(Fraction(1, 16)), Cost(Fraction(1, 64))
-AFTER, QUOTE, POLICY = Cost(Fraction(1, 32)), Quote(Fraction(5, 4)), Quote(Fraction(3))
+@dataclass(frozen=True)
+class Terms:
+    """What an account and a release of a measure are about: the release reserves half of what is held after it."""
+
+    measure: Measure
+    reserved: Fraction
+    cap: Fraction
+    quote: Quote
+    policy: Quote
+    law: str
+
+    def cost(self, amount: Fraction) -> Cost:
+        return Cost(self.measure, amount)
+
+
+TERMS: dict[str, Terms] = {
+    "gdp": Terms(
+        "gdp", Fraction(1, 32), Fraction(1, 8), Quote(Fraction(5, 4)), Quote(Fraction(3)), "rounded_gaussian"
+    ),
+    "zcdp": Terms(
+        "zcdp", Fraction(1, 64), Fraction(1, 16), Quote(Fraction(5, 4)), Quote(Fraction(3)), "discrete_gaussian"
+    ),
+    "pure": Terms(
+        "pure", Fraction(1), Fraction(3), Quote(Fraction(1), Fraction(0)), Quote(Fraction(3), Fraction(0)),
+        "discrete_laplace",
+    ),
+}  # fmt: skip
 
 
 def digest(text: str) -> str:
     return "sha256:" + sha256(text.encode()).hexdigest()
 
 
-def up(rho: Fraction) -> str:
-    """Epsilon at DELTA as a finite decimal, rounded up to 10^-18."""
-    units = math.ceil(epsilon_of(rho, DELTA) * 10**18)
+def up(amount: Fraction, measure: str = "gdp") -> str:
+    """Epsilon at DELTA as a finite decimal, rounded up to 10^-18, by the verifier's own conversion."""
+    exact = amount if measure == "pure" else {"gdp": epsilon_of_gdp, "zcdp": epsilon_of}[measure](amount, DELTA)
+    units = math.ceil(exact * 10**18)
     return f"{units // 10**18}.{units % 10**18:018d}"
 
 
@@ -96,29 +118,34 @@ def stamp(number: int) -> Stamp:
 class Log:
     """The lines of one release, written like the accountant would."""
 
-    def __init__(self, unit: Unit, release: str = "golden") -> None:
-        self.unit, self.release = unit, release
+    def __init__(self, unit: Unit, terms: Terms, release: str = "golden") -> None:
+        self.unit, self.terms, self.release = unit, terms, release
         self.lines: list[bytes] = []
-        self.spent = Fraction(0)
+        self.spent = Cost.nothing(terms.measure)
         self.answered: list[int] = []
         self.seq = -1
         opening = {
             "entity": unit.entity,
             "column": unit.column,
             "neighbours": unit.neighbours,
-            "measure": "zcdp",
+            "measure": terms.measure,
         }
-        self.add("open", {**opening, "cap": both(CAP), "policy": quote(POLICY)})
+        self.add("open", {**opening, "cap": self.both(terms.cap), "policy": quote(terms.policy)})
         self.seq = 6  # another release's lines lie between
-        reserve = {"plan": digest("plan"), "reserved": both(RESERVED), "quote": quote(QUOTE), "held": both(AFTER)}
-        self.add("reserve", {"release": release, **reserve, "running_epsilon": up(AFTER.rho)})
+        held = 2 * terms.reserved
+        reserve = {"plan": digest("plan"), "reserved": self.both(terms.reserved), "quote": quote(terms.quote)}
+        running = {"held": self.both(held), "running_epsilon": up(held, terms.measure)}
+        self.add("reserve", {"release": release, **reserve, **running})
+
+    def both(self, number: Fraction) -> dict[str, str]:
+        return amount(self.terms.cost(number))
 
     def add(self, kind: Any, fields: dict[str, Any]) -> int:
         self.seq += 1
         self.lines.append(render(kind, fields, seq=self.seq, account="people", stamp=stamp(self.seq)))
         return self.seq
 
-    def charge(self, kind: str, mechanism: dict[str, Any], query: dict[str, Any], squared: int, cost: Fraction) -> int:
+    def charge(self, kind: str, mechanism: dict[str, Any], query: dict[str, Any], squared: int, cost: Cost) -> int:
         self.spent += cost
         unit = {"entity": self.unit.entity, "column": self.unit.column, "max_rows": self.unit.max_rows}
         fields = {
@@ -128,32 +155,46 @@ class Log:
             "unit": unit,
             "neighbours": self.unit.neighbours,
             "sensitivity_squared": str(squared),
-            "cost": both(Cost(cost)),
+            "cost": amount(cost),
             "chosen_by": list(self.answered),
-            "running": {"rho": self.spent, "epsilon": up(self.spent)},
+            "running": {"spent": amount(self.spent), "epsilon": up(self.spent.amount, self.terms.measure)},
             "state": "DRAWING",
         }
         return self.add(kind, fields)
 
-    def measure(self, *columns: str, sigma: int) -> int:
+    def measure(self, *columns: str, scale: int, basis: str = "marginal") -> int:
         rows, replace = self.unit.max_rows, self.unit.neighbours == "replace-one"
-        squared = rows**2 * (2 if replace and columns else 1)
+        shape, laplace = [4, 3, 2][: len(columns)], self.terms.law == "discrete_laplace"
         query = {
             "columns": list(columns),
             "levels": [digest(column) for column in columns],
-            "shape": [4] * len(columns),
-            "basis": "marginal",
+            "shape": shape,
+            "basis": basis,
         }
-        mechanism: dict[str, Any] = {"type": "discrete_gaussian", "sigma": Fraction(sigma)}
+        squared = rows**2 * ((4 if laplace else 2) if replace and columns else 1)
+        if basis == "residual":
+            squared = residual_squared(shape, rows, self.unit.neighbours)
+        mechanism: dict[str, Any] = {"type": self.terms.law, "scale" if laplace else "sigma": Fraction(scale)}
         if replace and not columns and rows == 1 and self.unit.column is None:
-            squared, mechanism = 0, {"type": "public_count"}
-        return self.charge("measure", mechanism, query, squared, Fraction(squared, 2 * sigma**2))
+            return self.charge("measure", {"type": "public_count"}, query, 0, Cost.nothing(self.terms.measure))
+        if laplace:
+            cost = laplace_cost("pure", math.isqrt(squared), Fraction(scale))
+        else:
+            cost = gaussian_cost(self.terms.measure, squared, Fraction(scale))
+        return self.charge("measure", mechanism, query, squared, cost)
 
-    def select(self, scale: int, picks: int) -> int:
-        squared = (1024 * self.unit.max_rows * (2 if self.unit.neighbours == "replace-one" else 1)) ** 2
+    def select(self, scale: int, picks: int, weight: int = 3) -> int:
+        moved = 1024 * weight * self.unit.max_rows * (2 if self.unit.neighbours == "replace-one" else 1)
         mechanism = {"type": "exponential", "scale": Fraction(scale), "picks": picks, "rule": "spanning-forest"}
-        query = {"score": "l1-to-model", "lattice": 1024, "candidates": 3, "digest": digest("candidates")}
-        return self.charge("select", mechanism, query, squared, Fraction(picks * squared, 2 * scale**2))
+        query = {
+            "score": "l1-to-model",
+            "lattice": 1024,
+            "weight": weight,
+            "candidates": 3,
+            "digest": digest("candidates"),
+        }
+        cost = exponential_cost(self.terms.measure, moved, Fraction(scale), picks)
+        return self.charge("select", mechanism, query, moved**2, cost)
 
     def stored(self, *of: int) -> None:
         self.add("stored", {"release": self.release, "of": list(of), "answer": digest(f"answer {of}")})
@@ -163,31 +204,30 @@ class Log:
         self.add("lost", {"release": self.release, "of": list(of)})
 
     def settle(self) -> None:
-        fields = {"release": self.release, "spent": both(Cost(self.spent)), "reserved": both(RESERVED)}
+        fields = {"release": self.release, "spent": amount(self.spent), "reserved": self.both(self.terms.reserved)}
         self.add("settle", fields)
-
-
-def both(cost: Cost) -> dict[str, Fraction]:
-    return {"rho": cost.rho, "delta": cost.delta}
 
 
 def quote(claim: Quote) -> dict[str, Fraction]:
     return {"epsilon": claim.epsilon, "delta": claim.delta}
 
 
-def build_release(folder: Path, unit: Unit | None = None, files: dict[str, bytes] | None = None) -> Path:
+def build_release(
+    folder: Path, unit: Unit | None = None, files: dict[str, bytes] | None = None, measure: Measure = "gdp"
+) -> Path:
     """A release folder with one of each kind of entry. Equal arguments give equal bytes."""
-    one = unit or Unit()
-    log = Log(one)
-    log.stored(log.measure(sigma=80))
-    log.stored(log.measure("age", sigma=80), log.measure("sex", sigma=80))
-    log.stored(log.select(scale=120_000, picks=2))
-    log.lost(log.measure("age", "sex", sigma=80))
-    log.stored(log.measure("age", "sex", sigma=80))
+    one, terms = unit or Unit(), TERMS[measure]
+    log = Log(one, terms)
+    log.stored(log.measure(scale=80))
+    log.stored(log.measure("age", scale=80), log.measure("sex", scale=80))
+    log.stored(log.select(scale=360_000, picks=2))
+    log.lost(log.measure("age", "sex", scale=80))
+    log.stored(log.measure("age", "sex", scale=400, basis="marginal" if measure == "pure" else "residual"))
     log.settle()
+    reserved = terms.cost(terms.reserved)
     predicate = LedgerPredicate(
-        Guarantee(QUOTE, RESERVED, one.entity, one.column, one.max_rows, one.neighbours),
-        AccountState("people", CAP, BEFORE, AFTER),
+        Guarantee(terms.quote, reserved, one.entity, one.column, one.max_rows, one.neighbours),
+        AccountState("people", terms.cost(terms.cap), reserved, reserved + reserved),
         ReleaseFacts("golden", digest("plan"), "mst", 2, "noisy total", 7, digest("rows"), DAY),
         ("the columns and their values",),
         ("what the officer saw before approving",),
@@ -257,6 +297,8 @@ def forge(folder: Path, change: Callable[[Forged], object], name: str = "ledger.
 
 
 if __name__ == "__main__":
-    if GOLDEN.exists():
+    if (GOLDEN / "release-v1").exists():
         raise SystemExit("the golden folders are never written again")
     build_sample(GOLDEN / "sample-v1", build_release(GOLDEN / "release-v1"))
+    for measure in ("zcdp", "pure"):
+        build_release(GOLDEN / f"release-v1-{measure}", measure=measure)

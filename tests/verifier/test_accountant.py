@@ -20,38 +20,50 @@ from dpsynth.ledger import (
     envelope,
     statement,
 )
-from dpsynth.privacy import Budget, Cost, gaussian_rho, sigma_for
+from dpsynth.privacy import Budget, Cost, Measure, gaussian_cost, gaussian_sigma, laplace_cost, laplace_scale
 from dpsynth.verifier import verify
 from tests.verifier.build import FILES, KEY, digest, write
 
-CLAIM = Budget("1", "1e-9")
+LAWS = {"gdp": "rounded_gaussian", "zcdp": "discrete_gaussian"}
 
 
-def charge(column: str, sigma: Fraction, chosen_by: list[int]) -> Charge:
+def charge(column: str, measure: Measure, price: Fraction, chosen_by: list[int]) -> Charge:
+    mechanism: dict[str, object]
+    cost: Cost
+    if measure == "pure":
+        scale = laplace_scale("pure", 1, price)
+        cost, mechanism = laplace_cost("pure", 1, scale), {"type": "discrete_laplace", "scale": scale}
+    else:
+        sigma = gaussian_sigma(measure, 1, price)
+        cost, mechanism = gaussian_cost(measure, 1, sigma), {"type": LAWS[measure], "sigma": sigma}
     fields = {
-        "mechanism": {"type": "discrete_gaussian", "sigma": sigma},
+        "mechanism": mechanism,
         "query": {"columns": [column], "levels": [digest(column)], "shape": [3], "basis": "marginal"},
         "unit": {"entity": "person", "column": None, "max_rows": 1},
         "neighbours": "add-remove",
         "sensitivity_squared": Fraction(1),
         "chosen_by": chosen_by,
     }
-    return Charge("measure", Cost(gaussian_rho(Fraction(1), sigma)), fields)
+    return Charge("measure", cost, fields)
 
 
+@pytest.mark.parametrize("measure", ["gdp", "zcdp", "pure"])
 @pytest.mark.parametrize("answers", [0, 1, 5, 120])
-def test_its_lines_verify(answers: int, tmp_path: Path) -> None:
+def test_its_lines_verify(answers: int, measure: Measure, tmp_path: Path) -> None:
+    delta = "0" if measure == "pure" else "1e-9"
+    claim, cap = Budget("1", delta), Budget("3", delta)
+    cost = claim.cost(measure)
     store = tmp_path / "store.db"
     with ExitStack() as stack:
         accountant = stack.enter_context(Accountant.open(store, create=True))
-        accountant.open_account("people", entity="person", neighbours="add-remove", budget=Budget("3", "1e-9"))
-        accountant.reserve("people", release="before", plan=digest("x"), cost=CLAIM.cost(), quote=CLAIM)
-        ask = {"release": "golden", "plan": digest("plan"), "cost": CLAIM.cost(), "quote": CLAIM}
+        accountant.open_account("people", entity="person", neighbours="add-remove", budget=cap, measure=measure)
+        accountant.reserve("people", release="before", plan=digest("x"), cost=cost, quote=claim)
+        ask = {"release": "golden", "plan": digest("plan"), "cost": cost, "quote": claim}
         reservation = accountant.reserve("people", **ask)  # type: ignore[arg-type]
         known: list[int] = []
         for number in range(answers):
-            share = CLAIM.cost().rho / (answers + 2) * Fraction(1000 - number, 1000)
-            seqs = reservation.draw([charge(f"c{number}", sigma_for(Fraction(1), share), list(known))])
+            share = cost.amount / (answers + 2) * Fraction(1000 - number, 1000)
+            seqs = reservation.draw([charge(f"c{number}", measure, share, list(known))])
             if number == 2:  # the run is cut off and taken up again
                 accountant.close()
                 accountant = stack.enter_context(Accountant.open(store))
@@ -61,7 +73,7 @@ def test_its_lines_verify(answers: int, tmp_path: Path) -> None:
             known += seqs
         reservation.settle()
         predicate = LedgerPredicate(
-            Guarantee(CLAIM, reservation.reserved, "person", None, 1, "add-remove"),
+            Guarantee(claim, reservation.reserved, "person", None, 1, "add-remove"),
             AccountState("people", accountant.account("people").cap, reservation.held_before, reservation.held_after),
             ReleaseFacts("golden", digest("plan"), "aim", 2, "given", 7, digest("rows"), reservation.day),
             (),

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import json
 import math
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
+import mpmath
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dpsynth import verifier
-from dpsynth.privacy import epsilon_of_rho
-from dpsynth.verifier import cost_rho, decimal, epsilon_of, log_bounds, main, sensitivity_squared, within
+from dpsynth.privacy import epsilon_of_gdp, epsilon_of_rho, residual_squared
+from dpsynth.verifier import (
+    SLACK,
+    TOLERANCE,
+    WIDE,
+    converted,
+    cost_of,
+    decimal,
+    epsilon_of,
+    gdp_gives,
+    gives,
+    log_bounds,
+    main,
+    mills,
+    quantity,
+    sensitivity_squared,
+)
 
 PUBLIC_DELTA = Fraction(1, 10**10)
 
@@ -75,13 +92,99 @@ class TestConversion:
             assert epsilon_of(rho, Fraction(1, 10**300)) >= 0
         assert epsilon_of(Fraction(10**400), Fraction(1, 10**9)) >= 10**400
 
-    def test_tolerance_is_one_sided(self) -> None:
-        third = Fraction(1, 3)
-        assert within("1/3", third)
-        assert within(str(third + Fraction(1, 2**50)), third)
-        assert not within(str(third + Fraction(1, 2**49)), third)
-        assert not within(str(third - Fraction(1, 2**80)), third)
-        assert not within("1", math.inf)
+
+def exact_mills(x: Decimal) -> mpmath.mpf:
+    """exp(x^2/2) erfc(x/sqrt 2) sqrt(pi/2) with 300 digits."""
+    with mpmath.workdps(300):
+        point = mpmath.mpf(str(x))
+        return mpmath.erfc(point / mpmath.sqrt(2)) * mpmath.sqrt(mpmath.pi / 2) * mpmath.exp(point * point / 2)
+
+
+def exact_delta(mu2: Fraction, epsilon: Fraction) -> mpmath.mpf:
+    """Phi(-a) - exp(epsilon) Phi(-b) with 300 digits."""
+    with mpmath.workdps(300):
+        mu = mpmath.sqrt(mpmath.mpf(mu2.numerator) / mu2.denominator)
+        size = mpmath.mpf(epsilon.numerator) / epsilon.denominator
+        a, b = size / mu - mu / 2, size / mu + mu / 2
+        return mpmath.ncdf(-a) - mpmath.exp(size) * mpmath.ncdf(-b)
+
+
+class TestGaussian:
+    @pytest.mark.parametrize(
+        "x", ["-12", "-3.7", "-1e-9", "0", "1e-30", "0.5", "1", "2.99999", "3", "3.1", "5", "12", "40"]
+    )
+    def test_mills_ratio_is_within_its_slack(self, x: str) -> None:
+        with localcontext(WIDE):
+            found = mills(Decimal(x))
+        with mpmath.workdps(300):
+            assert abs(mpmath.mpf(str(found)) / exact_mills(Decimal(x)) - 1) < mpmath.mpf(str(SLACK)) / 2
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.floats(-8, 2), st.floats(-20, -0.4))
+    @example(-8.0, -20.0)
+    @example(2.0, -0.4)
+    def test_gives_what_it_says_and_little_less(self, log_mu2: float, log_delta: float) -> None:
+        mu2, delta = Fraction(10**log_mu2), Fraction(10**log_delta)
+        epsilon = epsilon_of_gdp(mu2, delta) + Fraction(1, 10**6)
+        truth = exact_delta(mu2, epsilon)
+        with mpmath.workdps(60):
+            above, below = (
+                Fraction(str(mpmath.nstr(truth * (1 + sign * mpmath.mpf("1e-30")), 50))) for sign in (1, -1)
+            )
+        assert gdp_gives(mu2, epsilon, above)
+        assert not gdp_gives(mu2, epsilon, below)
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.fractions(Fraction(1, 10**12), 10**4), st.integers(1, 30))
+    @example(Fraction(1, 10**12), 1)
+    @example(Fraction(10**6), 30)
+    def test_the_engine_rounds_up_the_same_number(self, mu2: Fraction, digits: int) -> None:
+        """Two implementations that share no line: the engine's is a multiple of 10^-18, never below."""
+        delta = Fraction(1, 10**digits)
+        ours, theirs = verifier.epsilon_of_gdp(mu2, delta), epsilon_of_gdp(mu2, delta)
+        assert -Fraction(1, 2**70) <= theirs - ours <= Fraction(2, 10**18)
+
+    def test_absurd_amounts_are_still_bounded(self) -> None:
+        tiny = Fraction(1, 10**9)
+        for mu2 in (Fraction(10**400), Fraction(3, 7) * 10**50):
+            assert not gdp_gives(mu2, mu2 / 2, tiny)
+            assert gdp_gives(mu2, mu2, tiny)
+        assert gdp_gives(Fraction(1, 10**400), Fraction(0), tiny)
+        assert gdp_gives(Fraction(1), Fraction(10**400), tiny)
+        assert not gdp_gives(Fraction(10**6), Fraction(0), 1 - Fraction(1, 10**40))
+        assert verifier.epsilon_of_gdp(Fraction(0), tiny) == 0
+
+
+class TestAmounts:
+    def test_the_unit_is_that_of_the_measure(self) -> None:
+        assert quantity({"mu2": "1/2", "delta": "0"}, "gdp") == Fraction(1, 2)
+        for amount in ({"rho": "1/2", "delta": "0"}, {"mu2": "1/2", "rho": "1/4", "delta": "0"}, {"mu2": "1/2"}):
+            with pytest.raises(verifier.Refused, match="an amount in mu2"):
+                quantity(amount, "gdp")
+
+    @pytest.mark.parametrize(("measure", "unit"), verifier.UNITS.items())
+    def test_what_costs_nothing_gives_epsilon_0(self, measure: str, unit: str) -> None:
+        assert gives({unit: "0", "delta": "0"}, measure, Fraction(0), Fraction(0))
+        assert converted("0", {unit: "0", "delta": "0"}, measure, Fraction(1, 10**9))
+
+    @pytest.mark.parametrize("measure", ["gdp", "zcdp"])
+    def test_only_pure_gives_delta_0(self, measure: str) -> None:
+        unit = verifier.UNITS[measure]
+        assert not gives({unit: "1/1000", "delta": "0"}, measure, Fraction(1000), Fraction(0))
+        assert not gives({unit: "1/1000", "delta": "1/10"}, measure, Fraction(1000), Fraction(1, 10))
+        assert gives({"epsilon": "1/1000", "delta": "0"}, "pure", Fraction(1, 1000), Fraction(0))
+        assert not gives({"epsilon": "1/1000", "delta": "1/10"}, "pure", Fraction(1, 1000), Fraction(1, 2))
+
+    @pytest.mark.parametrize("measure", ["gdp", "zcdp", "pure"])
+    def test_tolerance_is_one_sided(self, measure: str) -> None:
+        amount, delta = {verifier.UNITS[measure]: "1/3", "delta": "0"}, Fraction(1, 10**9)
+        exact = {"gdp": verifier.epsilon_of_gdp, "zcdp": epsilon_of, "pure": lambda size, _: size}[measure](
+            Fraction(1, 3), delta
+        )
+        assert converted(str(exact), amount, measure, delta)
+        assert converted(str(exact + TOLERANCE * Fraction(9, 10)), amount, measure, delta)
+        assert not converted(str(exact + 2 * TOLERANCE), amount, measure, delta)
+        assert not converted(str(exact - Fraction(1, 2**65)), amount, measure, delta)
 
 
 class TestCommand:
@@ -92,6 +195,12 @@ class TestCommand:
     def test_convert(self, rho: str, printed: str, capfd: pytest.CaptureFixture[str]) -> None:
         assert main(["convert", "--rho", rho, "--delta", "1e-10"]) == 0
         assert capfd.readouterr().out.startswith(f"epsilon {printed}")
+
+    def test_convert_mu2(self, capfd: pytest.CaptureFixture[str]) -> None:
+        assert main(["convert", "--mu2", "1/30", "--delta", "1e-9"]) == 0
+        assert capfd.readouterr().out == "epsilon 1.003449935625413\n"
+        assert main(["convert", "--mu2", "0", "--delta", "1e-9", "--json"]) == 0
+        assert json.loads(capfd.readouterr().out) == {"mu2": "0", "delta": "1/1000000000", "epsilon": "0"}
 
     def test_convert_to_json(self, capfd: pytest.CaptureFixture[str]) -> None:
         assert main(["convert", "--rho", "0.5", "--delta", "1/1000000000", "--json"]) == 0
@@ -106,6 +215,11 @@ class TestCommand:
             ["convert", "--rho", "1/0", "--delta", "1e-9"],
             ["convert", "--rho", "nan", "--delta", "1e-9"],
             ["convert", "--rho", "-1", "--delta", "1e-9"],
+            ["convert", "--mu2", "1", "--rho", "1", "--delta", "1e-9"],
+            ["convert", "--mu2", "", "--delta", "1e-9"],
+            ["convert", "--mu2", "-1/2", "--delta", "1e-9"],
+            ["convert", "--mu2", "1"],
+            [".", "--mu2", "1"],
             ["convert", "--rho", "1", "--delta", "0"],
             ["convert", "--rho", "1", "--delta", "1"],
             ["nowhere"],
@@ -125,12 +239,22 @@ class TestCommand:
         assert decimal(Fraction(1, 10**9)) == "0.000001"
 
 
-def asked(kind: str, rows: int, neighbours: str, column: str | None, columns: list[str]) -> dict[str, Any]:
+def asked(
+    kind: str,
+    rows: int,
+    neighbours: str,
+    column: str | None,
+    shape: tuple[int, ...],
+    law: str = "rounded_gaussian",
+    basis: str = "marginal",
+    weight: int = 1,
+) -> dict[str, Any]:
     return {
         "kind": kind,
         "unit": {"entity": "person", "column": column, "max_rows": rows},
         "neighbours": neighbours,
-        "query": {"columns": columns},
+        "mechanism": {"type": law},
+        "query": {"weight": weight} if kind == "select" else {"shape": list(shape), "basis": basis},
     }
 
 
@@ -138,36 +262,68 @@ class TestTable:
     """The table of sensitivities, written out once more."""
 
     @pytest.mark.parametrize(
-        ("neighbours", "column", "columns", "squared"),
+        ("neighbours", "column", "shape", "squared"),
         [
-            ("add-remove", "id", [], 9),
-            ("add-remove", "id", ["a"], 9),
-            ("add-remove", "id", ["a", "b"], 9),
-            ("replace-one", "id", [], 9),
-            ("replace-one", "id", ["a"], 18),
+            ("add-remove", "id", (), 9),
+            ("add-remove", "id", (3,), 9),
+            ("add-remove", "id", (3, 4), 9),
+            ("replace-one", "id", (), 9),
+            ("replace-one", "id", (3,), 18),
         ],
     )
-    def test_three_rows(self, neighbours: str, column: str, columns: list[str], squared: int) -> None:
-        assert sensitivity_squared(asked("measure", 3, neighbours, column, columns)) == squared
+    def test_three_rows(self, neighbours: str, column: str, shape: tuple[int, ...], squared: int) -> None:
+        assert sensitivity_squared(asked("measure", 3, neighbours, column, shape)) == squared
 
     def test_single_rows(self) -> None:
-        assert sensitivity_squared(asked("measure", 1, "replace-one", None, [])) == 0
-        assert sensitivity_squared(asked("measure", 1, "replace-one", "id", [])) == 1  # a person may have no row
-        assert sensitivity_squared(asked("measure", 1, "add-remove", None, [])) == 1
-        assert sensitivity_squared(asked("measure", 1, "replace-one", None, ["a"])) == 2
+        assert sensitivity_squared(asked("measure", 1, "replace-one", None, ())) == 0
+        assert sensitivity_squared(asked("measure", 1, "replace-one", "id", ())) == 1  # a person may have no row
+        assert sensitivity_squared(asked("measure", 1, "add-remove", None, ())) == 1
+        assert sensitivity_squared(asked("measure", 1, "replace-one", None, (3,))) == 2
 
     def test_scores(self) -> None:
-        assert sensitivity_squared(asked("select", 1, "add-remove", None, [])) == 1024**2
-        assert sensitivity_squared(asked("select", 3, "replace-one", "id", [])) == (1024 * 6) ** 2
+        assert sensitivity_squared(asked("select", 1, "add-remove", None, ())) == 1024**2
+        assert sensitivity_squared(asked("select", 3, "replace-one", "id", ())) == (1024 * 6) ** 2
+        assert sensitivity_squared(asked("select", 3, "replace-one", "id", (), weight=5)) == (1024 * 30) ** 2
 
-    def test_costs(self) -> None:
-        noise = {"mechanism": {"type": "discrete_gaussian", "sigma": "20"}}
-        assert cost_rho(noise, Fraction(1)) == Fraction(1, 800)
-        choice = {"mechanism": {"type": "exponential", "scale": "20480", "picks": 3, "rule": "distinct"}}
-        assert cost_rho(choice, Fraction(1024**2)) == Fraction(3, 800)
+    def test_laplace_noise_takes_l1(self) -> None:
+        for neighbours, moved in (("add-remove", 3), ("replace-one", 6)):
+            entry = asked("measure", 3, neighbours, "id", (3,), "discrete_laplace")
+            assert sensitivity_squared(entry) == moved**2
+        assert sensitivity_squared(asked("measure", 3, "replace-one", "id", (), "discrete_laplace")) == 9
+
+    @pytest.mark.parametrize("shape", [(2,), (7,), (2, 2), (4, 3, 2), (50, 2, 9)])
+    @pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
+    def test_residuals_are_the_engines(self, shape: tuple[int, ...], neighbours: str) -> None:
+        entry = asked("measure", 3, neighbours, "id", shape, basis="residual")
+        assert sensitivity_squared(entry) == residual_squared(shape, 3, neighbours)
+
+    @pytest.mark.parametrize(
+        ("law", "gdp", "zcdp", "pure"),
+        [
+            ({"type": "rounded_gaussian", "sigma": "20"}, Fraction(9, 400), Fraction(9, 800), None),
+            ({"type": "discrete_gaussian", "sigma": "20"}, None, Fraction(9, 800), None),
+            ({"type": "discrete_laplace", "scale": "20"}, None, None, Fraction(3, 20)),
+            (
+                {"type": "exponential", "scale": "20", "picks": 4},
+                Fraction(355, 113) * Fraction(9, 200),
+                Fraction(9, 200),
+                Fraction(24, 20),
+            ),
+            ({"type": "public_count"}, None, None, None),
+        ],
+    )
+    def test_costs(self, law: dict[str, Any], gdp: Any, zcdp: Any, pure: Any) -> None:
+        entry = {"mechanism": law, "query": {"basis": "marginal"}}
+        for measure, price in (("gdp", gdp), ("zcdp", zcdp), ("pure", pure)):
+            assert cost_of(entry, Fraction(9), measure) == price
+
+    def test_what_no_neighbour_moves_is_free(self) -> None:
         free = {"mechanism": {"type": "public_count"}}
-        assert cost_rho(free, Fraction(0)) == 0
-        assert cost_rho(free, Fraction(1)) is None
+        assert [cost_of(free, Fraction(0), measure) for measure in verifier.UNITS] == [0, 0, 0]
+
+    def test_laplace_noise_has_no_price_for_a_residual(self) -> None:
+        entry = {"mechanism": {"type": "discrete_laplace", "scale": "20"}, "query": {"basis": "residual"}}
+        assert cost_of(entry, Fraction(9), "pure") is None
 
     @pytest.mark.parametrize("rows", [1, 2])
     @pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
@@ -180,12 +336,14 @@ class TestTable:
         others = [[0, 0, 0]] if neighbours == "add-remove" else tables
         moved = [[a - b for a, b in zip(one, other, strict=True)] for one in tables for other in others]
         column = "id" if rows > 1 else None
-        marginal = sensitivity_squared(asked("measure", rows, neighbours, column, ["a"]))
+        marginal = sensitivity_squared(asked("measure", rows, neighbours, column, (3,)))
         assert max(sum(d * d for d in change) for change in moved) == marginal
-        score = sensitivity_squared(asked("select", rows, neighbours, column, [])) / 1024**2
+        score = sensitivity_squared(asked("select", rows, neighbours, column, ())) / 1024**2
         assert max(sum(abs(d) for d in change) for change in moved) ** 2 == score
+        laplace = sensitivity_squared(asked("measure", rows, neighbours, column, (3,), "discrete_laplace"))
+        assert laplace == score
         if column:
-            total = sensitivity_squared(asked("measure", rows, neighbours, column, []))
+            total = sensitivity_squared(asked("measure", rows, neighbours, column, ()))
             assert max(sum(change) ** 2 for change in moved) == total
 
 

@@ -174,7 +174,8 @@ class TestSample:
     def test_verifies_and_says_whose_it_is(self, sample: Path) -> None:
         verdict = verify(sample)
         assert verdict.failures == ()
-        assert (verdict.release, verdict.epsilon, verdict.rho) == ("golden", "5/4", "1/64")
+        assert (verdict.release, verdict.epsilon) == ("golden", "5/4")
+        assert (verdict.measure, verdict.amount) == ("gdp", "1/32")
         assert verdict.notes[0].startswith(
             f"post-processing of release golden, whose ledger is signed by key {KEY.public.keyid}"
         )
@@ -226,7 +227,7 @@ class TestSample:
     @pytest.mark.parametrize(
         ("change", "expected"),
         [
-            (lambda forged: forged.entry("measure")["cost"].update(rho="0"), 22),
+            (lambda forged: forged.entry("measure")["cost"].update(mu2="0"), 22),
             (unsign("report.html"), 21),
             (lambda forged: forged.statement["subject"][0].update(name="people.csv"), 23),
             (lambda forged: forged.statement.update(predicateType="urn:dpsynth:dp-derivation:v1"), 23),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from dpsynth.ledger import SigningKey, canonical, envelope
+from dpsynth.privacy import Measure
 from dpsynth.verifier import verify
 from tests.verifier.build import KEY, Forged, Unit, build_release, digest, forge, up
 
@@ -94,12 +95,12 @@ def rootless(change: Change) -> Change:
 def cheaper(forged: Forged) -> None:
     """An entry that claims half its cost, with every sum after it made to fit."""
     charges = [entry for entry in forged.entries if "cost" in entry]
-    charges[0]["cost"]["rho"] = str(Fraction(charges[0]["cost"]["rho"]) / 2)
+    charges[0]["cost"]["mu2"] = str(Fraction(charges[0]["cost"]["mu2"]) / 2)
     total = Fraction(0)
     for entry in charges:
-        total += Fraction(entry["cost"]["rho"])
-        entry["running"] = {"rho": str(total), "epsilon": up(total)}
-    forged.entry("settle")["spent"]["rho"] = str(total)
+        total += Fraction(entry["cost"]["mu2"])
+        entry["running"] = {"spent": {"mu2": str(total), "delta": "0"}, "epsilon": up(total)}
+    forged.entry("settle")["spent"]["mu2"] = str(total)
 
 
 def louder(forged: Forged) -> None:
@@ -110,14 +111,14 @@ def louder(forged: Forged) -> None:
 def exact_count(forged: Forged) -> None:
     entry = forged.entry("measure")
     entry["mechanism"] = {"type": "public_count"}
-    entry["sensitivity_squared"] = entry["cost"]["rho"] = "0"
+    entry["sensitivity_squared"] = entry["cost"]["mu2"] = "0"
 
 
 def tight(forged: Forged) -> None:
     """A reserve just below what the entries cost, stated alike everywhere."""
-    reserved = {"rho": str(Fraction(forged.entry("settle")["spent"]["rho"]) - Fraction(1, 2**60)), "delta": "0"}
-    after = Fraction(forged.predicate["account"]["held_before"]["rho"]) + Fraction(reserved["rho"])
-    held = {"rho": str(after), "delta": "0"}
+    reserved = {"mu2": str(Fraction(forged.entry("settle")["spent"]["mu2"]) - Fraction(1, 2**60)), "delta": "0"}
+    after = Fraction(forged.predicate["account"]["held_before"]["mu2"]) + Fraction(reserved["mu2"])
+    held = {"mu2": str(after), "delta": "0"}
     forged.entry("reserve").update(reserved=reserved, held=held, running_epsilon=up(after))
     forged.entry("settle")["reserved"] = reserved
     forged.predicate["guarantee"]["reserved"] = reserved
@@ -125,13 +126,13 @@ def tight(forged: Forged) -> None:
 
 
 def over_cap(forged: Forged) -> None:
-    cap = {"rho": "1/33", "delta": "0"}
+    cap = {"mu2": "1/17", "delta": "0"}
     forged.entry("open")["cap"] = forged.predicate["account"]["cap"] = cap
 
 
 def small_claim(forged: Forged) -> None:
     for claim in (forged.predicate["guarantee"], forged.entry("reserve")["quote"]):
-        claim["epsilon"] = "1"
+        claim["epsilon"] = "9/10"
 
 
 def with_delta(forged: Forged) -> None:
@@ -146,6 +147,30 @@ def with_delta(forged: Forged) -> None:
         forged.entry("settle")["reserved"],
     ):
         amount["delta"] = "1/1000000000"
+
+
+def halved(forged: Forged) -> None:
+    """Every cost and sum is that of zCDP, rho = mu^2/2, called mu^2."""
+    total = Fraction(0)
+    for entry in forged.entries:
+        if "cost" in entry:
+            entry["cost"]["mu2"] = str(Fraction(entry["cost"]["mu2"]) / 2)
+            total += Fraction(entry["cost"]["mu2"])
+            entry["running"] = {"spent": {"mu2": str(total), "delta": "0"}, "epsilon": up(total)}
+    forged.entry("settle")["spent"]["mu2"] = str(total)
+
+
+def cap_of_rho(forged: Forged) -> None:
+    """A cap of which half keeps the policy's epsilon: as if mu^2/2 were what Gaussian DP converts."""
+    for cap in (forged.entry("open")["cap"], forged.predicate["account"]["cap"]):
+        cap["mu2"] = "1/4"
+    forged.entry("open")["policy"]["epsilon"] = "5/2"
+
+
+def no_delta(forged: Forged) -> None:
+    """Gaussian DP never gives delta 0."""
+    for claim in (forged.predicate["guarantee"], forged.entry("reserve")["quote"]):
+        claim["delta"] = "0"
 
 
 def nothing_stored(forged: Forged) -> None:
@@ -168,7 +193,7 @@ def everything_lost(forged: Forged) -> None:
 def nothing_asked(forged: Forged) -> None:
     """An account, a reserve and an end: a signed guarantee over rows that came from anywhere."""
     forged.entries = [entry for entry in forged.entries if entry["kind"] in ("open", "reserve", "settle")]
-    forged.entry("settle")["spent"]["rho"] = "0"
+    forged.entry("settle")["spent"]["mu2"] = "0"
 
 
 def only_opened(forged: Forged) -> None:
@@ -205,7 +230,7 @@ UNKNOWN = {
     "more in the ledger": put("more", to="x"),
     "less in the ledger": lambda forged: forged.predicate.pop("outside"),
     "more in the guarantee": put("guarantee", "more", to="x"),
-    "measure": put("guarantee", "measure", to="gdp"),
+    "measure": put("guarantee", "measure", to="tcdp"),
     "neighbours": put("guarantee", "neighbours", to="event"),
     "max_rows 0": put("guarantee", "max_rows", to=0),
     "max_rows text": put("guarantee", "max_rows", to="2"),
@@ -215,7 +240,7 @@ UNKNOWN = {
     "epsilon negative": put("guarantee", "epsilon", to="-5/4"),
     "epsilon infinite": put("guarantee", "epsilon", to="inf"),
     **{f"epsilon of {n} digits": put("guarantee", "epsilon", to="1" * n) for n in (2501, 4300, 4301, 5000, 5001)},
-    **{f"cost of {n} digits": line("measure", "cost", "rho", to=f"1/{'3' * n}") for n in (2501, 4300, 4301, 5000)},
+    **{f"cost of {n} digits": line("measure", "cost", "mu2", to=f"1/{'3' * n}") for n in (2501, 4300, 4301, 5000)},
     "epsilon newline": put("guarantee", "epsilon", to="5/4\n"),
     "delta 1": put("guarantee", "delta", to="1"),
     "rule of rows": put("release", "rows_rule", to="exact total"),
@@ -252,13 +277,21 @@ UNKNOWN = {
     "rule of picks": line("select", "mechanism", "rule", to="all"),
     "score": line("select", "query", "score", to="l2-to-model"),
     "lattice": line("select", "query", "lattice", to=1),
-    "basis": line("measure", "query", "basis", to="residual"),
+    "basis": line("measure", "query", "basis", to="wavelet"),
     "empty axis": line("measure", "query", "shape", to=[0], number=1),
     "neighbours of an entry": line("measure", "neighbours", to="add-remove-one"),
     "unit of an entry": line("measure", "unit", "window", to="day"),
     "column of the account": line("open", "column", to=7),
     "no column of the account": without("open", "column"),
-    "measure of the account": line("open", "measure", to="pure"),
+    "measure of the account": line("open", "measure", to="tcdp"),
+    "unit of an amount": line("open", "cap", to={"eps": "1/8", "delta": "0"}),
+    "two units of an amount": line("open", "cap", to={"mu2": "1/8", "rho": "1/16", "delta": "0"}),
+    "weight 0": line("select", "query", "weight", to=0),
+    "weight 1/2": line("select", "query", "weight", to="1/2"),
+    "no weight": lambda forged: forged.entry("select")["query"].pop("weight"),
+    "a residual of one cell": line("measure", "query", "shape", to=[4, 1], number=4),
+    "scale of a Gaussian": line("measure", "mechanism", to={"type": "rounded_gaussian", "scale": "80"}),
+    "sigma of Laplace noise": line("measure", "mechanism", to={"type": "discrete_laplace", "sigma": "80"}),
     "nonce": line("open", "nonce", to="00"),
     "running epsilon exponent": line("measure", "running", "epsilon", to="1e-3"),
     "an entry that is a list": raw(2, lambda text: "[]"),
@@ -269,14 +302,16 @@ TOTALS = {
     "sensitivity": line("measure", "sensitivity_squared", to="1"),
     "cost too low": cheaper,
     "noise too loud": louder,
-    "cost too low by a hair": line("measure", "cost", "rho", to=str(Fraction(1, 3200) - Fraction(1, 2**80))),
-    "cost far too high": line("measure", "cost", "rho", to=TOO_MUCH),
+    "cost too low by a hair": line("measure", "cost", "mu2", to=str(Fraction(1, 1600) - Fraction(1, 2**80))),
+    "cost far too high": line("measure", "cost", "mu2", to=TOO_MUCH),
     "cost in delta": line("measure", "cost", "delta", to="1/1000000000000"),
     "more picks": line("select", "mechanism", "picks", to=3),
-    "smaller scale": line("select", "mechanism", "scale", to="119999"),
+    "smaller scale": line("select", "mechanism", "scale", to="359999"),
     "an exact count": exact_count,
-    "running sum": line("measure", "running", "rho", to="1/3201"),
-    "running sum with its epsilon": line("measure", "running", to={"rho": "1/3201", "epsilon": up(Fraction(1, 3201))}),
+    "running sum": line("measure", "running", "spent", "mu2", to="1/1601"),
+    "running sum with its epsilon": line(
+        "measure", "running", to={"spent": {"mu2": "1/1601", "delta": "0"}, "epsilon": up(Fraction(1, 1601))}
+    ),
     "running epsilon too low": line("measure", "running", "epsilon", to="0.1"),
     "running epsilon too high": line("measure", "running", "epsilon", to="9.0"),
     "more than reserved": tight,
@@ -284,15 +319,34 @@ TOTALS = {
     "claim not quoted": put("guarantee", "epsilon", to="2"),
     "delta not quoted": put("guarantee", "delta", to="1/100000000"),
     "delta used up": with_delta,
-    "reserved differs": put("guarantee", "reserved", "rho", to="1/65"),
-    "reserved otherwise": line("reserve", "reserved", "rho", to="1/65"),
-    "held otherwise": line("reserve", "held", "rho", to="1/31"),
-    "opened with another cap": line("open", "cap", "rho", to="1/17"),
-    "held before": put("account", "held_before", "rho", to="1/128"),
-    "held after": put("account", "held_after", "rho", to="1/40"),
+    "reserved differs": put("guarantee", "reserved", "mu2", to="1/33"),
+    "reserved otherwise": line("reserve", "reserved", "mu2", to="1/33"),
+    "held otherwise": line("reserve", "held", "mu2", to="1/15"),
+    "opened with another cap": line("open", "cap", "mu2", to="1/9"),
+    "held before": put("account", "held_before", "mu2", to="1/64"),
+    "held after": put("account", "held_after", "mu2", to="1/20"),
     "above the cap": over_cap,
-    "cap not opened so": put("account", "cap", "rho", to="1/8"),
+    "cap not opened so": put("account", "cap", "mu2", to="1/4"),
     "cap above its policy": line("open", "policy", "epsilon", to="2"),
+    "measure of the guarantee alone": put("guarantee", "measure", to="zcdp"),
+    "measure of the account alone": line("open", "measure", to="zcdp"),
+    "another measure everywhere but in the amounts": also(
+        put("guarantee", "measure", to="zcdp"), line("open", "measure", to="zcdp")
+    ),
+    "a cost in another unit": line("measure", "cost", to={"rho": "1/3200", "delta": "0"}),
+    "a sum in another unit": line("measure", "running", "spent", to={"rho": "1/3200", "delta": "0"}),
+    "a cap in another unit": also(
+        line("open", "cap", to={"rho": "1/16", "delta": "0"}), put("account", "cap", to={"rho": "1/16", "delta": "0"})
+    ),
+    "discrete Gaussian in Gaussian DP": line("measure", "mechanism", "type", to="discrete_gaussian"),
+    "Laplace noise in Gaussian DP": line("measure", "mechanism", to={"type": "discrete_laplace", "scale": "80"}),
+    "a cheaper formula": halved,
+    "weight too small": line("select", "query", "weight", to=2),
+    "a residual as a marginal": line("measure", "query", "basis", to="marginal", number=4),
+    "a marginal as a residual": line("measure", "query", "basis", to="residual", number=1),
+    "a residual of other cells": line("measure", "query", "shape", to=[4, 2], number=4),
+    "cap converted as rho": cap_of_rho,
+    "delta 0": no_delta,
     "account's running epsilon low": line("reserve", "running_epsilon", to="1.0"),
     "account's running epsilon high": line("reserve", "running_epsilon", to="2.0"),
     "plan": line("reserve", "plan", to=digest("another plan")),
@@ -322,9 +376,9 @@ TOTALS = {
     "stored nothing": line("stored", "of", to=[]),
     "stored one twice": line("stored", "of", to=[8, 8]),
     "after the end": later,
-    "settled otherwise": line("settle", "spent", "rho", to="1/999"),
+    "settled otherwise": line("settle", "spent", "mu2", to="1/999"),
     "settled with delta": line("settle", "spent", "delta", to="1/999"),
-    "settled another reserve": line("settle", "reserved", "rho", to="1/999"),
+    "settled another reserve": line("settle", "reserved", "mu2", to="1/999"),
     "chosen by itself": early_choice,
     "chosen by a lost answer": by_a_lost_one,
     "nothing asked": nothing_asked,
@@ -386,11 +440,11 @@ def test_an_upper_bound_a_little_above_is_accepted(tmp_path: Path) -> None:
 
     def dearer(forged: Forged) -> None:
         charges, total = [entry for entry in forged.entries if "cost" in entry], Fraction(0)
-        charges[0]["cost"]["rho"] = str(Fraction(charges[0]["cost"]["rho"]) + Fraction(1, 2**60))
+        charges[0]["cost"]["mu2"] = str(Fraction(charges[0]["cost"]["mu2"]) + Fraction(1, 2**60))
         for entry in charges:
-            total += Fraction(entry["cost"]["rho"])
-            entry["running"] = {"rho": str(total), "epsilon": up(total)}
-        forged.entry("settle")["spent"]["rho"] = str(total)
+            total += Fraction(entry["cost"]["mu2"])
+            entry["running"] = {"spent": {"mu2": str(total), "delta": "0"}, "epsilon": up(total)}
+        forged.entry("settle")["spent"]["mu2"] = str(total)
 
     folder = build_release(tmp_path / "release")
     forge(folder, dearer)
@@ -408,11 +462,12 @@ def test_a_release_cut_off_before_its_end_is_charged_and_said(tmp_path: Path) ->
     assert "answers paid for and never seen: 1 unfinished, 1 lost" in verdict.notes
 
 
+@pytest.mark.parametrize("measure", ["gdp", "zcdp", "pure"])
 @pytest.mark.parametrize(
-    "unit", [Unit(neighbours="replace-one"), Unit("row", None, 1, "replace-one"), Unit("row", None, 1)]
+    "unit", [Unit(), Unit(neighbours="replace-one"), Unit("row", None, 1, "replace-one"), Unit("row", None, 1)]
 )
-def test_every_unit_verifies(unit: Unit, tmp_path: Path) -> None:
-    assert verify(build_release(tmp_path / "release", unit)).failures == ()
+def test_every_unit_verifies_in_every_measure(unit: Unit, measure: Measure, tmp_path: Path) -> None:
+    assert verify(build_release(tmp_path / "release", unit, measure=measure)).failures == ()
 
 
 @pytest.mark.parametrize(
@@ -432,7 +487,7 @@ def test_the_unit_is_said(unit: Unit, said: str, tmp_path: Path) -> None:
 def test_a_number_as_long_as_the_ledger_writes_is_read(digits: int, tmp_path: Path) -> None:
     """It is judged by what it says, not refused for its length."""
     folder = build_release(tmp_path / "release")
-    forge(folder, line("measure", "cost", "rho", to=f"{'1' * digits}/{'1' * (digits - 1)}2"))
+    forge(folder, line("measure", "cost", "mu2", to=f"{'1' * digits}/{'1' * (digits - 1)}2"))
     assert verify(folder).exit_code == 22
 
 
@@ -522,3 +577,57 @@ class TestEnvelope:
 
     def test_longer_than_64_mib(self, folder: Path) -> None:
         self.check(folder, b" " * (64 * 2**20) + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("measure of the guarantee alone", "an amount in rho"),
+        ("measure of the account alone", "the measure of the guarantee is not that of the account"),
+        ("a cost in another unit", "an amount in mu2"),
+        ("a sum in another unit", "an amount in mu2"),
+        ("a cap in another unit", "an amount in mu2"),
+        ("discrete Gaussian in Gaussian DP", "its cost is not what its noise calls for"),
+        ("Laplace noise in Gaussian DP", "its cost is not what its noise calls for"),
+        ("a cheaper formula", "its cost is not what its noise calls for"),
+        ("weight too small", "its squared sensitivity is 16777216"),
+        ("a residual as a marginal", "its squared sensitivity is 4"),
+        ("a marginal as a residual", "its squared sensitivity is 48"),
+        ("a residual of other cells", "its squared sensitivity is 96"),
+        ("cap converted as rho", "the cap is above the account's policy"),
+        ("delta 0", "what was reserved does not give the epsilon claimed"),
+    ],
+)
+def test_the_reason_is_said(name: str, said: str, tmp_path: Path) -> None:
+    folder = build_release(tmp_path / "release")
+    forge(folder, TOTALS[name])
+    assert any(said in failure for failure in verify(folder).failures), verify(folder).failures
+
+
+@pytest.mark.parametrize(
+    ("measure", "law"),
+    [
+        ("gdp", {"type": "discrete_laplace", "scale": "80"}),
+        ("zcdp", {"type": "discrete_laplace", "scale": "80"}),
+        ("pure", {"type": "rounded_gaussian", "sigma": "80"}),
+        ("pure", {"type": "discrete_gaussian", "sigma": "80"}),
+    ],
+)
+def test_no_price_buys_a_law_that_the_measure_does_not_cover(measure: Measure, law: Any, tmp_path: Path) -> None:
+    folder = build_release(tmp_path / "release", measure=measure)
+    forge(folder, line("measure", "mechanism", to=law))
+    verdict = verify(folder)
+    assert verdict.exit_code == 22
+    assert any("its cost is not what its noise calls for" in failure for failure in verdict.failures)
+
+
+def test_the_rounded_gaussian_is_priced_in_zcdp_too(tmp_path: Path) -> None:
+    folder = build_release(tmp_path / "release", measure="zcdp")
+    forge(folder, line("measure", "mechanism", "type", to="rounded_gaussian"))
+    assert verify(folder).failures == ()
+
+
+def test_a_pure_residual_has_no_price(tmp_path: Path) -> None:
+    folder = build_release(tmp_path / "release", measure="pure")
+    forge(folder, line("measure", "query", "basis", to="residual", number=4))
+    assert verify(folder).exit_code == 22

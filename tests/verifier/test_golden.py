@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from dpsynth.privacy import Measure
 from dpsynth.verifier import verify
 from tests.verifier.build import GOLDEN, KEY, build_release, build_sample
 
+CLAIMS = {
+    "release-v1": ("5/4", "1/1000000000", "gdp", "1/32"),
+    "release-v1-zcdp": ("5/4", "1/1000000000", "zcdp", "1/64"),
+    "release-v1-pure": ("1", "0", "pure", "1"),
+}
 
-def test_release_v1() -> None:
-    verdict = verify(GOLDEN / "release-v1")
+
+@pytest.mark.parametrize("folder", CLAIMS)
+def test_release_v1(folder: str) -> None:
+    verdict = verify(GOLDEN / folder)
     assert (verdict.ok, verdict.exit_code, verdict.failures) == (True, 0, ())
-    assert (verdict.epsilon, verdict.delta, verdict.rho) == ("5/4", "1/1000000000", "1/64")
+    assert (verdict.epsilon, verdict.delta, verdict.measure, verdict.amount) == CLAIMS[folder]
     assert (verdict.release, verdict.keyid) == ("golden", KEY.public.keyid)
     assert "protected: each person, at most 2 rows each (column id), neighbours add-remove" in verdict.notes
     assert "declared public: the columns and their values" in verdict.notes
@@ -26,7 +36,10 @@ def test_sample_v1() -> None:
 
 
 def test_the_format_did_not_drift(tmp_path: Path) -> None:
+    measure: Measure
     build_sample(tmp_path / "sample-v1", build_release(tmp_path / "release-v1"))
-    for folder in ("release-v1", "sample-v1"):
+    for measure in ("zcdp", "pure"):
+        build_release(tmp_path / f"release-v1-{measure}", measure=measure)
+    for folder in ("sample-v1", *CLAIMS):
         made = {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}
         assert made == {path.name: path.read_bytes() for path in (GOLDEN / folder).iterdir()}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dpsynth.accountant import Account, Accountant, Charge, Reservation, StoredAnswer
 from dpsynth.measurement import Law
-from dpsynth.privacy import Budget, Measure
+from dpsynth.privacy import Budget, Cost, Measure
 
 BUDGET = Budget(epsilon="1", delta="1e-6")
 RHO = BUDGET.cost().amount
@@ -62,7 +62,7 @@ class LightReservation:
         self.release = "light"
         self.drawn: list[Charge] = []
         self.secret = b"s" * 32
-        cap = BUDGET.cost(measure)
+        cap = Cost(measure, RHO)
         self.account = Account("light", "row", None, "add-remove", measure, BUDGET, cap, cap)
 
     def draw(self, charges: Sequence[Charge]) -> tuple[int, ...]:

@@ -52,6 +52,7 @@ verbs = st.lists(
     st.one_of(
         st.just(("total", ())),
         st.tuples(st.just("marginals"), st.lists(st.sampled_from(NAMES), min_size=1, max_size=4)),
+        st.tuples(st.just("residuals"), st.lists(st.sampled_from(NAMES), min_size=1, max_size=4)),
         st.tuples(st.just("select"), st.lists(st.sampled_from(NAMES), min_size=1, max_size=4)),
     ),
     min_size=1,
@@ -107,5 +108,7 @@ def ask(curator: Curator, verb: str, names: list[str]) -> None:
         curator.total(RHO / 8)
     elif verb == "marginals":
         curator.marginals(queries, RHO / 8)
+    elif verb == "residuals":
+        curator.marginals([Query(query.levels, "residual") for query in queries], RHO / 8)
     else:
         curator.select([Candidate.of(query, np.zeros(2)) for query in queries], "l1-to-model", 2, RHO / 8)

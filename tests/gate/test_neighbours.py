@@ -93,8 +93,9 @@ def ask(curator: Curator) -> Seen:
     sex, age = curator.levels["sex"], curator.levels["age"]
     total = curator.total(RHO / 4)
     curator.marginals([Query((sex, age)), Query((age,))], RHO / 4, [2, 1])
+    curator.marginals([Query((sex, age), "residual"), Query((sex,), "residual")], RHO / 8)
     queries = [Query((sex,)), Query((age,)), Query((age, sex))]
-    candidates = [Candidate.of(query, np.ones(query.shape)) for query in queries]
+    candidates = [Candidate.of(query, np.ones(query.shape), i + 1, 3.5 * i) for i, query in enumerate(queries)]
     chosen = curator.select(candidates, "l1-to-model", 2, RHO / 4)
     return [total.sigma, len(chosen.picks)]
 
@@ -102,7 +103,7 @@ def ask(curator: Curator) -> Seen:
 def shape(answer: Any) -> Any:
     if isinstance(answer, Selection):
         return answer.candidates, answer.scale, answer.entry
-    return answer.query, answer.values.shape, answer.values.dtype, answer.sigma, answer.entry
+    return answer.query, answer.values.shape, answer.values.dtype, answer.scale, answer.law, answer.entry
 
 
 def file_of(lines: list[str], end: str = "\n") -> str:

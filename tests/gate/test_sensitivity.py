@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import combinations_with_replacement, product
+from itertools import combinations, combinations_with_replacement, product
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dpsynth.accountant import Reservation
 from dpsynth.curator import Curator
-from dpsynth.measurement import Candidate, Query
+from dpsynth.measurement import Candidate, Law, Query
+from dpsynth.privacy import MEASURES, Measure
 from dpsynth.schema import Schema
 from tests.curator.bench import RHO, Frozen, LightReservation
 
@@ -32,6 +35,7 @@ OTHERS: list[Rows] = [
     (("ann", "x", "u"), ("ann", "y", "v"), ("bob", "x", "u"), ("", "y", "u")),
 ]
 ME = "me"
+LAWS: dict[Measure, Law] = {"gdp": "rounded_gaussian", "zcdp": "discrete_gaussian", "pure": "discrete_laplace"}
 
 
 def schema_of(neighbours: str, max_rows: int, unit: bool) -> Schema:
@@ -43,36 +47,44 @@ def schema_of(neighbours: str, max_rows: int, unit: bool) -> Schema:
     )
 
 
-def run(rows: Sequence[Row], schema: Schema) -> tuple[Inputs, LightReservation]:
+def run(rows: Sequence[Row], schema: Schema, measure: Measure = "gdp") -> tuple[Inputs, LightReservation]:
     """Every kind of query on a table; the exact inputs of its noise, in order."""
     frame = pd.DataFrame(list(rows), columns=["id", "a", "b"], dtype=str)
-    noise, reservation = Frozen(), LightReservation()
+    noise, reservation = Frozen(LAWS[measure]), LightReservation(measure)
     with Curator.open(frame, schema, reservation, _noise=noise) as curator:  # type: ignore[arg-type]
         a, b = curator.levels["a"], curator.levels["b"]
         coarse = Query((a.merged(np.zeros(2, dtype=np.int64)),))
         total = curator.total(RHO)
         curator.marginals([Query((a,)), Query((a, b)), coarse], RHO, [1, 2, 3])
+        if measure != "pure":
+            curator.marginals([Query((a, b), "residual"), Query((b,), "residual")], RHO)
         far = [[9.5, 0.25], [0.0, 3.0]]  # a model that is wrong in each cell, above and below
-        candidates = [Candidate.of(Query((a, b)), np.array(far)), Candidate.of(Query((b,)), np.array([9.0, 0.0]))]
+        candidates = [
+            Candidate.of(Query((a, b)), np.array(far), 2, 7.5),
+            Candidate.of(Query((b,)), np.array([9.0, 0.0]), 3, -1.25),
+        ]
         curator.select(candidates, "l1-to-model", 2, RHO)
     first = [total.values.reshape(1)] if total.sigma == 0 else []
     return first + [given for _, given, _ in noise.inputs], reservation
 
 
 def declared(reservation: LightReservation) -> list[tuple[str, Fraction]]:
-    """For each input its kind and the squared sensitivity that its entry states."""
+    """For each input its mechanism and the squared sensitivity that its entry states."""
     kinds: list[tuple[str, Fraction]] = []
     for charge in reservation.drawn:
         times = charge.fields["mechanism"].get("picks", 1)
-        kinds += [(charge.kind, Fraction(charge.fields["sensitivity_squared"]))] * times
+        type_ = charge.fields["mechanism"]["type"]
+        kinds += [(type_, Fraction(charge.fields["sensitivity_squared"]))] * times
     return kinds
 
 
 def moved(kind: str, one: np.ndarray, other: np.ndarray) -> int:
-    """The squared distance: L2 for what gets Gaussian noise, the largest of all scores for a choice."""
+    """The squared distance: L2 for what gets Gaussian noise, L1 for Laplace, the largest of all scores for a choice."""
     assert one.shape == other.shape
     gap = (one - other).astype(object)
-    return int((gap**2).sum()) if kind == "measure" else int(abs(gap).max()) ** 2
+    if kind == "exponential":
+        return int(abs(gap).max()) ** 2
+    return int(abs(gap).sum()) ** 2 if kind == "discrete_laplace" else int((gap**2).sum())
 
 
 def of_mine(max_rows: int) -> Iterator[Rows]:
@@ -105,10 +117,65 @@ def test_people_with_several_rows(neighbours: str, max_rows: int) -> None:
         inputs = [run(others + mine, schema)[0] for mine in of_mine(max_rows)]
         pairs += [(without, one) for one in inputs] if neighbours == "add-remove" else list(product(inputs, repeat=2))
     s, twice = max_rows, 1 if neighbours == "add-remove" else 2
-    assert [int(bound) for _, bound in bounds] == [s**2, *[twice * s**2] * 3, *[(twice * s * 1024) ** 2] * 2]
+    residuals, scores = [4 * twice**2 * s**2, 2 * twice**2 * s**2], [(3 * twice * s * 1024) ** 2] * 2
+    assert [int(bound) for _, bound in bounds] == [s**2, *[twice * s**2] * 3, *residuals, *scores]
     attained = check(pairs, bounds)
     # A coarse table of one cell cannot lose a row in one cell and gain it in another: there s^2 is all.
-    assert attained == [s**2, twice * s**2, twice * s**2, s**2, *[(twice * s * 1024) ** 2] * 2]
+    assert attained == [s**2, twice * s**2, twice * s**2, s**2, *residuals, *scores]
+
+
+@pytest.mark.parametrize("max_rows", [1, 2])
+@pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
+def test_in_l1_for_laplace_noise(neighbours: str, max_rows: int) -> None:
+    schema = schema_of(neighbours, max_rows, unit=True)
+    pairs = []
+    bounds: list[tuple[str, Fraction]] = []
+    for others in OTHERS:
+        without, reservation = run(others, schema, "pure")
+        bounds = declared(reservation)
+        inputs = [run(others + mine, schema, "pure")[0] for mine in of_mine(max_rows)]
+        pairs += [(without, one) for one in inputs] if neighbours == "add-remove" else list(product(inputs, repeat=2))
+    s, twice = max_rows, 1 if neighbours == "add-remove" else 2
+    scores = [(3 * twice * s * 1024) ** 2] * 2
+    assert [int(bound) for _, bound in bounds] == [s**2, *[(twice * s) ** 2] * 3, *scores]
+    assert check(pairs, bounds) == [s**2, (twice * s) ** 2, (twice * s) ** 2, s**2, *scores]
+    assert {kind for kind, _ in bounds} == {"discrete_laplace", "exponential"}
+
+
+@pytest.mark.parametrize("max_rows", [1, 2])
+@pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
+def test_residuals_of_axes_of_three_cells(neighbours: str, max_rows: int) -> None:
+    """Where the shortest axis has three cells the bound under replace-one is not four times that of add/remove."""
+    schema = Schema.parse(
+        f'[unit]\nneighbours = "{neighbours}"\nmax_rows = {max_rows}\nentity = "person"\ncolumn = "id"\n'
+        '[columns.a]\ntype = "categorical"\nvalues = ["x", "y", "z"]\n'
+        '[columns.b]\ntype = "integer"\nmin = 0\nmax = 3\n'
+    )
+    content = [(a, b) for a in "xyz" for b in "0123"]
+
+    def inputs(rows: Rows) -> tuple[Inputs, LightReservation]:
+        noise, reservation = Frozen(), LightReservation()
+        frame = pd.DataFrame(list(rows), columns=["id", "a", "b"], dtype=str)
+        with Curator.open(frame, schema, cast(Reservation, reservation), _noise=noise) as curator:
+            a, b = curator.levels["a"], curator.levels["b"]
+            half = b.merged(np.array([0, 0, 1, 1]))
+            asked = [Query(levels, "residual") for levels in ((a,), (a, b), (a, half))]
+            curator.marginals(asked, RHO)
+        return [given for _, given, _ in noise.inputs], reservation
+
+    others: Rows = (("ann", "x", "0"), ("bob", "z", "3"))
+    without, reservation = inputs(others)
+    mine = [
+        tuple((ME, *cells) for cells in chosen)
+        for size in range(max_rows + 1)
+        for chosen in combinations_with_replacement(content, size)
+    ]
+    found = [inputs(others + rows)[0] for rows in mine]
+    pairs = [(without, one) for one in found] if neighbours == "add-remove" else list(combinations(found, 2))
+    bounds = declared(reservation)
+    s = max_rows**2
+    expected = {"add-remove": [6 * s, 72 * s, 12 * s], "replace-one": [18 * s, 216 * s, 48 * s]}[neighbours]
+    assert [int(bound) for _, bound in bounds] == expected == check(pairs, bounds)
 
 
 @pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
@@ -121,11 +188,12 @@ def test_rows_as_their_own_entities(neighbours: str) -> None:
         without, reservation = run(others, schema)
         bounds = declared(reservation)
         pairs += [(without, one) for one in inputs] if neighbours == "add-remove" else list(product(inputs, repeat=2))
+    once, twice = [(3 * 1024) ** 2] * 2, [(3 * 2048) ** 2] * 2
     if neighbours == "add-remove":
-        assert check(pairs, bounds) == [1, 1, 1, 1, 1024**2, 1024**2] == [int(bound) for _, bound in bounds]
+        assert check(pairs, bounds) == [1, 1, 1, 1, 4, 2, *once] == [int(bound) for _, bound in bounds]
     else:
-        assert [int(bound) for _, bound in bounds] == [0, 2, 2, 2, 2048**2, 2048**2]
-        assert check(pairs, bounds) == [0, 2, 2, 0, 2048**2, 2048**2]
+        assert [int(bound) for _, bound in bounds] == [0, 2, 2, 2, 16, 8, *twice]
+        assert check(pairs, bounds) == [0, 2, 2, 0, 16, 8, *twice]
 
 
 a_row = st.tuples(
@@ -140,15 +208,22 @@ a_row = st.tuples(
     st.lists(st.tuples(st.just(ME), st.sampled_from("xyz?"), st.sampled_from("uv")), max_size=5),
     st.integers(1, 3),
     st.sampled_from(["add-remove", "replace-one"]),
+    st.sampled_from(MEASURES),
     st.randoms(use_true_random=False),
 )
 def test_tables_at_random(
-    others: list[Row], mine: list[Row], instead: list[Row], max_rows: int, neighbours: str, order: object
+    others: list[Row],
+    mine: list[Row],
+    instead: list[Row],
+    max_rows: int,
+    neighbours: str,
+    measure: Measure,
+    order: object,
 ) -> None:
     others = [row for row in others if row[0].strip() != ME]
     schema = schema_of(neighbours, max_rows, unit=True)
     with_me = others + mine
     order.shuffle(with_me)  # type: ignore[attr-defined]
-    one, reservation = run(with_me, schema)
-    other, _ = run(others + (instead if neighbours == "replace-one" else []), schema)
+    one, reservation = run(with_me, schema, measure)
+    other, _ = run(others + (instead if neighbours == "replace-one" else []), schema, measure)
     check([(one, other)], declared(reservation))

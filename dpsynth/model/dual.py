@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from dpsynth.model.effects import Effects
+from dpsynth.model.exchange import Exchange
 from dpsynth.model.factor import Floats
 from dpsynth.model.junction import JunctionTree
 from dpsynth.model.metric import Metric
@@ -35,7 +36,7 @@ class DualPoint:
     @cached_property
     def precondition(self) -> Metric:
         """An approximate inverse of the Hessian: what it gives for a gradient is a step."""
-        return Metric(self.dual.effects, self.dual.rows, self.seen)
+        return Metric(self.dual.effects, self.dual.rows, self.seen, self.dual.exchange(self))
 
 
 class Dual:
@@ -47,6 +48,7 @@ class Dual:
     def __init__(self, tree: JunctionTree, effects: Effects, rows: float, prior: Mapping[str, Floats]) -> None:
         self.tree, self.effects, self.rows = tree, effects, rows
         names = tree.domain.names
+        self._exchange: Exchange | None = None
         self._prior = [np.log(prior[name]) for name in names]
         self._main = [names.index(name) for name in effects.main.names]
         self._propagation = BeliefPropagation(tree, [*((name,) for name in names), *effects.interactions])
@@ -61,6 +63,16 @@ class Dual:
         value, size = self.rows * log_partition + linear, self.rows * (1 + abs(log_partition)) + abs(linear)
         gradient = self.rows * self.effects.centred(seen) - self.effects.values + ridge
         return DualPoint(self, value, size, gradient, seen)
+
+    def exchange(self, there: DualPoint) -> Exchange:
+        """What tables may exchange, as the first point asked about shows it: for the metric of all later ones, too."""
+        if self._exchange is None:
+            effects = self.effects
+            self._exchange = Exchange.of(
+                effects.queries, effects.stack, effects.strengths, there.seen[effects.main.size :],
+                np.flatnonzero(effects.coarse),
+            )  # fmt: skip
+        return self._exchange
 
     def beliefs(self, point: Floats) -> tuple[Floats, ...]:
         """The calibrated tables of the nodes."""

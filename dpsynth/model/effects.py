@@ -25,7 +25,7 @@ from dpsynth.model.factor import Floats
 from dpsynth.model.levels import Levels, Nests, nests_of
 from dpsynth.model.main_effects import MainEffects, Seen
 from dpsynth.model.operators import Groups, LinearQuery, Marginal, Measurement, centred
-from dpsynth.model.stack import Ints, Stack
+from dpsynth.model.stack import Ints, Stack, added
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,7 @@ class Effects:
         """The adjoint: the marginals over model cells, as coarsely as each effect is seen, in one vector."""
         columns = len(self.main.names)
         masses = np.concatenate([np.zeros(0), *marginals[:columns]])
-        main = np.bincount(self.main.index, masses, minlength=self.main.size)
+        main = added(self.main.index, masses, self.main.size)
         pairs = zip(self.queries, marginals[columns:], strict=True)
         return np.concatenate([main, *(query.apply(table).ravel() for query, table in pairs)])
 
@@ -167,15 +167,15 @@ class Effects:
         faces, pushes = self.stack.faces, self._pushes
         means = faces.stack.centred(faces.means(functions[self.main.size :]))
         result = self.centred(functions)
-        result += np.bincount(pushes.target, means[pushes.source], minlength=self.size)
+        result += added(pushes.target, means[pushes.source], self.size)
         result[: self.main.size] = self.main.held(result[: self.main.size])
         return result
 
     def pulled(self, gradient: Floats) -> Floats:
         """The adjoint of :meth:`pushed`."""
         faces, pushes, result = self.stack.faces, self._pushes, self.centred(gradient)
-        back = np.bincount(pushes.source, result[pushes.target], minlength=faces.stack.size)
-        faces.add_back(faces.stack.centred(back.astype(np.float64, copy=False)), result[self.main.size :])
+        back = added(pushes.source, result[pushes.target], faces.stack.size)
+        faces.add_back(faces.stack.centred(back), result[self.main.size :])
         return result
 
     @cached_property

@@ -9,7 +9,7 @@ import numpy as np
 
 from dpsynth.model.factor import Floats
 from dpsynth.model.operators import Marginal
-from dpsynth.model.stack import Ints, Stack
+from dpsynth.model.stack import Ints, Stack, added
 
 Nests = tuple[tuple[Ints, Ints], ...]
 """Chains of tables from fine to coarse: entry k maps cells of those that come k-th in their chain to the cells of the
@@ -72,7 +72,7 @@ class Levels:
         self._nests, self._size = nests, ridge.size
         left = np.full(ridge.size, np.inf) if weights is None else weights.copy()
         for fine, coarse in nests:
-            left[coarse] = self._sums(coarse, 1 / (1 / left[fine] + 1 / ridge[fine]))[coarse]
+            left[coarse] = added(coarse, 1 / (1 / left[fine] + 1 / ridge[fine]), ridge.size)[coarse]
         self._inverse = 1 / (left + ridge)
         self._share = 1 - ridge * self._inverse
 
@@ -80,7 +80,7 @@ class Levels:
         """The inverse times a vector."""
         rest, carried = vector.copy(), np.zeros(self._size)
         for fine, coarse in self._nests:
-            carried += self._sums(coarse, carried[fine] + self._share[fine] * rest[fine])
+            carried += added(coarse, carried[fine] + self._share[fine] * rest[fine], self._size)
             rest[coarse] = vector[coarse] - carried[coarse]
         found, above = rest * self._inverse, np.zeros(self._size)
         for fine, coarse in reversed(self._nests):
@@ -92,7 +92,7 @@ class Levels:
         """L times a vector of the finest cells, at all levels."""
         result = vector.copy()
         for fine, coarse in self._nests:
-            result += self._sums(coarse, result[fine])
+            result += added(coarse, result[fine], self._size)
         return result
 
     def total(self, vector: Floats) -> Floats:
@@ -102,6 +102,3 @@ class Levels:
             result[fine] += result[coarse]
             result[coarse] = 0.0
         return result
-
-    def _sums(self, cells: Ints, values: Floats) -> Floats:
-        return np.bincount(cells, values, minlength=self._size).astype(np.float64, copy=False)

@@ -6,6 +6,7 @@ whatever the dependence (they are differences of a martingale). On them the Hess
 ridge)``. So each term brings a gradient to a space of such functions, divides, and brings the result back: an additive
 Schwarz method (Toselli and Widlund 2005, chapter 2), symmetric and not negative.
 
+What two tables may give each other, as their columns say almost the same, is added (:mod:`dpsynth.model.exchange`).
 Where tables of the same columns are seen at nested levels, the distribution depends on the sum of their functions
 alone, a function of the finest cells: its step is found as above, but with the ridge that the sum costs when it is
 divided best. How it is divided moves no probability: there the Hessian is the ridge, inverted exactly.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from dpsynth.model.effects import Effects
+from dpsynth.model.exchange import Exchange
 from dpsynth.model.factor import Floats
 from dpsynth.model.levels import Levels
 
@@ -26,11 +28,12 @@ LEAST = 1e-300
 class Metric:
     """The inverse at a point where ``seen`` holds the probabilities of the cells of the effects."""
 
-    def __init__(self, effects: Effects, rows: float, seen: Floats) -> None:
+    def __init__(self, effects: Effects, rows: float, seen: Floats, exchange: Exchange) -> None:
         self._effects, main = effects, effects.main
         self._main = seen[: main.size]
         self._inverse = 1 / (rows * self._main + main.diagonal)
         shares = np.maximum(seen[main.size :], LEAST)
+        self._exchange, self._exchanged = exchange, exchange.inverse(rows * shares)
         self._inverses = 1 / (rows * shares + effects.strengths)
         self._levels = effects.nests and Levels(effects.nests, effects.strengths, rows * shares)
         self._given = [
@@ -55,7 +58,7 @@ class Metric:
 
     def _finest(self, slope: Floats) -> Floats:
         """The step of the interactions at the finest levels."""
-        total = np.zeros(slope.size)
+        total = self._exchange.step(self._exchanged, slope)
         for lines, given in zip(self._effects.stack.lines, self._given, strict=True):
             cells = slice(lines.first, None)
             step = np.zeros(slope.size)

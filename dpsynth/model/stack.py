@@ -33,7 +33,7 @@ class Lines:
 
     def sums(self, cells: Floats) -> Floats:
         """The sum of each line."""
-        return np.bincount(self.line, cells, minlength=self.lengths.size).astype(np.float64, copy=False)
+        return added(self.line, cells, self.lengths.size)
 
     def spread(self, numbers: Floats) -> Floats:
         """Give each cell the number of its line."""
@@ -61,7 +61,7 @@ class Faces:
         if not self.firsts:
             return np.zeros(0)
         values = np.concatenate([vector[first:] for first in self.firsts])
-        return np.bincount(self.cells, values, minlength=self.stack.size).astype(np.float64, copy=False) / self.averaged
+        return added(self.cells, values, self.stack.size) / self.averaged
 
     def add_back(self, means: Floats, vector: Floats) -> None:
         """Add the adjoint of :meth:`means`, in place."""
@@ -167,6 +167,11 @@ class Stack:
     def _offsets(self) -> Ints:
         """The number of each cell in its own table."""
         return np.arange(self.size, dtype=np.intp) - np.repeat(self.starts, self.lengths)
+
+
+def added(places: Ints, values: Floats, size: int) -> Floats:
+    """A vector of ``size`` in which each value is added at its place."""
+    return np.bincount(places, values, minlength=size).astype(np.float64, copy=False)
 
 
 def _starts(counts: Sequence[int], first: int = 0) -> list[int]:

@@ -1,0 +1,144 @@
+"""Directions in which two tables nearly cancel, as a third column says almost the same as a second one.
+
+Where y is nearly a function of z, a function f(x, y) is nearly the function E[f | x, z] of x and z: with both tables
+measured, what one gains the other may lose at the cost of little but the ridge. Divided by the probability of its
+cells, such a step is far too short. Here are these directions, for every three columns whose pairs are all measured:
+f in the table of x and y, -E[f | x, z] in that of x and z. Along them the Hessian is about the diagonal of
+``rows x E[Var(f | x, z)]`` and the ridges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from dpsynth.model.factor import Floats
+from dpsynth.model.operators import Marginal
+from dpsynth.model.stack import Ints, Stack, added
+
+TOLD = 0.25
+"""How much a column must tell about the other, given the third: as a share of what there is to tell."""
+
+ENTRIES = 12
+"""Most entries of all conditional expectations, in units of the cells of all tables."""
+
+LEAST = 0.2
+"""Least variance that is believed, in units of a table's mean: expectations are not known better."""
+
+TINY = 1e-300
+
+Axis = tuple[str, bytes]
+
+
+@dataclass(frozen=True, eq=False)
+class _Direction:
+    """From cells of the table of x and y to those of x and z: ``shares`` holds P(y | x, z), axes x, y, z."""
+
+    told: float
+    cells: Ints
+    others: Ints
+    shares: Floats
+    left: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """The directions of all triples: ``cells``, ``onto`` number the cells of f and of its expectation in the stack.
+
+    Entry k: a share ``shares[k]`` of the function's cell ``source[k]`` goes to cell ``target[k]`` of the expectation.
+    ``left`` is the share of a cell's probability that stays in its variance, ``ridge`` what the ridges of both add.
+    """
+
+    cells: Ints
+    onto: Ints
+    source: Ints
+    target: Ints
+    shares: Floats
+    left: Floats
+    ridge: Floats
+
+    @classmethod
+    def of(cls, queries: Sequence[Marginal], stack: Stack, ridge: Floats, seen: Floats, coarse: Ints) -> Exchange:
+        """``seen`` holds the probabilities of the stack's cells at a point near to the search; the tables that begin in
+        one of the cells ``coarse`` are left out."""
+        left_out = set(coarse.tolist())
+        tables = {
+            (_axis(query, 0), _axis(query, 1)): start + np.arange(prod(query.shape)).reshape(query.shape)
+            for query, start in zip(queries, stack.starts.tolist(), strict=True)
+            if len(query.shape) == 2 and start not in left_out
+        }
+        found, room = list[_Direction](), ENTRIES * stack.size
+        for direction in sorted(_directions(tables, np.maximum(seen, TINY)), key=lambda d: -d.told):
+            if direction.shares.size <= room:
+                room -= direction.shares.size
+                found.append(direction)
+        nothing = np.zeros(0, dtype=np.intp)
+        cells, onto, source, target = [nothing], [nothing], [nothing], [nothing]
+        shares, left, ridges = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
+        at = to = 0
+        for d in found:
+            shape = d.shares.shape
+            cells.append(d.cells.ravel())
+            onto.append(d.others.ravel())
+            one, two = (np.arange(part.size).reshape(part.shape) for part in (d.cells, d.others))
+            source.append(np.broadcast_to(at + one[:, :, None], shape).ravel())
+            target.append(np.broadcast_to(to + two[:, None, :], shape).ravel())
+            shares.append(d.shares.ravel())
+            left.append(d.left.ravel())
+            ridges.append((ridge[d.cells] + np.einsum("xyz,xz->xy", d.shares**2, ridge[d.others])).ravel())
+            at, to = at + d.cells.size, to + d.others.size
+        return cls(
+            np.concatenate(cells), np.concatenate(onto), np.concatenate(source), np.concatenate(target),
+            np.concatenate(shares), np.concatenate(left), np.concatenate(ridges),
+        )  # fmt: skip
+
+    def inverse(self, weights: Floats) -> Floats:
+        """1 / the diagonal of the Hessian along the directions; ``weights`` are rows x probability of all cells."""
+        return 1 / (weights[self.cells] * self.left + self.ridge)
+
+    def step(self, inverse: Floats, slope: Floats) -> Floats:
+        """The step along the directions for a slope of the stack's cells."""
+        expected = added(self.source, self.shares * slope[self.onto][self.target], self.cells.size)
+        moved = (slope[self.cells] - expected) * inverse
+        lost = added(self.target, self.shares * moved[self.source], self.onto.size)
+        return added(self.cells, moved, slope.size) - added(self.onto, lost, slope.size)
+
+
+def _axis(query: Marginal, axis: int) -> Axis:
+    groups = query.groups[axis]
+    return query.columns[axis], b"" if groups is None else groups.tobytes()
+
+
+def _directions(tables: Mapping[tuple[Axis, Axis], Ints], seen: Floats) -> Iterator[_Direction]:
+    near: dict[Axis, dict[Axis, Ints]] = {}
+    for (one, two), cells in tables.items():
+        near.setdefault(one, {})[two] = cells
+        near.setdefault(two, {})[one] = cells.T
+    for (y, z), cells in tables.items():
+        both = seen[cells]
+        if max(_told(both), _told(both.T)) <= TOLD / 2:
+            continue
+        of_y, of_z = both.sum(axis=1), both.sum(axis=0)
+        for x in near[y]:
+            if x not in near[z]:
+                continue
+            first, second = near[x][y], near[x][z]
+            # the three columns together, as if they had no interaction of their own
+            joint = both * (seen[first] / of_y)[:, :, None] * (seen[second] / of_z)[:, None, :]
+            for here, there, table in ((first, second, joint), (second, first, joint.transpose(0, 2, 1))):
+                shares = table / table.sum(axis=1, keepdims=True)
+                given = seen[here]
+                kept = np.minimum(np.einsum("xyz,xz->xy", shares**2, seen[there]) / given, 1.0)
+                chance = float(np.sum((given**2).sum(axis=1) / given.sum(axis=1)))
+                mean = float(np.sum(given * kept)) / float(given.sum())
+                if mean - chance > TOLD * (1 - chance):
+                    yield _Direction(mean, here, there, shares, np.maximum(1 - kept, LEAST * (1 - mean)))
+
+
+def _told(joint: Floats) -> float:
+    """How much the second column tells about the first: 0 if they are independent, 1 if it decides it."""
+    chance = float(np.sum(joint.sum(axis=1) ** 2))
+    return (float(np.sum(joint**2 / joint.sum(axis=0))) - chance) / max(1 - chance, TINY)

@@ -16,15 +16,17 @@ _PUBLIC = {
     "Curator": "dpsynth.curator",
     "Release": "dpsynth.release",
     "Schema": "dpsynth.schema",
+    "Workload": "dpsynth.mechanisms",
     "synthesize": "dpsynth.release",
     "verify": "dpsynth.release",
 }
 
-__all__ = ["Accountant", "Budget", "Curator", "Release", "Schema", "synthesize", "verify"]
+__all__ = ["Accountant", "Budget", "Curator", "Release", "Schema", "Workload", "synthesize", "verify"]
 
 if TYPE_CHECKING:
     from dpsynth.accountant import Accountant
     from dpsynth.curator import Curator
+    from dpsynth.mechanisms import Workload
     from dpsynth.privacy import Budget
     from dpsynth.release import Release, synthesize, verify
     from dpsynth.schema import Schema

@@ -23,7 +23,7 @@ epsilon = "1"
 delta = "1e-9"
 
 [mechanism]
-name = "mst"
+name = "mrm"
 
 [release]
 id = "demo"

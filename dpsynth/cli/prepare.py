@@ -53,7 +53,7 @@ def plan(file: Path, as_json: bool) -> None:
     """Show what the release in FILE would ask, at what price, and the error to expect. Reads no row."""
     from dpsynth.ledger import amount
     from dpsynth.privacy import NAMES, Cost, decimal_text, epsilon_of, exact_text
-    from dpsynth.release import load_plan, most_measured_cells, preview
+    from dpsynth.release import errors_by_size, largest_model, load_plan, most_measured_cells, preview
 
     found = load_plan(file)
     lines = preview(found)
@@ -74,6 +74,8 @@ def plan(file: Path, as_json: bool) -> None:
                 "certified_epsilon": decimal_text(quoted),
                 "cells": cells,
                 "most_measured_cells": most,
+                "largest_model_cells": largest_model(found),
+                "misplaced_people_by_cells": {str(size): people for size, people in errors_by_size(found)},
                 "queries": [
                     {
                         "what": line.what,
@@ -104,8 +106,12 @@ def plan(file: Path, as_json: bool) -> None:
         for line in lines
     ]
     say(table(["query", "cells", "share", "people a cell", "misplaced people"], rows))
+    if errors := errors_by_size(found):
+        say("\nin a table that is bought, at the price that is likely:")
+        say(table(["cells", "misplaced people"], [[f"{size:,}", f"{people:.4g}"] for size, people in errors]))
     say(f"\nat most {most:,} cells are measured: {most * 8 / 2**20:.1f} MB of answers")
-    hint("the noise is the worst case of each query; no row was read and nothing was spent")
+    say(f"the model has at most {largest_model(found):,} cells")
+    hint("noise is that of the worst case where the number of queries is fixed; no row was read and nothing was spent")
 
 
 def _percent(share: Fraction) -> str:

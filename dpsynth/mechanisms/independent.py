@@ -19,6 +19,10 @@ class Independent:
 
     name: str = "independent"
 
+    def largest(self, domain: Domain, levels: Mapping[str, Level]) -> int:
+        """Each column's cells."""
+        return sum(level.size for level in levels.values())
+
     def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
         """One step a query; nothing is chosen."""
         return first_steps(domain, levels, 1 - TOTAL_SHARE)

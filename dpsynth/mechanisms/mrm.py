@@ -73,6 +73,10 @@ class MRM:
     cells: int = MODEL_CELLS
     name: str = "mrm"
 
+    def largest(self, domain: Domain, levels: Mapping[str, Level]) -> int:
+        """The limit on the tree, or the whole table where that is smaller."""
+        return min(max(self.cells, sum(level.size for level in levels.values())), domain.cells(domain.names))
+
     def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
         """The total, each column, the scores, and at most so many tables as there are pairs and columns."""
         names = domain.names
@@ -86,8 +90,10 @@ class MRM:
         if picks:
             chosen, select = (Step("select", None, picks, select / 2, None),), select / 2
         scores = Step("scores", None, kept * len(self.resolutions), select, None)
-        most = max(self.cells, max(level.size for level in levels.values()))
-        return (*first, *chosen, scores, Step("marginals", None, kept + len(names), self._left, most))
+        one, two = sorted((levels[name].size for name in names), reverse=True)[:2]
+        most = max(one, min(one * two, self.cells))
+        bought = Step("marginals", None, kept + len(names), self._left, most, min(3 * len(names), kept + len(names)))
+        return (*first, *chosen, scores, bought)
 
     def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
         """Measure, score, optimise, measure, estimate."""

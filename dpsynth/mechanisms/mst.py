@@ -58,6 +58,10 @@ class MST:
     useful: Fraction = Fraction(6)
     name: str = "mst"
 
+    def largest(self, domain: Domain, levels: Mapping[str, Level]) -> int:
+        """The limit on the tree, or the whole table where that is smaller."""
+        return min(MODEL_CELLS, domain.cells(domain.names))
+
     def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
         """The total, each column, the choice of a tree, its pairs.
 

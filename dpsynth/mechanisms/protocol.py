@@ -13,10 +13,12 @@ from dpsynth.model import FittedModel
 
 @dataclass(frozen=True)
 class Step:
-    """A group of queries that a mechanism will ask, all at the same price.
+    """A group of queries that a mechanism will ask.
 
-    ``count`` queries, each for ``share / count`` of the budget. ``columns`` is None where they are chosen privately;
-    then ``cells`` is the largest a query can be. None cells: nothing is measured, something is chosen.
+    At most ``count`` queries for ``share`` of the budget together: at the same price, unless ``likely`` says among how
+    many the price is likely to be divided, each then getting what it is worth. ``columns`` is None where they are
+    chosen privately; then ``cells`` is the largest a query can be. None cells: nothing is measured, something is
+    scored or chosen.
     """
 
     verb: Literal["total", "marginals", "scores", "select"]
@@ -24,6 +26,7 @@ class Step:
     count: int
     share: Fraction
     cells: int | None
+    likely: int | None = None
 
 
 class Mechanism(Protocol):
@@ -32,6 +35,10 @@ class Mechanism(Protocol):
     @property
     def name(self) -> str:
         """The name in ``release.toml``."""
+        ...
+
+    def largest(self, domain: Domain, levels: Mapping[str, Level]) -> int:
+        """Most cells that the model's junction tree is meant to have."""
         ...
 
     def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:

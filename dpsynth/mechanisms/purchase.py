@@ -31,6 +31,9 @@ Ints = NDArray[np.intp]
 SHARES: Floats = np.array([(16 - step % 8) / 16 / 2 ** (step // 8) for step in range(192)])
 """Parts of the budget that an offer may cost: eight to a factor of two, down to 10^-7."""
 
+LOUDEST = 2.0
+"""Most noise of a table that is bought, in units of the distance that it is to take away."""
+
 PASSES = 4
 """How often the tree is built anew at the price of budget that the last one left."""
 
@@ -94,7 +97,7 @@ def _gains(offers: Sequence[Offer], rate: Rate, budget: float) -> Floats:
     noise = (MEAN_SIZE * cells * rate.sigmas(SHARES * budget)) ** 2
     known = seen**2
     left = whole**2 - known * (known / (known + noise))
-    gains: Floats = weight * (whole - np.sqrt(np.maximum(left, 0.0)))
+    gains: Floats = np.where(noise <= LOUDEST**2 * known, weight * (whole - np.sqrt(np.maximum(left, 0.0))), 0.0)
     return gains
 
 

@@ -7,17 +7,32 @@ from types import MappingProxyType
 
 from dpsynth.errors import ConfigurationError, nearest
 from dpsynth.mechanisms.independent import Independent
+from dpsynth.mechanisms.mrm import MRM
 from dpsynth.mechanisms.mst import MST
 from dpsynth.mechanisms.protocol import Mechanism
+from dpsynth.mechanisms.workload import Workload
 
-REGISTRY: Mapping[str, Callable[[], Mechanism]] = MappingProxyType({"independent": Independent, "mst": MST})
-"""What each name makes, with its defaults."""
+DEFAULT = "mrm"
+"""The mechanism that is taken where none is named."""
+
+REGISTRY: Mapping[str, Callable[[Workload], Mechanism]] = MappingProxyType(
+    {"mrm": MRM, "mst": lambda _: MST(), "independent": lambda _: Independent()}
+)
+"""What each name makes for a workload, with its defaults."""
+
+HEEDING = frozenset({"mrm"})
+"""The mechanisms that choose by the workload."""
 
 
-def by_name(name: str) -> Mechanism:
-    """The mechanism of this name; ConfigurationError names the nearest right one."""
+def by_name(name: str, workload: Workload = Workload()) -> Mechanism:  # noqa: B008 (frozen)
+    """The mechanism of this name; ConfigurationError names the nearest right one, or a workload that it cannot heed."""
     if name not in REGISTRY:
         raise ConfigurationError(
             f"mechanism {name!r}: expected one of {', '.join(map(repr, REGISTRY))}{nearest(name, REGISTRY)}"
         )
-    return REGISTRY[name]()
+    if workload != Workload() and name not in HEEDING:
+        raise ConfigurationError(
+            f"workload: mechanism {name!r} measures what it measures; take one of {', '.join(sorted(HEEDING))}, or no "
+            "workload"
+        )
+    return REGISTRY[name](workload)

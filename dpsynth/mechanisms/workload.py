@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
+from typing import Any
 
 from dpsynth.errors import ConfigurationError, nearest
 
@@ -41,6 +42,22 @@ class Workload:
         for names, _ in self.marginals:
             if not names or len(set(names)) != len(names):
                 raise ConfigurationError(f"workload.marginals: {list(names)} names no columns, or one twice")
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values: what a plan publishes."""
+        return {
+            "ways": self.ways,
+            "marginals": [[list(names), weight] for names, weight in self.marginals],
+            "columns": [[name, weight] for name, weight in self.columns],
+            "target": self.target,
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Workload:
+        """The workload of :meth:`document`; KeyError, TypeError or ValueError where it is not one."""
+        marginals = tuple((tuple(names), weight) for names, weight in document["marginals"])
+        columns = tuple((name, weight) for name, weight in document["columns"])
+        return cls(document["ways"], marginals, columns, document["target"])
 
     def require(self, names: Sequence[str]) -> None:
         """ConfigurationError, naming the nearest right one, for a column that the schema does not have."""

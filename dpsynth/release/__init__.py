@@ -7,7 +7,7 @@ answers.
 from dpsynth.release.check import verify
 from dpsynth.release.config import ReleaseConfig
 from dpsynth.release.derive import derive
-from dpsynth.release.plan import Plan, PlannedQuery, most_measured_cells, preview
+from dpsynth.release.plan import Plan, PlannedQuery, errors_by_size, largest_model, most_measured_cells, preview
 from dpsynth.release.progress import Progress
 from dpsynth.release.release import Release
 from dpsynth.release.run import Published, load_plan, run_file, synthesize
@@ -22,6 +22,8 @@ __all__ = [
     "ReleaseConfig",
     "Verdict",
     "derive",
+    "errors_by_size",
+    "largest_model",
     "load_plan",
     "most_measured_cells",
     "preview",

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from dpsynth.errors import ConfigurationError, nearest
+from dpsynth.mechanisms import DEFAULT, Workload
 from dpsynth.privacy import Budget, Measure
 
 ReleaseId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
@@ -56,10 +57,47 @@ class BudgetSection(_Section):
         return value
 
 
-class MechanismSection(_Section):
-    """``[mechanism]``: which mechanism chooses what to measure."""
+class MarginalSection(_Section):
+    """``[[mechanism.workload.marginals]]``: columns whose joint table matters, and how much."""
 
-    name: str = "mst"
+    columns: tuple[str, ...]
+    weight: int = 1
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+
+class WorkloadSection(_Section):
+    """``[mechanism.workload]``: the marginals that the synthetic data should get right.
+
+    All of ``ways`` columns, or the ``marginals`` listed; ``columns`` that matter most, each with a factor; a ``target``
+    that will be predicted.
+    """
+
+    ways: int = 2
+    marginals: tuple[MarginalSection, ...] = ()
+    columns: dict[str, int] = {}
+    target: str | None = None
+
+    @field_validator("marginals", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @property
+    def workload(self) -> Workload:
+        """The workload, checked as far as it can be without a schema."""
+        listed = tuple((found.columns, found.weight) for found in self.marginals)
+        return Workload(self.ways, listed, tuple(self.columns.items()), self.target)
+
+
+class MechanismSection(_Section):
+    """``[mechanism]``: which mechanism chooses what to measure, and for which workload."""
+
+    name: str = DEFAULT
+    workload: WorkloadSection = WorkloadSection()
 
 
 class ReleaseSection(_Section):

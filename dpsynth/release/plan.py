@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
@@ -15,7 +15,7 @@ from dpsynth.encoding import Codec, codecs
 from dpsynth.errors import ConfigurationError, nearest
 from dpsynth.ledger import RowsRule
 from dpsynth.measurement import Domain, Level, grid
-from dpsynth.mechanisms import Mechanism, by_name
+from dpsynth.mechanisms import Mechanism, Workload, by_name
 from dpsynth.privacy import Budget, Cost, Measure, gaussian_sigma, laplace_scale, require_measure, sensitivity
 from dpsynth.release.config import NoiseKind, ReleaseConfig, checked
 from dpsynth.schema import Schema
@@ -27,8 +27,8 @@ class Plan:
 
     ``budget`` is counted in ``measure``, as the account is; ``noise`` says who draws. ``rows`` is None for the noisy
     total. ``seed`` drives the public sampling alone; it is bound here, before anything is measured, so that nobody can
-    choose among draws. Two plans are the same release when their digests are equal. ConfigurationError names a value
-    that no ``release.toml`` could have.
+    choose among draws. ``workload`` says which marginals matter. Two plans are the same release when their digests are
+    equal. ConfigurationError names a value that no ``release.toml`` could have.
     """
 
     release: str
@@ -42,9 +42,11 @@ class Plan:
     artificial: bool = False
     measure: Measure = "gdp"
     noise: NoiseKind = "exact"
+    workload: Workload = field(default_factory=Workload)
 
     def __post_init__(self) -> None:
-        by_name(self.mechanism)
+        by_name(self.mechanism, self.workload)
+        self.workload.require(self.schema.names)
         _require_possible(self.budget, require_measure(self.measure), self.noise)
         section = checked(
             {"id": self.release, "rows": self.rows, "seed": self.seed, "formats": self.formats, "title": self.title}
@@ -67,6 +69,7 @@ class Plan:
             config.data.artificial,
             config.budget.measure,
             config.budget.noise,
+            config.mechanism.workload.workload,
         )
 
     def document(self) -> dict[str, Any]:
@@ -75,7 +78,7 @@ class Plan:
             "v": 2,
             "release": self.release,
             "schema": self.schema.digest,
-            "mechanism": {"name": self.mechanism},
+            "mechanism": {"name": self.mechanism, "workload": self.workload.document()},
             "budget": {
                 "epsilon": str(self.budget.epsilon),
                 "delta": str(self.budget.delta),
@@ -105,6 +108,7 @@ class Plan:
             document["artificial"],
             budget["measure"],
             budget["noise"],
+            Workload.from_document(document["mechanism"]["workload"]),
         )
 
     @cached_property
@@ -144,7 +148,7 @@ class Plan:
 
     def algorithm(self) -> Mechanism:
         """The mechanism, ready to fit."""
-        return by_name(self.mechanism)
+        return by_name(self.mechanism, self.workload)
 
 
 def _require_possible(budget: Budget, measure: Measure, noise: str) -> None:
@@ -170,7 +174,8 @@ class PlannedQuery:
 
     ``scale`` is the standard deviation of the noise in people (None where nothing is drawn); ``misplaced`` the expected
     number of people that the noise puts into a wrong cell: half the expected L1 norm of the noise (a cell of Gaussian
-    noise adds scale x sqrt(2/pi), one of Laplace noise scale / sqrt(2)).
+    noise adds scale x sqrt(2/pi), one of Laplace noise scale / sqrt(2)). Both are None where neither is known
+    beforehand.
     """
 
     what: str
@@ -181,40 +186,83 @@ class PlannedQuery:
     misplaced: float | None
 
 
+SIZES = (10, 100, 1000, 10_000)
+"""Cells of the tables for which a plan tells the error to expect."""
+
+
 def most_measured_cells(plan: Plan) -> int:
-    """The cells of all answers together, at worst: what the archive, the fit and the model take memory for."""
-    return sum(step.count * step.cells for step in plan.algorithm().plan(plan.domain, plan.levels) if step.cells)
+    """The cells of all answers together, at worst: what the archive, the fit and the model take memory for.
+
+    Tables of which a number is not fixed lie inside the model's tree, a pair of cells of which belongs to two of them
+    at most.
+    """
+    steps = plan.algorithm().plan(plan.domain, plan.levels)
+    fixed = sum(step.count * step.cells for step in steps if step.cells and step.likely is None)
+    chosen = sum(min(step.count * step.cells, 2 * largest_model(plan)) for step in steps if step.cells and step.likely)
+    return fixed + chosen
+
+
+def largest_model(plan: Plan) -> int:
+    """Most cells of the model's junction tree."""
+    return plan.algorithm().largest(plan.domain, plan.levels)
+
+
+def errors_by_size(plan: Plan) -> tuple[tuple[int, float], ...]:
+    """For tables of :data:`SIZES` cells: how many people the noise misplaces in one that is bought at a likely price.
+
+    The tables are those of the plan's last step; empty if it measures nothing but single columns.
+    """
+    last = plan.algorithm().plan(plan.domain, plan.levels)[-1]
+    if last.verb != "marginals" or (last.columns is not None and len(last.columns) < 2):
+        return ()
+    _, off = _spread(plan, plan.cost.amount * last.share / (last.likely or last.count))
+    return tuple((cells, cells * off / 2) for cells in SIZES if cells <= (last.cells or 0))
 
 
 def preview(plan: Plan) -> tuple[PlannedQuery, ...]:
-    """Every query that the plan will ask with its worst-case price and expected error. Reads no row."""
+    """Every query that the plan will ask with its price and expected error. Reads no row.
+
+    Prices are those of the worst case, but where a step says among how many it is likely to be divided.
+    """
     lines = []
     for step in plan.algorithm().plan(plan.domain, plan.levels):
-        each = step.share / step.count
+        columns, cells, share = step.columns, step.cells, step.share
         if step.verb == "select":
-            lines.append(PlannedQuery(f"choose {step.count} privately", step.columns, None, step.share, None, None))
+            lines.append(PlannedQuery(f"choose {step.count} privately", columns, None, share, None, None))
             continue
-        scale, off = _spread(plan, plan.cost.amount * each)
-        cells = step.cells
-        lines.append(
-            PlannedQuery(
-                "total" if step.verb == "total" else "marginal" if step.count == 1 else f"{step.count} marginals",
-                step.columns,
-                cells,
-                step.share,
-                scale,
-                None if cells is None else cells * off / 2,
-            )
-        )
+        if step.verb == "scores":
+            scale = _score_spread(plan, plan.cost.amount * share, step.count)
+            lines.append(PlannedQuery(f"up to {step.count} scores", columns, None, share, scale, None))
+            continue
+        scale, off = _spread(plan, plan.cost.amount * share / (step.likely or step.count))
+        if step.likely is not None:
+            lines.append(PlannedQuery(f"up to {step.count} marginals", columns, cells, share, scale, None))
+            continue
+        what = "total" if step.verb == "total" else "marginal" if step.count == 1 else f"{step.count} marginals"
+        lines.append(PlannedQuery(what, columns, cells, share, scale, None if cells is None else cells * off / 2))
     return tuple(lines)
 
 
-def _spread(plan: Plan, price: Fraction) -> tuple[float, float]:
-    """Standard deviation and mean absolute value of the noise that a price buys for a cell of a marginal."""
+def _score_spread(plan: Plan, price: Fraction, scores: int) -> float:
+    """Standard deviation, in people, of the noise of each of so many scores at one price."""
+    unit = plan.schema.unit
+    moved = sensitivity.l1_to_model(unit.max_rows, unit.neighbours)
+    if plan.measure == "pure":
+        return sqrt(2) * float(laplace_scale("pure", scores * moved, price))
+    return float(gaussian_sigma(plan.measure, scores * moved**2, price))
+
+
+def _spread(plan: Plan, price: Fraction, scores: bool = False) -> tuple[float, float]:
+    """Standard deviation and mean absolute value of the noise that a price buys for a cell of a marginal, or a score.
+
+    N scores that one entity moves all at once take the noise of one score at an N-th of the price, in either norm.
+    """
     unit = plan.schema.unit
     if plan.measure == "pure":
         scale = float(laplace_scale("pure", sensitivity.marginal_l1(unit.max_rows, unit.neighbours), price))
         return sqrt(2) * scale, scale
     squared = sensitivity.marginal_squared(unit.max_rows, unit.neighbours)
+    if scores:
+        squared = sensitivity.l1_to_model(unit.max_rows, unit.neighbours) ** 2
     sigma = float(gaussian_sigma(plan.measure, squared, price))
     return sigma, sigma * sqrt(2 / pi)

@@ -13,6 +13,7 @@ from dpsynth.accountant import Accountant, Reservation
 from dpsynth.curator import Curator, Source
 from dpsynth.errors import BudgetRefused, ConfigurationError
 from dpsynth.measurement import Answer, Measurer, Replayer, unpack
+from dpsynth.mechanisms import DEFAULT, Workload
 from dpsynth.model import FittedModel
 from dpsynth.privacy import Budget, Measure
 from dpsynth.release.config import NoiseKind, ReleaseConfig
@@ -42,7 +43,8 @@ def synthesize(
     delta: str | int | Fraction | Decimal,
     account: str | None = None,
     store: str | Path | None = None,
-    mechanism: str = "mst",
+    mechanism: str = DEFAULT,
+    workload: Workload | None = None,
     rows: int | None = None,
     seed: int = 0,
     release: str | None = None,
@@ -56,10 +58,11 @@ def synthesize(
 
     ``source``: path of a CSV or Parquet file, pandas data frame or Arrow table. ``schema``: a Schema or the path of a
     ``schema.toml``. ``epsilon``, ``delta``: exact, so text, integers, Fractions or Decimals, never floats.
-    ``mechanism``: ``"mst"`` or ``"independent"``. ``rows``: how many to draw, 1 to 10^9; without it the noisy, charged
-    number of rows. ``seed``: of the public sampling, 0 to 2^63 - 1. ``release``: the id, of which one release can be
-    made; without it one is derived from the plan. ``formats``: what ``Release.save`` writes, ``"parquet"`` and perhaps
-    ``"csv"``. ``title``: for people. ``progress``: told what is being done.
+    ``mechanism``: ``"mrm"``, ``"mst"`` or ``"independent"``. ``workload``: which marginals matter; without it all of
+    two columns. ``rows``: how many to draw, 1 to 10^9; without it the noisy, charged number of rows. ``seed``: of the
+    public sampling, 0 to 2^63 - 1. ``release``: the id, of which one release can be made; without it one is derived
+    from the plan. ``formats``: what ``Release.save`` writes, ``"parquet"`` and perhaps ``"csv"``. ``title``: for
+    people. ``progress``: told what is being done.
 
     ``measure``: what the account counts in, Gaussian DP (``"gdp"``), ``"zcdp"`` or ``"pure"``; delta 0 needs the last,
     and it delta 0. ``noise``: ``"exact"``, or ``"opendp"`` for OpenDP's discrete Gaussian, which needs ``"zcdp"``.
@@ -84,6 +87,7 @@ def synthesize(
         title,
         measure=measure,
         noise=noise,
+        workload=workload or Workload(),
     )
     if release is None:
         plan = replace(plan, release="r-" + plan.digest.removeprefix("sha256:")[:16])

@@ -151,7 +151,7 @@ def execute(
                 )
                 fitted = _fit(plan, Replayer.of(plan.domain, plan.levels, answers), progress)
             else:
-                with Curator.open(source, plan.schema, reservation, progress=progress) as curator:
+                with Curator.open(source, plan.schema, reservation, progress, plan.noise) as curator:
                     fitted = _fit(plan, curator, progress)
                     answers = curator.answers
                 reservation.settle()

@@ -30,7 +30,8 @@ BUDGETS = {"0.1": 178e-6, "1": 14974e-6, "10": 1090786e-6}
 class Problem:
     """``tables[k]`` is the noisy table of ``cliques[k]``, each cell with normal noise of ``scale``.
 
-    ``exact`` holds the tables without noise; it stays with the benchmark, no worker reads it.
+    ``exact`` holds the tables without noise; it stays with the benchmark, no worker reads it. ``levels[k]``, if there
+    are any, says into how many groups of neighbours each column of a clique is summed.
     """
 
     names: Clique
@@ -40,9 +41,11 @@ class Problem:
     tables: tuple[Floats, ...]
     scale: float
     exact: tuple[Floats, ...] = ()
+    levels: tuple[tuple[int, ...], ...] = ()
 
     def save(self, path: Path) -> None:
         manifest = {"names": self.names, "sizes": self.sizes, "rows": self.rows, "scale": self.scale}
+        manifest |= {"levels": self.levels}
         arrays: dict[str, Any] = {f"table_{k}": table for k, table in enumerate(self.tables)}
         np.savez(path, manifest=json.dumps({**manifest, "cliques": self.cliques}), **arrays)
 
@@ -53,7 +56,16 @@ class Problem:
             cliques = tuple(tuple(clique) for clique in manifest["cliques"])
             tables = tuple(found[f"table_{k}"] for k in range(len(cliques)))
         names, sizes = tuple(manifest["names"]), tuple(manifest["sizes"])
-        return cls(names, sizes, manifest["rows"], cliques, tables, manifest["scale"])
+        levels = tuple(tuple(level) for level in manifest["levels"])
+        return cls(names, sizes, manifest["rows"], cliques, tables, manifest["scale"], levels=levels)
+
+    def groups(self, k: int) -> dict[str, NDArray[np.intp]]:
+        """The groups of the columns of a clique."""
+        levels = self.levels[k] if self.levels else ()
+        return {
+            name: neighbours(self.sizes[self.names.index(name)], level)
+            for name, level in zip(self.cliques[k], levels, strict=False)
+        }
 
     @property
     def cells(self) -> int:
@@ -86,11 +98,59 @@ def measure(
     return Problem(names, tuple(sizes), len(codes), tuple(cliques), tables, scale, tuple(exact))
 
 
+def neighbours(size: int, groups: int) -> NDArray[np.intp]:
+    """The group of each cell where neighbours are summed into at most so many groups."""
+    return np.arange(size) * min(size, groups) // size
+
+
 def adult() -> tuple[Clique, tuple[int, ...], Codes]:
     """Names, sizes and codes of UCI Adult; FileNotFoundError where ../shared is not at hand."""
     sizes = json.loads((DATA / "adult_codes_domain.json").read_text())
     codes = np.loadtxt(DATA / "adult_codes.csv", delimiter=",", skiprows=1, dtype=np.int64)
     return tuple(sizes), tuple(sizes.values()), codes
+
+
+def growing(
+    data: tuple[Clique, tuple[int, ...], Codes], levels: Sequence[int], scale: float, limit: int, most: int
+) -> Problem:
+    """All one-ways, then ``most`` pairs as a mechanism takes them: the strongest first, while the tree is small.
+
+    A pair is taken at the first of the levels (groups a column), and again at the next one four pairs later.
+    """
+    from dpsynth.measurement import Domain  # here, as the peers' environments have no dpsynth
+    from dpsynth.model import JunctionTree
+
+    names, sizes, codes = data
+    maps = [neighbours(size, max(levels)) for size in sizes]
+    codes = np.column_stack([cells[codes[:, j]] for j, cells in enumerate(maps)])
+    sizes = tuple(min(size, max(levels)) for size in sizes)
+    strength: dict[Clique, float] = {}
+    for i, j in combinations(range(len(names)), 2):
+        joint = np.bincount(codes[:, i] * sizes[j] + codes[:, j], minlength=sizes[i] * sizes[j])
+        joint = joint.reshape(sizes[i], sizes[j])
+        strength[names[i], names[j]] = float(
+            np.abs(joint - np.outer(joint.sum(axis=1), joint.sum(axis=0)) / len(codes)).sum()
+        )
+    tree, taken = JunctionTree.of(Domain(names, sizes), []), list[Clique]()
+    for pair in sorted(strength, key=lambda pair: -strength[pair]):
+        if tree.cells_with(pair) <= limit:
+            tree = tree.grown(pair)
+            taken.append(pair)
+    asked = sorted(
+        ((i + 4 * k, pair, level) for i, pair in enumerate(taken) for k, level in enumerate(levels)),
+        key=lambda entry: entry[0],
+    )
+    cliques = [*((name,) for name in names), *(pair for _, pair, _ in asked[:most])]
+    groups = [*((size,) for size in sizes), *((level, level) for _, _, level in asked[:most])]
+    rng, exact = np.random.default_rng(0), list[Floats]()
+    for clique, level in zip(cliques, groups, strict=True):
+        axes = [names.index(name) for name in clique]
+        seen = [neighbours(sizes[axis], part) for axis, part in zip(axes, level, strict=True)]
+        shape = [int(part.max()) + 1 for part in seen]
+        place = np.ravel_multi_index(tuple(part[codes[:, a]] for a, part in zip(axes, seen, strict=True)), shape)
+        exact.append(np.bincount(place, minlength=prod(shape)).reshape(shape).astype(np.float64))
+    tables = tuple(table + rng.normal(0, scale, table.shape) for table in exact)
+    return Problem(names, sizes, len(codes), tuple(cliques), tables, scale, tuple(exact), tuple(groups))
 
 
 def adult_tree(extra: int = 0, epsilon: str = "1") -> Problem:

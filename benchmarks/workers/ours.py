@@ -36,8 +36,8 @@ def main() -> None:
     problem = Problem.load(asked.given)
     domain = Domain(problem.names, problem.sizes)
     measurements = [
-        Measurement.of(domain, clique, table, problem.scale)
-        for clique, table in zip(problem.cliques, problem.tables, strict=True)
+        Measurement.of(domain, clique, table, problem.scale, problem.groups(k))
+        for k, (clique, table) in enumerate(zip(problem.cliques, problem.tables, strict=True))
     ]
     fit = partial(estimate, domain, total=problem.rows, shrinkage=asked.shrinkage, slack=asked.slack, cap=asked.cap)
     seconds, began = [], asked.started

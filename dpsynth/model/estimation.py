@@ -93,9 +93,10 @@ def estimate(
     dual = Dual(tree, effects, rows, prior)
     point, convergence = np.zeros(effects.size), Convergence(0, 0.0, True)
     if effects.size:
-        enough = max(2 * rows * tolerance**2, slack * effects.size)
+        least = slack * effects.size
+        enough = max(2 * rows * tolerance**2, least)
         begin = beginning(effects, measured, rows, prior, start, limit)
-        found = minimise(dual, begin, lambda there: there.gap <= enough, cap)
+        found = minimise(dual, begin, lambda there: there.gap <= enough, cap, least)
         point = found.point
         convergence = Convergence(found.evaluations, sqrt(found.there.gap / (2 * rows)), found.done)
     beliefs = list(dual.beliefs(point))

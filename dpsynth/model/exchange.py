@@ -19,7 +19,7 @@ from dpsynth.model.factor import Floats
 from dpsynth.model.operators import Marginal
 from dpsynth.model.stack import Ints, Stack, added
 
-TOLD = 0.25
+TOLD = 0.2
 """How much a column must tell about the other, given the third: as a share of what there is to tell."""
 
 ENTRIES = 12

@@ -22,6 +22,9 @@ MEMORY = 30
 MEMORY_CELLS = 10_000_000
 LEAST_MEMORY = 3
 TRIALS = 40
+DOUBT = 8.0
+"""How many times more than the estimate says may be left: it misses the directions that are found last."""
+
 BEGIN = 0.5
 """Length of the first step in units of the metric's, which counts overlapping directions several times."""
 
@@ -75,8 +78,14 @@ def dot(one: Floats, two: Floats) -> float:
     return float(np.einsum("i,i->", one, two))
 
 
-def minimise(function: Callable[[Floats], At], start: Floats, enough: Callable[[At], bool], cap: int) -> Minimum[At]:
-    """Search until ``enough(function(point))``, or for about ``cap`` evaluations."""
+def minimise(
+    function: Callable[[Floats], At], start: Floats, enough: Callable[[At], bool], cap: int, least: float = 0.0
+) -> Minimum[At]:
+    """Search until ``enough(function(point))``, or for about ``cap`` evaluations.
+
+    It ends, too, where the value lies within ``least`` of the minimum by an estimate: DOUBT times what the next step
+    would gain if the function were quadratic and its Hessian the one that the steps so far show.
+    """
     point, here, evaluations = start, function(start), 1
     steps: deque[_Step] = deque(maxlen=max(LEAST_MEMORY, min(MEMORY, MEMORY_CELLS // max(start.size, 1))))
     moves, scale = 0, BEGIN  # measured anew after 1, 2, 4, 8... moves, as that costs as much as finding a direction
@@ -88,6 +97,8 @@ def minimise(function: Callable[[Floats], At], start: Floats, enough: Callable[[
             scale = last.curvature / dot(last.change, here.precondition(last.change))
         direction = -_two_loops(here, steps, scale)
         fall = dot(here.gradient, direction)
+        if least and 0 <= -fall * DOUBT / 2 <= least:
+            return Minimum(point, here, evaluations, True)
         found = _line_search(function, point, here, fall, direction) if fall < 0 else None
         if found is None:
             if not steps:

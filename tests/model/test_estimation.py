@@ -218,6 +218,31 @@ def test_a_warm_start_survives_a_change_of_structure() -> None:
     assert again.convergence.evaluations == 1
 
 
+@settings(max_examples=30, deadline=None)
+@given(worlds(columns=5, cells=200), st.sampled_from([3.0, 30.0, 300.0]), st.integers(1, 3))
+def test_a_loop_that_adds_measurements_ends_where_a_cold_fit_does(world: World, scale: float, per: int) -> None:
+    measurements = measured(world, scale)
+    cold, warm = estimate(world.domain, measurements, 1000.0), None
+    for end in range(per, len(measurements) + per, per):
+        warm = estimate(world.domain, measurements[:end], 1000.0, start=warm, slack=0.01)
+        valid(warm)
+    last = estimate(world.domain, measurements, 1000.0, start=warm)
+    assert last.convergence.converged
+    assert np.abs(joint(cold) - joint(last)).sum() / 2 <= 2.1e-9
+
+
+@settings(max_examples=30, deadline=None)
+@given(worlds(columns=4, cells=60), st.sampled_from([3.0, 30.0, 300.0]))
+def test_a_fit_at_the_noise_is_near_the_minimum(world: World, scale: float) -> None:
+    """rows x KL(minimum || fit) is at most how far the dual is from its minimum."""
+    measurements = measured(world, scale)
+    rough, exact = (estimate(world.domain, measurements, 1000.0, slack=slack) for slack in (0.01, 0.0))
+    p, q = joint(exact), joint(rough)
+    kept = p > 0
+    lost = 1000.0 * float(np.sum(p[kept] * np.log(p[kept] / q[kept])))
+    assert lost <= 0.01 * sum(table.size for table in exact.potentials.values()) + 1e-6
+
+
 def test_a_start_may_hold_columns_together_that_nothing_measures_now() -> None:
     domain = Domain(("a", "b"), (3, 1))
     start = estimate(domain, [Measurement.of(domain, ("a", "b"), np.array([[5.0], [3.0], [2.0]]), 1.0)], 10.0)

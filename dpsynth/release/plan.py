@@ -252,17 +252,12 @@ def _score_spread(plan: Plan, price: Fraction, scores: int) -> float:
     return float(gaussian_sigma(plan.measure, scores * moved**2, price))
 
 
-def _spread(plan: Plan, price: Fraction, scores: bool = False) -> tuple[float, float]:
-    """Standard deviation and mean absolute value of the noise that a price buys for a cell of a marginal, or a score.
-
-    N scores that one entity moves all at once take the noise of one score at an N-th of the price, in either norm.
-    """
+def _spread(plan: Plan, price: Fraction) -> tuple[float, float]:
+    """Standard deviation and mean absolute value of the noise that a price buys for a cell of a marginal."""
     unit = plan.schema.unit
     if plan.measure == "pure":
         scale = float(laplace_scale("pure", sensitivity.marginal_l1(unit.max_rows, unit.neighbours), price))
         return sqrt(2) * scale, scale
     squared = sensitivity.marginal_squared(unit.max_rows, unit.neighbours)
-    if scores:
-        squared = sensitivity.l1_to_model(unit.max_rows, unit.neighbours) ** 2
     sigma = float(gaussian_sigma(plan.measure, squared, price))
     return sigma, sigma * sqrt(2 / pi)

@@ -64,14 +64,15 @@ class Exchange:
     def of(cls, queries: Sequence[Marginal], stack: Stack, ridge: Floats, seen: Floats, coarse: Ints) -> Exchange:
         """``seen`` holds the probabilities of the stack's cells at a point near to the search; the tables that begin in
         one of the cells ``coarse`` are left out."""
-        left_out = set(coarse.tolist())
+        left_out, probabilities = set(coarse.tolist()), np.maximum(seen, TINY)
+        telling = _telling(stack, probabilities)
         tables = {
             (_axis(query, 0), _axis(query, 1)): start + np.arange(prod(query.shape)).reshape(query.shape)
             for query, start in zip(queries, stack.starts.tolist(), strict=True)
             if len(query.shape) == 2 and start not in left_out
         }
         found, room = list[_Direction](), ENTRIES * stack.size
-        for direction in sorted(_directions(tables, np.maximum(seen, TINY)), key=lambda d: -d.told):
+        for direction in sorted(_directions(tables, telling, probabilities), key=lambda d: -d.told):
             if direction.shares.size <= room:
                 room -= direction.shares.size
                 found.append(direction)
@@ -112,15 +113,31 @@ def _axis(query: Marginal, axis: int) -> Axis:
     return query.columns[axis], b"" if groups is None else groups.tobytes()
 
 
-def _directions(tables: Mapping[tuple[Axis, Axis], Ints], seen: Floats) -> Iterator[_Direction]:
+def _telling(stack: Stack, seen: Floats) -> set[int]:
+    """The first cells of the tables of two axes of which one tells about the other half of what is asked for."""
+    pairs = sum(len(shape) == 2 for shape in stack.shapes)
+    if not pairs:
+        return set()
+    starts, end, told = stack.starts[:pairs], int(stack.lengths[:pairs].sum()), np.zeros(pairs)
+    for axis in (0, 1):  # about this axis, given the other
+        along, across = stack.lines[axis], stack.lines[1 - axis]
+        lengths = np.array([shape[axis] for shape in stack.shapes[:pairs]])
+        alone = across.sums(seen)[: lengths.sum()]
+        chance = np.add.reduceat(alone**2, np.cumsum(lengths) - lengths)
+        known = np.add.reduceat((seen**2 / along.spread(along.sums(seen)))[:end], starts)
+        told = np.maximum(told, (known - chance) / np.maximum(1 - chance, TINY))
+    return set(starts[told > TOLD / 2].tolist())
+
+
+def _directions(tables: Mapping[tuple[Axis, Axis], Ints], telling: set[int], seen: Floats) -> Iterator[_Direction]:
     near: dict[Axis, dict[Axis, Ints]] = {}
     for (one, two), cells in tables.items():
         near.setdefault(one, {})[two] = cells
         near.setdefault(two, {})[one] = cells.T
     for (y, z), cells in tables.items():
-        both = seen[cells]
-        if max(_told(both), _told(both.T)) <= TOLD / 2:
+        if int(cells[0, 0]) not in telling:
             continue
+        both = seen[cells]
         of_y, of_z = both.sum(axis=1), both.sum(axis=0)
         for x in near[y]:
             if x not in near[z]:
@@ -136,9 +153,3 @@ def _directions(tables: Mapping[tuple[Axis, Axis], Ints], seen: Floats) -> Itera
                 mean = float(np.sum(given * kept)) / float(given.sum())
                 if mean - chance > TOLD * (1 - chance):
                     yield _Direction(mean, here, there, shares, np.maximum(1 - kept, LEAST * (1 - mean)))
-
-
-def _told(joint: Floats) -> float:
-    """How much the second column tells about the first: 0 if they are independent, 1 if it decides it."""
-    chance = float(np.sum(joint.sum(axis=1) ** 2))
-    return (float(np.sum(joint**2 / joint.sum(axis=0))) - chance) / max(1 - chance, TINY)

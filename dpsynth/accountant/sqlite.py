@@ -186,8 +186,8 @@ def _accept(path: Path, connection: sqlite3.Connection) -> bytes:
     if isinstance(version, int) and 0 < version < VERSION:
         raise ConfigurationError(
             f"{path}: made by an older dpsynth (store version {version}; since version {VERSION} each account has its "
-            "measure). It is left as it is: finish its releases with that dpsynth, and open accounts for other people in "
-            "another --store"
+            "measure). It is left as it is: finish its releases with that dpsynth, and open accounts for other people "
+            "in another --store"
         )
     if version != VERSION or connection.execute(_OBJECTS).fetchall() != _expected_objects():
         raise _damaged(path, "its tables are not those of a store of dpsynth accounts")
@@ -225,6 +225,8 @@ def _translated(path: Path, otherwise: type[DpsynthError] = DpsynthError) -> Ite
         yield
     except sqlite3.Error as error:
         raise _translation(path, error, otherwise) from error
+    except UnicodeDecodeError:  # SQLite quotes what it cannot read
+        raise _damaged(path, "it is damaged or is not a store of dpsynth accounts") from None
     except OSError as error:
         raise ConfigurationError(
             f"{path}: the store cannot be made or read here ({error.strerror}); it needs a folder that you may write "

@@ -65,7 +65,7 @@ def use(folder: Path, diary: Diary, release: str = "r1", cost: Cost = TENTH, ver
         kept = [answer for answer in reservation.answers() if answer.answer is not None]
         try:
             for _ in range(verbs - len(kept)):
-                seqs = reservation.draw([charge(cost.rho / (4 * verbs))] * 2)
+                seqs = reservation.draw([charge(cost.amount / (4 * verbs))] * 2)
                 diary.note("drawn", release, seqs)
                 answer = os.urandom(20_000)
                 reservation.store(seqs, answer)
@@ -82,15 +82,15 @@ def judge(folder: Path, diary: Diary) -> None:
         account = accountant.account("people")
         entries = [parse(line) for line in accountant.history("people")]
         assert [entry.seq for entry in entries] == list(range(len(entries)))
-        charged = {entry.seq: entry.fields["cost"]["rho"] for entry in entries if entry.kind == "measure"}
-        reserved = {e.fields["release"]: Fraction(e.fields["reserved"]["rho"]) for e in entries if e.kind == "reserve"}
-        assert account.held.rho == sum(reserved.values()) <= CAP.cost().rho
+        charged = {entry.seq: entry.fields["cost"]["mu2"] for entry in entries if entry.kind == "measure"}
+        reserved = {e.fields["release"]: Fraction(e.fields["reserved"]["mu2"]) for e in entries if e.kind == "reserve"}
+        assert account.held.amount == sum(reserved.values()) <= CAP.cost().amount
         ended = [seq for e in entries if e.kind in ("stored", "lost") for seq in e.fields["of"]]
         assert len(ended) == len(set(ended))
         answers = {}
         for release, rho in reserved.items():  # take each handle as a resuming run does: what hangs is lost now
-            reservation = reserve(accountant, release, Cost(rho))
-            assert reservation.left.rho >= 0
+            reservation = reserve(accountant, release, Cost("gdp", rho))
+            assert reservation.left.amount >= 0
             answers |= {answer.seqs: answer.answer for answer in reservation.answers()}
         assert sorted(seq for seqs in answers for seq in seqs) == sorted(charged)
         for what, release, *values in diary:
@@ -210,7 +210,7 @@ def anywhere(folder: Path) -> dict[str, int]:
         open_people(accountant)
     diary = Diary(folder)
     journals = 0
-    cost = Cost(ceil_to_grid(TENTH.rho / TURNS))
+    cost = Cost("gdp", ceil_to_grid(TENTH.amount / TURNS))
     for turn in range(TURNS):
         release = f"r{turn}"
 

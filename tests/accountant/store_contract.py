@@ -24,12 +24,12 @@ from dpsynth.accountant import Accountant, Charge, Reservation, log
 from dpsynth.accountant.store import AccountRow, Store, Writing
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, ReleaseConflict, StoreBusy
 from dpsynth.ledger import leaf_hash, parse
-from dpsynth.privacy import GRID, Budget, Cost, decimal_text, epsilon_of_rho
+from dpsynth.privacy import GRID, UNITS, Budget, Cost, Measure, decimal_text, epsilon_of_gdp
 
 PLAN, OTHER_PLAN = ("sha256:" + digit * 64 for digit in "ab")
 CAP = Budget("1", "1e-9")
-HALF = Cost(CAP.cost().rho / 2)
-TENTH = Cost(Fraction(int(CAP.cost().rho * GRID) // 10, GRID))
+HALF = Cost("gdp", Fraction(int(CAP.cost().amount * GRID) // 2, GRID))
+TENTH = Cost("gdp", Fraction(int(CAP.cost().amount * GRID) // 10, GRID))
 ASKS = 25
 PROCESSES = 8
 
@@ -45,12 +45,12 @@ def charge(cost: Cost | Fraction, *, kind: str = "measure", chosen_by: Sequence[
         "chosen_by": list(chosen_by),
     }
     if kind == "measure":
-        fields["mechanism"] = {"type": "discrete_gaussian", "sigma": "20"}
+        fields["mechanism"] = {"type": "rounded_gaussian", "sigma": "20"}
         fields["query"] = {"columns": ["sex"], "levels": [PLAN], "shape": [2], "basis": "marginal"}
     else:
         fields["mechanism"] = {"type": "exponential", "scale": "5", "picks": 1, "rule": "distinct"}
-        fields["query"] = {"score": "l1-to-model", "lattice": 1024, "candidates": 3, "digest": PLAN}
-    return Charge(kind, cost if isinstance(cost, Cost) else Cost(cost), {**fields, **changes})  # type: ignore[arg-type]
+        fields["query"] = {"score": "l1-to-model", "lattice": 1024, "weight": 1, "candidates": 3, "digest": PLAN}
+    return Charge(kind, cost if isinstance(cost, Cost) else Cost("gdp", cost), {**fields, **changes})  # type: ignore[arg-type]
 
 
 def reserve(accountant: Accountant, release: str = "r1", cost: Cost = TENTH, **changes: Any) -> Reservation:
@@ -90,8 +90,8 @@ def open_at_once(opener: Opener, place: Path, start: Any, result: Any) -> None:
 def hold_and_die(opener: Opener, place: Path, told: Any, stop: Any) -> None:
     """A run that stores one answer, draws another, says so, and ends without closing anything."""
     reservation = reserve(Accountant(opener(place)))
-    reservation.store(reservation.draw([charge(TENTH.rho / 2)]), b"x")
-    reservation.draw([charge(TENTH.rho / 4)])
+    reservation.store(reservation.draw([charge(TENTH.amount / 2)]), b"x")
+    reservation.draw([charge(TENTH.amount / 4)])
     told.set()
     stop.wait(120)
     os._exit(1)
@@ -168,8 +168,8 @@ class StoreContract:
         rows = accountant.open_account("rows", entity="row", neighbours="replace-one", budget=CAP)
         assert rows == accountant.account("rows")
         assert (rows.column, parse(accountant.history("rows")[0]).fields["column"]) == (None, None)
-        assert (account.measure, account.policy, account.cap) == ("zcdp", CAP, CAP.cost())
-        assert account.held == Cost.nothing()
+        assert (account.measure, account.policy, account.cap) == ("gdp", CAP, CAP.cost())
+        assert account.held == Cost.nothing("gdp")
         assert account.left == account.cap
         assert account.epsilon == 0
 
@@ -200,9 +200,53 @@ class StoreContract:
         with pytest.raises(ConfigurationError, match=f"'people' is open already with another {word}"):
             accountant.open_account("people", **terms)
 
-    def test_a_measure_other_than_zcdp_is_refused_by_name(self, accountant: Accountant) -> None:
-        with pytest.raises(ConfigurationError, match="measure 'gdp'"):
-            accountant.open_account("a", entity="person", neighbours="add-remove", budget=CAP, measure="gdp")
+    @pytest.mark.parametrize(("measure", "unit"), UNITS.items())
+    def test_an_account_counts_in_its_measure_for_ever(
+        self, accountant: Accountant, measure: Measure, unit: str
+    ) -> None:
+        budget = Budget("1", "0" if measure == "pure" else "1e-9")
+        terms: dict[str, Any] = {"entity": "person", "column": "id", "neighbours": "add-remove", "budget": budget}
+        opened = accountant.open_account("a", **terms, measure=measure)
+        assert (opened.measure, opened.cap, opened.held) == (measure, budget.cost(measure), Cost.nothing(measure))
+        assert accountant.account("a") == opened
+        fields = parse(accountant.history("a")[0]).fields
+        assert (fields["measure"], fields["cap"].keys()) == (measure, {unit, "delta"})
+        half = Cost(measure, Fraction(int(opened.cap.amount * GRID) // 2, GRID))
+        with reserve(accountant, cost=half, quote=budget, account="a") as reservation:
+            reservation.store(reservation.draw([charge(Cost(measure, half.amount / 3))]), b"x")
+            assert reservation.left == Cost(measure, half.amount * 2 / 3)
+            running = reservation.answers()[0].fields[0]["running"]
+            assert Fraction(running["spent"][unit]) == half.amount / 3
+            assert 0 < Fraction(running["epsilon"]) < 1
+            reservation.settle()
+        assert accountant.account("a").held == half
+        with pytest.raises(BudgetRefused, match=f"asked {unit} .* spent {unit} .* left {unit} .* cap {unit} "):
+            accountant.check("a", opened.cap, release="r2", plan=PLAN)
+        for other in UNITS:
+            if other != measure:
+                with pytest.raises(ConfigurationError, match=f"counts in {measure} for ever"):
+                    accountant.check("a", Cost(other, Fraction(1, GRID)), release="r2", plan=PLAN)
+                with pytest.raises(ConfigurationError, match=f"counts in {measure} for ever"):
+                    reserve(accountant, "r2", Cost(other, Fraction(1, GRID)), account="a", quote=Budget("1", "1e-9"))
+        with pytest.raises(ConfigurationError):
+            accountant.open_account("a", **terms, measure="zcdp" if measure == "gdp" else "gdp")
+
+    def test_a_charge_is_in_the_measure_of_the_account(self, accountant: Accountant) -> None:
+        reservation = reserve(accountant)
+        with pytest.raises(ConfigurationError, match="counts in gdp for ever and pays for nothing in zcdp"):
+            reservation.draw([charge(Cost("zcdp", TENTH.amount / 2))])
+        assert len(reservation.lines()) == 2
+
+    def test_delta_0_is_pure(self, accountant: Accountant) -> None:
+        for measure in ("gdp", "zcdp"):
+            with pytest.raises(ConfigurationError, match="delta: 0 needs an account of pure"):
+                accountant.open_account(
+                    "a", entity="person", neighbours="add-remove", budget=Budget("1", "0"), measure=measure
+                )
+
+    def test_an_unknown_measure_is_refused_by_name(self, accountant: Accountant) -> None:
+        with pytest.raises(ConfigurationError, match=r"measure 'zcpd'.*did you mean 'zcdp'"):
+            accountant.open_account("a", entity="person", neighbours="add-remove", budget=CAP, measure="zcpd")  # type: ignore[arg-type]
 
     def test_unknown_neighbours_are_refused(self, accountant: Accountant) -> None:
         with pytest.raises(ConfigurationError, match="did you mean 'add-remove'"):
@@ -246,16 +290,16 @@ class StoreContract:
         assert accountant.account("people").held == HALF + TENTH
         entry = parse(reservation.lines()[-1])
         assert entry.kind == "reserve"
-        assert entry.fields["reserved"]["rho"] == str(TENTH.rho)
-        assert entry.fields["held"]["rho"] == str((HALF + TENTH).rho)
-        assert entry.fields["running_epsilon"] == decimal_text(epsilon_of_rho((HALF + TENTH).rho, CAP.delta))
+        assert entry.fields["reserved"]["mu2"] == str(TENTH.amount)
+        assert entry.fields["held"]["mu2"] == str((HALF + TENTH).amount)
+        assert entry.fields["running_epsilon"] == decimal_text(epsilon_of_gdp((HALF + TENTH).amount, CAP.delta))
         assert accountant.account("people").epsilon == Fraction(entry.fields["running_epsilon"])
 
     def test_the_cap_can_be_reached_and_not_passed(self, accountant: Accountant) -> None:
-        least = Cost(Fraction(1, GRID))
-        reserve(accountant, "all", Cost(CAP.cost().rho - least.rho))
+        least = Cost("gdp", Fraction(1, GRID))
+        reserve(accountant, "all", Cost("gdp", CAP.cost().amount - least.amount))
         reserve(accountant, "last", least)
-        assert accountant.account("people").left == Cost.nothing()
+        assert accountant.account("people").left == Cost.nothing("gdp")
         with pytest.raises(BudgetRefused, match="nothing more can be released"):
             reserve(accountant, "one more", least)
 
@@ -269,13 +313,13 @@ class StoreContract:
             reserve(accountant, cost=asked.cost())
         text = str(caught.value)
         assert text == str(again.value)
-        assert "'people' cannot pay: asked rho 0.0122352 (epsilon 0.9)" in text
-        assert "spent rho 0.00748653 (epsilon 0.696824), left rho 0.00748652 (epsilon 0.696823)" in text
-        assert "cap rho 0.0149731 (epsilon 1), each epsilon at delta 1e-9" in text
-        assert "at most 0.696823" in text
-        assert caught.value.asked == "rho 0.0122352 (epsilon 0.9)"
+        assert "'people' cannot pay: asked mu2 0.0270765 (epsilon 0.9)" in text
+        assert "spent mu2 0.0165575 (epsilon 0.696069), left mu2 0.0165574 (epsilon 0.696068)" in text
+        assert "cap mu2 0.0331149 (epsilon 1), each epsilon at delta 1e-9" in text
+        assert "at most 0.696068" in text
+        assert caught.value.asked == "mu2 0.0270765 (epsilon 0.9)"
         assert (accountant.account("people"), accountant.history("people")) == before
-        accountant.check("people", Budget("0.696823", "1e-9").cost(), release="r1", plan=PLAN)
+        accountant.check("people", Budget("0.696068", "1e-9").cost(), release="r1", plan=PLAN)
 
     def test_what_a_refusal_advises_is_granted(self, accountant: Accountant) -> None:
         with pytest.raises(BudgetRefused, match="ask for an epsilon of at most 1, and"):
@@ -283,26 +327,26 @@ class StoreContract:
         reserve(accountant, cost=Budget("1", "1e-9").cost())
 
     def test_a_cost_off_the_grid_is_rounded_up(self, accountant: Accountant) -> None:
-        third = Cost(Fraction(1, 300))
+        third = Cost("gdp", Fraction(1, 300))
         reservation = reserve(accountant, cost=third)
-        assert 0 < reservation.reserved.rho - third.rho < Fraction(1, GRID)
+        assert 0 < reservation.reserved.amount - third.amount < Fraction(1, GRID)
 
     def test_delta_is_held_to_its_cap_too(self, accountant: Accountant) -> None:
-        with pytest.raises(BudgetRefused, match=r"rho 0\.00149731 and delta 1\.00001e-10"):
-            reserve(accountant, cost=Cost(TENTH.rho, Fraction(1, 10**10)))
+        with pytest.raises(BudgetRefused, match=r"mu2 0\.00331149 and delta 1\.00001e-10"):
+            reserve(accountant, cost=Cost("gdp", TENTH.amount, Fraction(1, 10**10)))
 
     def test_a_claim_covers_what_is_reserved(self, accountant: Accountant) -> None:
         with pytest.raises(ConfigurationError, match="claims epsilon 1/10 at delta"):
             reserve(accountant, cost=HALF, quote=Budget("1/10", "1e-9"))
         with pytest.raises(ConfigurationError, match="claims"):
-            reserve(accountant, cost=Cost(HALF.rho, CAP.delta))
+            reserve(accountant, cost=Cost("gdp", HALF.amount, CAP.delta))
         assert len(accountant.history("people")) == 1
 
     def test_accounts_do_not_share(self, accountant: Accountant) -> None:
         open_people(accountant, "others")
         reserve(accountant, cost=CAP.cost())
         reserve(accountant, "r2", CAP.cost(), account="others")
-        assert [account.left for account in accountant.accounts()] == [Cost.nothing()] * 2
+        assert [account.left for account in accountant.accounts()] == [Cost.nothing("gdp")] * 2
 
     def test_a_spend_is_charged_to_every_account_above(self, tmp_path: Path) -> None:
         store = self.opener(tmp_path)
@@ -315,7 +359,7 @@ class StoreContract:
                 twin = tx.opening("twin")
                 assert twin is not None
                 fields = {**parse(twin.line).fields}
-                tx.add_account(AccountRow("child", "root", CAP.cost(), Cost.nothing()))
+                tx.add_account(AccountRow("child", "root", CAP.cost(), Cost.nothing("gdp")))
                 log.append(tx, "open", fields, account="child")
 
             store.write(adopt)
@@ -323,12 +367,45 @@ class StoreContract:
             reserve(accountant, "r1", small, account="child")
             assert [accountant.account(name).held for name in ("root", "twin", "child")] == [
                 small,
-                Cost.nothing(),
+                Cost.nothing("gdp"),
                 small,
             ]
             with pytest.raises(BudgetRefused, match="'root' cannot pay"):
                 reserve(accountant, "r2", HALF, account="child")
             assert accountant.account("child").held == small
+
+    def test_a_gdp_spend_is_charged_to_a_zcdp_account_above_as_rho_and_never_the_reverse(self, tmp_path: Path) -> None:
+        store = self.opener(tmp_path)
+        with Accountant(store) as accountant:
+            unit = {"entity": "person", "column": "id", "neighbours": "add-remove"}
+            for name, measure in (("zcdp", "zcdp"), ("gdp", "gdp"), ("pure", "pure")):
+                budget = Budget("1", "0" if measure == "pure" else "1e-9")
+                accountant.open_account(name, **unit, budget=budget, measure=measure)  # type: ignore[arg-type]
+
+            def adopt(tx: Writing, child: str, twin: str, parent: str) -> None:
+                opening, row = tx.opening(twin), tx.account(twin)
+                assert opening is not None
+                assert row is not None
+                tx.add_account(AccountRow(child, parent, row.cap, Cost.nothing(row.cap.measure)))
+                log.append(tx, "open", {**parse(opening.line).fields}, account=child)
+
+            for twin, parent in (("zcdp", "gdp"), ("pure", "gdp"), ("pure", "zcdp"), ("gdp", "pure"), ("zcdp", "pure")):
+                with pytest.raises(DpsynthError, match="only gdp is charged to zcdp above it"):
+                    store.write(lambda tx, twin=twin, parent=parent: adopt(tx, "child", twin, parent))  # type: ignore[misc]
+            store.write(lambda tx: adopt(tx, "child", "gdp", "zcdp"))
+            odd = Cost("gdp", Fraction(int(TENTH.amount * GRID) | 1, GRID))
+            reserve(accountant, "r1", odd, account="child")
+            assert accountant.account("child").held == odd
+            above = accountant.account("zcdp").held
+            assert above.measure == "zcdp"
+            assert above.amount == (odd.amount + Fraction(1, GRID)) / 2  # half of it, rounded up to the grid
+            fill = Cost("zcdp", accountant.account("zcdp").left.amount - Fraction(int(TENTH.amount * GRID) // 4, GRID))
+            reserve(accountant, "r2", fill, account="zcdp")
+            with pytest.raises(BudgetRefused, match="'zcdp' cannot pay: asked rho"):
+                reserve(accountant, "r3", TENTH, account="child")
+            assert accountant.account("child").held == odd
+        with Accountant(self.opener(tmp_path)) as accountant:  # the sums of both are checked again
+            assert accountant.account("zcdp").held == above + fill
 
     # --- one id, one plan -------------------------------------------------------------------------------------------
 
@@ -337,7 +414,7 @@ class StoreContract:
             accountant.check("people", CAP.cost(), release="r1", plan=PLAN)
         second = reserve(accountant, cost=CAP.cost())
         assert second.lines() == first.lines()
-        assert (second.reserved, second.held_before, second.held_after) == (CAP.cost(), Cost.nothing(), CAP.cost())
+        assert (second.reserved, second.held_before, second.held_after) == (CAP.cost(), Cost.nothing("gdp"), CAP.cost())
         assert (second.day, second.quote, second.release) == (first.day, first.quote, "r1")
 
     @pytest.mark.parametrize(
@@ -408,20 +485,23 @@ class StoreContract:
 
     def test_a_verb_is_paid_then_stored(self, accountant: Accountant) -> None:
         reservation = reserve(accountant)
-        third = Cost(TENTH.rho / 3)
+        third = Cost("gdp", TENTH.amount / 3)
         first = reservation.draw([charge(third), charge(third)])
         assert reservation.answers() == ()
         reservation.store(first, b"answer")
-        second = reservation.draw([charge(TENTH.rho - 2 * third.rho, kind="select", chosen_by=first)])
+        second = reservation.draw([charge(TENTH.amount - 2 * third.amount, kind="select", chosen_by=first)])
         reservation.store(second, b"")
-        assert reservation.left == Cost.nothing()
+        assert reservation.left == Cost.nothing("gdp")
         stored = reservation.answers()
         assert [(s.seqs, s.kind, s.answer) for s in stored] == [
             (first, "measure", b"answer"),
             (second, "select", b""),
         ]
-        assert [fields["running"]["rho"] for fields in stored[0].fields] == [str(third.rho), str(2 * third.rho)]
-        assert stored[1].fields[0]["running"]["rho"] == str(TENTH.rho)
+        assert [fields["running"]["spent"]["mu2"] for fields in stored[0].fields] == [
+            str(third.amount),
+            str(2 * third.amount),
+        ]
+        assert stored[1].fields[0]["running"]["spent"]["mu2"] == str(TENTH.amount)
         assert stored[1].fields[0]["chosen_by"] == list(first)
         assert "answer" not in repr(stored[0])
 
@@ -451,28 +531,28 @@ class StoreContract:
 
     def test_a_release_never_overspends(self, accountant: Accountant) -> None:
         reservation = reserve(accountant)
-        seqs = reservation.draw([charge(TENTH.rho * 2 / 3)])
+        seqs = reservation.draw([charge(TENTH.amount * 2 / 3)])
         reservation.store(seqs, b"x")
         before = accountant.history("people")
         with pytest.raises(BudgetRefused, match=r"release 'r1' cannot pay: .*never spends more"):
-            reservation.draw([charge(TENTH.rho / 3), charge(Fraction(1, 2**300))])
+            reservation.draw([charge(TENTH.amount / 3), charge(Fraction(1, 2**300))])
         assert accountant.history("people") == before
-        reservation.store(reservation.draw([charge(TENTH.rho / 3)]), b"y")
+        reservation.store(reservation.draw([charge(TENTH.amount / 3)]), b"y")
 
     def test_what_is_free_is_logged_too(self, accountant: Accountant) -> None:
         reservation = reserve(accountant)
         reservation.store(reservation.draw([charge(Fraction(0), mechanism={"type": "public_count"})]), b"n")
         assert reservation.left == TENTH
-        assert reservation.answers()[0].fields[0]["running"] == {"rho": "0", "epsilon": "0"}
+        assert reservation.answers()[0].fields[0]["running"] == {"spent": {"mu2": "0", "delta": "0"}, "epsilon": "0"}
 
     def test_sums_of_many_noise_scales_stay_exact(self, accountant: Accountant) -> None:
         """Each denominator is new: the sum outgrows what a line may hold, is stated rounded up, and stays a filter."""
         odd = [Fraction(1, (2**53 - 1 - 2 * k) ** 2) for k in range(120)]
-        costs = [TENTH.rho / 200 * (1 - part) for part in odd]
-        rest = TENTH.rho - sum(costs)
+        costs = [TENTH.amount / 200 * (1 - part) for part in odd]
+        rest = TENTH.amount - sum(costs)
         reservation = reserve(accountant)
         reservation.store(reservation.draw([charge(cost) for cost in costs]), b"x")
-        stated = [Fraction(f["running"]["rho"]) for f in reservation.answers()[0].fields]
+        stated = [Fraction(f["running"]["spent"]["mu2"]) for f in reservation.answers()[0].fields]
         for index, rho in enumerate(stated):
             assert 0 <= rho - sum(costs[: index + 1]) < Fraction(1, GRID)
         reservation.close()
@@ -487,9 +567,9 @@ class StoreContract:
         reservation = reserve(accountant)
         with pytest.raises(DpsynthError, match="no open verb"):
             reservation.store((1,), b"early")
-        seqs = reservation.draw([charge(HALF.rho / 100)])
+        seqs = reservation.draw([charge(HALF.amount / 100)])
         calls: list[Callable[[], object]] = [
-            lambda: reservation.draw([charge(HALF.rho / 100)]),
+            lambda: reservation.draw([charge(HALF.amount / 100)]),
             lambda: reservation.store((*seqs, 99), b"x"),
             reservation.settle,
         ]
@@ -502,7 +582,7 @@ class StoreContract:
             reservation.store(seqs, b"y")
         assert [s.answer for s in reservation.answers()] == [b"x"]
 
-    @pytest.mark.parametrize("charges", [[], [charge(TENTH.rho / 9), charge(TENTH.rho / 9, kind="select")]])
+    @pytest.mark.parametrize("charges", [[], [charge(TENTH.amount / 9), charge(TENTH.amount / 9, kind="select")]])
     def test_a_verb_is_of_one_kind(self, accountant: Accountant, charges: list[Charge]) -> None:
         with pytest.raises(DpsynthError, match="all of one kind"):
             reserve(accountant).draw(charges)
@@ -520,21 +600,21 @@ class StoreContract:
         reservation = reserve(accountant)
         before = accountant.history("people")
         with pytest.raises(ConfigurationError, match=r"protects 'person' \(column 'id'\) under add-remove, not"):
-            reservation.draw([charge(TENTH.rho / 2), charge(TENTH.rho / 2, **change)])
+            reservation.draw([charge(TENTH.amount / 2), charge(TENTH.amount / 2, **change)])
         assert accountant.history("people") == before
 
     def test_entries_may_differ_in_the_rows_that_count(self, accountant: Accountant) -> None:
         reservation = reserve(accountant)
         for rows in (1, 3):
             unit = {"entity": "person", "column": "id", "max_rows": rows}
-            reservation.store(reservation.draw([charge(TENTH.rho / 2, unit=unit)]), b"x")
-        assert reservation.left == Cost.nothing()
+            reservation.store(reservation.draw([charge(TENTH.amount / 2, unit=unit)]), b"x")
+        assert reservation.left == Cost.nothing("gdp")
 
     def test_a_line_that_the_ledger_does_not_know_is_not_written(self, accountant: Accountant) -> None:
         reservation = reserve(accountant)
         before = accountant.history("people")
         with pytest.raises(ValueError, match="true_count"):
-            reservation.draw([charge(TENTH.rho / 2), charge(TENTH.rho / 2, true_count=41)])
+            reservation.draw([charge(TENTH.amount / 2), charge(TENTH.amount / 2, true_count=41)])
         assert accountant.history("people") == before
         reservation.draw([charge(TENTH)])
 
@@ -542,14 +622,14 @@ class StoreContract:
 
     def test_what_was_drawn_and_not_stored_is_lost_and_stays_charged(self, accountant: Accountant) -> None:
         first = reserve(accountant)
-        kept = first.draw([charge(TENTH.rho / 2)])
+        kept = first.draw([charge(TENTH.amount / 2)])
         first.store(kept, b"kept")
-        lost = first.draw([charge(TENTH.rho / 4), charge(TENTH.rho / 4)])
+        lost = first.draw([charge(TENTH.amount / 4), charge(TENTH.amount / 4)])
         first.close()
         second = reserve(accountant)
         assert [(s.seqs, s.answer) for s in second.answers()] == [(kept, b"kept"), (lost, None)]
         assert parse(second.lines()[-1]).fields == {"release": "r1", "of": list(lost)}
-        assert second.left == Cost.nothing()
+        assert second.left == Cost.nothing("gdp")
         with pytest.raises(BudgetRefused, match=r"1 answer\(s\) of it were lost in a crash"):
             second.draw([charge(Fraction(1, GRID))])
         assert "lost" in repr(second.answers()[1])
@@ -560,25 +640,25 @@ class StoreContract:
         """Also where the system keeps no locks: two runs of one release never both write."""
         monkeypatch.setattr(accountant._store, "lock", lambda release: NoLock())
         old = reserve(accountant)
-        seqs = old.draw([charge(TENTH.rho / 2)])
+        seqs = old.draw([charge(TENTH.amount / 2)])
         new = reserve(accountant)
         before = new.lines()
         calls: list[Callable[[], object]] = [
             lambda: old.store(seqs, b"too late"),
-            lambda: old.draw([charge(TENTH.rho / 4)]),
+            lambda: old.draw([charge(TENTH.amount / 4)]),
             old.settle,
         ]
         for call in calls:
             with pytest.raises(StoreBusy, match="another run took release 'r1' over"):
                 call()
         assert new.lines() == before
-        new.store(new.draw([charge(TENTH.rho / 2)]), b"x")
+        new.store(new.draw([charge(TENTH.amount / 2)]), b"x")
 
     # --- a live run holds its release ---------------------------------------------------------------------------------
 
     def test_a_release_is_held_by_its_handle(self, tmp_path: Path, accountant: Accountant) -> None:
         held = reserve(accountant)
-        seqs = held.draw([charge(TENTH.rho / 2)])
+        seqs = held.draw([charge(TENTH.amount / 2)])
         before = held.lines()
         with Accountant(self.opener(tmp_path)) as other:
             for desk in (accountant, other):
@@ -603,7 +683,7 @@ class StoreContract:
 
     def test_a_refusal_holds_nothing(self, tmp_path: Path, accountant: Accountant) -> None:
         with pytest.raises(BudgetRefused):
-            reserve(accountant, cost=Cost(2 * CAP.cost().rho), quote=Budget("3", "1e-9"))
+            reserve(accountant, cost=Cost("gdp", 2 * CAP.cost().amount), quote=Budget("3", "1e-9"))
         with Accountant(self.opener(tmp_path)) as other:
             reserve(other)
 
@@ -617,17 +697,17 @@ class StoreContract:
     def test_an_accountant_that_is_closed_holds_nothing(self, tmp_path: Path, accountant: Accountant) -> None:
         with Accountant(self.opener(tmp_path)) as other:
             held = reserve(other)
-            held.draw([charge(TENTH.rho / 2)])
+            held.draw([charge(TENTH.amount / 2)])
         assert [s.answer for s in reserve(accountant).answers()] == [None]
 
     def test_a_handle_that_is_closed_reads_and_no_more(self, accountant: Accountant) -> None:
         with reserve(accountant) as handle:
-            handle.store(handle.draw([charge(TENTH.rho / 4)]), b"x")
-            seqs = handle.draw([charge(TENTH.rho / 4)])
+            handle.store(handle.draw([charge(TENTH.amount / 4)]), b"x")
+            seqs = handle.draw([charge(TENTH.amount / 4)])
         before = handle.lines()
         calls: list[Callable[[], object]] = [
             lambda: handle.store(seqs, b"y"),
-            lambda: handle.draw([charge(TENTH.rho / 4)]),
+            lambda: handle.draw([charge(TENTH.amount / 4)]),
             handle.settle,
         ]
         for call in calls:
@@ -657,7 +737,7 @@ class StoreContract:
 
     def test_a_settled_release_is_read_only(self, accountant: Accountant) -> None:
         reservation = reserve(accountant)
-        reservation.store(reservation.draw([charge(TENTH.rho / 2)]), b"x")
+        reservation.store(reservation.draw([charge(TENTH.amount / 2)]), b"x")
         assert not accountant.settled("r1")
         assert not accountant.settled("never reserved")
         reservation.settle()
@@ -670,7 +750,7 @@ class StoreContract:
         assert (again.lines(), again.answers()) == (lines, reservation.answers())
         for handle in (reservation, again):
             with pytest.raises(DpsynthError, match="settled"):
-                handle.draw([charge(TENTH.rho / 4)])
+                handle.draw([charge(TENTH.amount / 4)])
         again.settle()
         assert accountant.account("people").held == TENTH, "what a release leaves unspent stays reserved"
         accountant.check("people", TENTH, release="r1", plan=PLAN)
@@ -690,7 +770,7 @@ class StoreContract:
         for _ in range(2):
             with pytest.raises(BudgetRefused):
                 reserve(accountant, "r2", TENTH)
-            seqs = reservation.draw([charge(TENTH.rho / 2)])
+            seqs = reservation.draw([charge(TENTH.amount / 2)])
             reservation.store(seqs, b"x")
         assert [parse(line).stamp.day[:4] for line in reservation.lines()[2:]] == ["1970", "2070", "2170", "2270"]
         reservation.close()
@@ -704,7 +784,7 @@ class StoreContract:
             open_people(accountant)
 
             def fail(tx: Writing) -> None:
-                tx.add_account(AccountRow("half", None, HALF, Cost.nothing()))
+                tx.add_account(AccountRow("half", None, HALF, Cost.nothing("gdp")))
                 raise KeyError("stopped")
 
             with pytest.raises(KeyError, match="stopped"):
@@ -717,20 +797,24 @@ class StoreContract:
         with Accountant(store) as accountant:
             open_people(accountant)
             reservation = reserve(accountant, cost=HALF)
-            seqs = reservation.draw([charge(HALF.rho / 2)])
+            seqs = reservation.draw([charge(HALF.amount / 2)])
             open_people(accountant, "others")
-            over = [Cost(CAP.cost().rho + Fraction(1, GRID)), Cost(Fraction(1)), Cost(Fraction(0), Fraction(1, GRID))]
+            over = [
+                Cost("gdp", CAP.cost().amount + Fraction(1, GRID)),
+                Cost("gdp", Fraction(1)),
+                Cost("gdp", Fraction(0), Fraction(1, GRID)),
+            ]
             for cost in over:
                 with pytest.raises(DpsynthError):
                     store.write(lambda tx, cost=cost: tx.hold("r1", "others", cost))  # type: ignore[misc]
             with pytest.raises(DpsynthError):
-                store.write(lambda tx: tx.hold("r1", "people", Cost(Fraction(1, GRID))))
+                store.write(lambda tx: tx.hold("r1", "people", Cost("gdp", Fraction(1, GRID))))
             reservation.store(seqs, b"x")
             with pytest.raises(DpsynthError):
                 store.write(lambda tx: tx.close_verb(seqs[0], b"second answer"))
             with pytest.raises(DpsynthError):
                 store.write(lambda tx: tx.advance("r1", "RESERVED", 1))
-            assert [account.held for account in accountant.accounts()] == [HALF, Cost.nothing()]
+            assert [account.held for account in accountant.accounts()] == [HALF, Cost.nothing("gdp")]
 
     def test_what_is_written_is_there_for_another_handle(self, tmp_path: Path) -> None:
         with Accountant(self.opener(tmp_path)) as one, Accountant(self.opener(tmp_path)) as two:
@@ -757,8 +841,8 @@ class StoreContract:
         )
     )
     def test_it_does_what_the_model_does(self, steps: list[tuple[str, str, int]]) -> None:
-        unit = Fraction(int(CAP.cost().rho * GRID) // 64, GRID)
-        model = Model(CAP.cost().rho)
+        unit = Fraction(int(CAP.cost().amount * GRID) // 64, GRID)
+        model = Model(CAP.cost().amount)
         sizes = {"a": 30, "b": 20, "c": 25}
         handles: dict[str, Reservation] = {}
         open_verbs: dict[str, tuple[int, ...]] = {}
@@ -769,7 +853,7 @@ class StoreContract:
                     if release in handles:
                         handles[release].close()
                     try:
-                        handles[release] = reserve(accountant, release, Cost(sizes[release] * unit))
+                        handles[release] = reserve(accountant, release, Cost("gdp", sizes[release] * unit))
                         done = True
                         open_verbs.pop(release, None)
                     except BudgetRefused:
@@ -791,8 +875,8 @@ class StoreContract:
                         done = False
                     argument = {"draw": (rho,), "store": (bytes([size]),), "settle": ()}[verb]
                     assert done == getattr(model, verb)(release, *argument)
-                    assert handle.left.rho == model.left[release]
-                assert accountant.account("people").held.rho == model.held <= model.cap
+                    assert handle.left.amount == model.left[release]
+                assert accountant.account("people").held.amount == model.held <= model.cap
             for release, handle in handles.items():
                 assert [s.answer for s in handle.answers()] == model.answers[release]
                 assert handle.settled == (release in model.settled)
@@ -818,9 +902,9 @@ class StoreContract:
             open_people(accountant, "spare")
             total = Budget("9", "1e-9")
             open_people(accountant, budget=total)
-            fill = total.cost().rho - room * TENTH.rho
+            fill = total.cost().amount - room * TENTH.amount
             assert fill > 0
-            reserve(accountant, "fill", Cost(fill), quote=total)
+            reserve(accountant, "fill", Cost("gdp", fill), quote=total)
         found = self.run_at_once(ask_often, [(tmp_path, worker, ASKS) for worker in range(PROCESSES)])
         assert sum(granted for granted, _ in found) == room
         assert sum(refused for _, refused in found) == PROCESSES * ASKS - room
@@ -828,7 +912,9 @@ class StoreContract:
             account = accountant.account("people")
             assert account.held == account.cap
             entries = [parse(line) for line in accountant.history("people")]
-            assert sum(Fraction(e.fields["reserved"]["rho"]) for e in entries if e.kind == "reserve") == account.cap.rho
+            assert (
+                sum(Fraction(e.fields["reserved"]["mu2"]) for e in entries if e.kind == "reserve") == account.cap.amount
+            )
             assert [e.seq for e in entries] == list(range(1, room + 3))
 
     def test_a_store_that_many_make_at_once_is_one(self, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from dpsynth.accountant import Accountant
 from dpsynth.accountant.locks import FileLock
 from dpsynth.accountant.sqlite import SqliteStore
+from dpsynth.accountant.sqlite_schema import VERSION
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, StoreBusy, StoreDamaged, StoreError
 
 pytest.register_assert_rewrite("tests.accountant.store_contract")
@@ -44,7 +45,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             open_people(accountant, name)
         done = reserve(accountant)
         for turn in range(20):
-            done.store(done.draw([charge(TENTH.rho / 40)] * 2), bytes([turn]) * 1000)
+            done.store(done.draw([charge(TENTH.amount / 40)] * 2), bytes([turn]) * 1000)
         done.settle()
         reserve(accountant, "r2").draw([charge(TENTH)])
     return path
@@ -123,9 +124,20 @@ def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
 
 def test_a_newer_store_asks_for_a_newer_dpsynth(store: Path) -> None:
     with raw(store) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(ConfigurationError, match="newer dpsynth"):
         Accountant.open(store)
+
+
+def test_an_older_store_is_left_as_it_is_and_says_what_to_do(store: Path) -> None:
+    with raw(store) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    before = store.read_bytes()
+    with pytest.raises(
+        ConfigurationError, match=r"older dpsynth .store version 1.* each account has its measure.*another --store"
+    ):
+        Accountant.open(store)
+    assert store.read_bytes() == before
 
 
 def test_every_commit_is_synced_to_the_disk(tmp_path: Path) -> None:
@@ -364,7 +376,8 @@ def _without_nonces(found: list[object]) -> list[object]:
         "UPDATE account SET held_whole = 1",
         "UPDATE account SET name = 'x'",
         "DELETE FROM account",
-        "INSERT OR REPLACE INTO account SELECT name, parent, 9, 0, 0, 0, 0, 0 FROM account",
+        "UPDATE account SET measure = 'zcdp'",
+        "INSERT OR REPLACE INTO account SELECT name, parent, measure, 9, 0, 0, 0, 0, 0 FROM account",
         "UPDATE release SET plan = 'sha256:' || hex(zeroblob(32))",
         "UPDATE release SET source = zeroblob(32)",
         "UPDATE release SET state = 'RESERVED' WHERE id = 'r1'",
@@ -463,7 +476,7 @@ def test_a_folder_that_cannot_be_written_can_be_read(guarded: Path, mode: int) -
     guarded.chmod(mode)
     before = guarded.read_bytes()
     with as_nobody(), Accountant.open(guarded) as accountant:
-        assert accountant.account("people").held.rho == 2 * TENTH.rho
+        assert accountant.account("people").held.amount == 2 * TENTH.amount
         with pytest.raises(ConfigurationError, match="the store cannot be written"):
             reserve(accountant, "r3")
     assert guarded.read_bytes() == before
@@ -492,7 +505,7 @@ def test_a_full_disk_charges_nothing_that_was_not_written(store: Path) -> None:
         seqs = ()
         with pytest.raises(StoreError, match="the disk did not take the write"):
             for _ in range(100):
-                seqs = reservation.draw([charge(TENTH.rho / 200)])
+                seqs = reservation.draw([charge(TENTH.amount / 200)])
                 before = accountant.history("people")
                 reservation.store(seqs, b"x" * 5000)
         assert accountant.history("people") == before

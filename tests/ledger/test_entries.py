@@ -12,12 +12,25 @@ from hypothesis import strategies as st
 
 from dpsynth import verifier
 from dpsynth.errors import SignatureInvalid, UnknownEntry
-from dpsynth.ledger import FIELDS, KINDS, Kind, Stamp, canonical, fraction_text, new_secret, nonce, parse, render
+from dpsynth.ledger import (
+    FIELDS,
+    KINDS,
+    Kind,
+    Stamp,
+    amount,
+    canonical,
+    cost_of,
+    fraction_text,
+    new_secret,
+    nonce,
+    parse,
+    render,
+)
 from dpsynth.ledger.entries import MECHANISMS
 
 STAMP = Stamp("2026-11-22", "0" * 32)
 DIGEST = "sha256:" + "a" * 64
-AMOUNT = {"rho": Fraction(1, 800), "delta": Fraction(0)}
+AMOUNT = {"mu2": Fraction(1, 800), "delta": Fraction(0)}
 CHARGE: dict[str, Any] = {
     "release": "r",
     "unit": {"entity": "person", "column": None, "max_rows": 1},
@@ -25,7 +38,7 @@ CHARGE: dict[str, Any] = {
     "sensitivity_squared": Fraction(1),
     "cost": AMOUNT,
     "chosen_by": [],
-    "running": {"rho": Fraction(1, 800), "epsilon": "0.25"},
+    "running": {"spent": AMOUNT, "epsilon": "0.25"},
     "state": "DRAWING",
 }
 EXAMPLES: dict[Kind, dict[str, Any]] = {
@@ -33,7 +46,7 @@ EXAMPLES: dict[Kind, dict[str, Any]] = {
         "entity": "person",
         "column": "id",
         "neighbours": "replace-one",
-        "measure": "zcdp",
+        "measure": "gdp",
         "cap": AMOUNT,
         "policy": {"epsilon": Fraction(1), "delta": Fraction(1, 10**9)},
     },
@@ -47,12 +60,17 @@ EXAMPLES: dict[Kind, dict[str, Any]] = {
     },
     "measure": {
         **CHARGE,
-        "mechanism": {"type": "discrete_gaussian", "sigma": Fraction(20)},
+        "mechanism": {"type": "rounded_gaussian", "sigma": Fraction(20)},
         "query": {"columns": ["a"], "levels": [DIGEST], "shape": [3], "basis": "marginal"},
     },
     "select": {
         **CHARGE,
         "mechanism": {"type": "exponential", "scale": Fraction(7, 2), "picks": 2, "rule": "distinct"},
+        "query": {"score": "l1-to-model", "lattice": 1024, "weight": 1, "candidates": 3, "digest": DIGEST},
+    },
+    "score": {
+        **CHARGE,
+        "mechanism": {"type": "discrete_laplace", "scale": Fraction(7, 2)},
         "query": {"score": "l1-to-model", "lattice": 1024, "candidates": 3, "digest": DIGEST},
     },
     "stored": {"release": "r", "of": [3, 4], "answer": DIGEST},
@@ -135,8 +153,29 @@ def test_messages_never_hold_a_value() -> None:
     assert "canary" not in str(error.value)
 
 
+@pytest.mark.parametrize("amount_of", [{"rho": Fraction(1)}, {"epsilon": Fraction(1)}, {"mu2": Fraction(1)}])
+def test_an_amount_is_keyed_by_one_unit(amount_of: dict[str, Fraction]) -> None:
+    written = {**amount_of, "delta": Fraction(0)}
+    line = render("settle", {**EXAMPLES["settle"], "spent": written}, seq=0, account="a")
+    cost = cost_of(parse(line).fields["spent"])
+    assert amount(cost) == parse(line).fields["spent"]
+    assert (cost.unit, cost.amount) == next(iter(amount_of.items()))
+    for wrong in (
+        {**written, "eps": "1"},
+        amount_of,
+        {"mu2": "1", "rho": "1", "delta": "0"},
+        {"mu": "1", "delta": "0"},
+    ):
+        with pytest.raises(ValueError, match="spent"):
+            render("settle", {**EXAMPLES["settle"], "spent": wrong}, seq=0, account="a")
+
+
 def test_mechanisms_are_those_of_the_verifier() -> None:
-    known = {shape["type"]: shape.keys() for shape in (*verifier.NOISE, verifier.CHOICE)}
+    known = {
+        name: shape.keys()
+        for shape in (*verifier.NOISE, verifier.CHOICE)
+        for name in (shape["type"] if isinstance(shape["type"], tuple) else [shape["type"]])
+    }
     assert known == {name: shape.keys() for name, shape in MECHANISMS.items()}
     with pytest.raises(ValueError, match="mechanism"):
         render("measure", put(EXAMPLES["measure"], "mechanism", {"type": "laplace", "scale": "1"}), seq=0, account="a")
@@ -206,8 +245,8 @@ class TestExactText:
     def test_the_longest_is_known_to_the_verifier(self) -> None:
         longest = fraction_text(Fraction(2**8192 - 1, 2**8191))
         assert verifier.NUMBER(longest)
-        line = render("settle", put(EXAMPLES["settle"], "spent.rho", longest), seq=0, account="a")
-        assert parse(line).fields["spent"]["rho"] == longest
+        line = render("settle", put(EXAMPLES["settle"], "spent.mu2", longest), seq=0, account="a")
+        assert parse(line).fields["spent"]["mu2"] == longest
 
 
 class TestCanonical:

@@ -53,6 +53,7 @@ verbs = st.lists(
         st.just(("total", ())),
         st.tuples(st.just("marginals"), st.lists(st.sampled_from(NAMES), min_size=1, max_size=4)),
         st.tuples(st.just("residuals"), st.lists(st.sampled_from(NAMES), min_size=1, max_size=4)),
+        st.tuples(st.just("scores"), st.lists(st.sampled_from(NAMES), min_size=1, max_size=4)),
         st.tuples(st.just("select"), st.lists(st.sampled_from(NAMES), min_size=1, max_size=4)),
     ),
     min_size=1,
@@ -87,12 +88,12 @@ def test_counts_and_entries_agree(plan: list[tuple[str, list[str]]], neighbours:
     assert [line["kind"] for line in at_opening[0]][:2] == ["open", "reserve"]
     assert {line["state"] for line in at_opening[0][2:]} == {"DRAWING"}
     assert len(spy.asked) == len(plan)
-    charged = [line for line in lines if line["kind"] in ("measure", "select")]
+    charged = [line for line in lines if line["kind"] in ("measure", "score", "select")]
     for (verb, _), (queries, seen) in zip(plan, spy.asked, strict=True):
         stored = {seq for line in seen if line["kind"] == "stored" for seq in line["of"]}
-        paid = [line for line in seen if line["kind"] in ("measure", "select") and line["seq"] not in stored]
+        paid = [line for line in seen if line["kind"] in ("measure", "score", "select") and line["seq"] not in stored]
         assert all(line["state"] == "DRAWING" for line in paid)
-        if verb == "select":
+        if verb in ("select", "scores"):
             assert [line["query"]["candidates"] for line in paid] == [len(queries)]
         else:
             columns = [list(query.columns) for query in queries]
@@ -110,5 +111,7 @@ def ask(curator: Curator, verb: str, names: list[str]) -> None:
         curator.marginals(queries, RHO / 8)
     elif verb == "residuals":
         curator.marginals([Query(query.levels, "residual") for query in queries], RHO / 8)
+    elif verb == "scores":
+        curator.scores([Candidate.of(query, np.zeros(2)) for query in queries], "l1-to-model", RHO / 8)
     else:
         curator.select([Candidate.of(query, np.zeros(2)) for query in queries], "l1-to-model", 2, RHO / 8)

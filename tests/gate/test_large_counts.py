@@ -48,14 +48,15 @@ def test_every_input_is_exact(large: int, real: bool, monkeypatch: pytest.Monkey
         asked = [Query((a, b)), Query((b,)), Query((a, b), "residual")]
         total, *answers = [curator.total(NONE), *curator.marginals(asked, NONE)]
         near = table + np.array([[0.5, 0, 0], [0, 0, -0.25]])
-        curator.select([Candidate.of(asked[0], near), Candidate.of(asked[0], near, 5, 0.125)], "l1-to-model", 1, RHO)
+        candidates = [Candidate.of(asked[0], near), Candidate.of(asked[0], near, 5, 0.125)]
+        curator.select(candidates, "l1-to-model", 1, RHO)
+        compared = curator.scores(candidates[:1], "l1-to-model", NONE)
     dense = np.kron(2 * np.eye(2) - 1, 3 * np.eye(3) - 1).astype(np.int64)
     exact = [[int(table.sum())], table.ravel().tolist(), table.sum(axis=0).tolist(), (dense @ table.ravel()).tolist()]
     if real:
-        assert [answer.values.ravel().tolist() for answer in (total, *answers)] == exact
+        assert [answer.values.ravel().tolist() for answer in (total, *answers, compared)] == [*exact, [768]]
     else:
-        scores = [768, 5 * 768 - 128]
-        assert [given.tolist() for _, given, _ in noise.inputs] == [*exact, scores]
+        assert [given.tolist() for _, given, _ in noise.inputs] == [*exact, [768, 5 * 768 - 128], [768]]
 
 
 def test_more_rows_than_a_float32_can_count() -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from dpsynth.curator import Curator
 from dpsynth.curator import curator as room
 from dpsynth.errors import DpsynthError, SourceError
-from dpsynth.measurement import Candidate, Query, Selection
+from dpsynth.measurement import Candidate, NoisyScores, Query, Selection
 from dpsynth.schema import Schema
 from tests.curator.bench import RHO, Desk, quick_folder
 
@@ -97,12 +97,15 @@ def ask(curator: Curator) -> Seen:
     queries = [Query((sex,)), Query((age,)), Query((age, sex))]
     candidates = [Candidate.of(query, np.ones(query.shape), i + 1, 3.5 * i) for i, query in enumerate(queries)]
     chosen = curator.select(candidates, "l1-to-model", 2, RHO / 4)
-    return [total.sigma, len(chosen.picks)]
+    scores = curator.scores([Candidate.of(query, np.ones(query.shape)) for query in queries], "l1-to-model", RHO / 8)
+    return [total.sigma, len(chosen.picks), scores.sigma]
 
 
 def shape(answer: Any) -> Any:
     if isinstance(answer, Selection):
         return answer.candidates, answer.scale, answer.entry
+    if isinstance(answer, NoisyScores):
+        return answer.candidates, answer.values.shape, answer.values.dtype, answer.scale, answer.law, answer.entry
     return answer.query, answer.values.shape, answer.values.dtype, answer.scale, answer.law, answer.entry
 
 

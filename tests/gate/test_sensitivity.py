@@ -64,6 +64,8 @@ def run(rows: Sequence[Row], schema: Schema, measure: Measure = "gdp") -> tuple[
             Candidate.of(Query((b,)), np.array([9.0, 0.0]), 3, -1.25),
         ]
         curator.select(candidates, "l1-to-model", 2, RHO)
+        alike = [Candidate(candidate.query, candidate.expected, 1, candidate.offset) for candidate in candidates]
+        curator.scores(alike, "l1-to-model", RHO)
     first = [total.values.reshape(1)] if total.sigma == 0 else []
     return first + [given for _, given, _ in noise.inputs], reservation
 
@@ -117,7 +119,8 @@ def test_people_with_several_rows(neighbours: str, max_rows: int) -> None:
         inputs = [run(others + mine, schema)[0] for mine in of_mine(max_rows)]
         pairs += [(without, one) for one in inputs] if neighbours == "add-remove" else list(product(inputs, repeat=2))
     s, twice = max_rows, 1 if neighbours == "add-remove" else 2
-    residuals, scores = [4 * twice**2 * s**2, 2 * twice**2 * s**2], [(3 * twice * s * 1024) ** 2] * 2
+    residuals, score = [4 * twice**2 * s**2, 2 * twice**2 * s**2], (twice * s * 1024) ** 2
+    scores = [9 * score, 9 * score, 2 * score]
     assert [int(bound) for _, bound in bounds] == [s**2, *[twice * s**2] * 3, *residuals, *scores]
     attained = check(pairs, bounds)
     # A coarse table of one cell cannot lose a row in one cell and gain it in another: there s^2 is all.
@@ -136,7 +139,8 @@ def test_in_l1_for_laplace_noise(neighbours: str, max_rows: int) -> None:
         inputs = [run(others + mine, schema, "pure")[0] for mine in of_mine(max_rows)]
         pairs += [(without, one) for one in inputs] if neighbours == "add-remove" else list(product(inputs, repeat=2))
     s, twice = max_rows, 1 if neighbours == "add-remove" else 2
-    scores = [(3 * twice * s * 1024) ** 2] * 2
+    score = (twice * s * 1024) ** 2
+    scores = [9 * score, 9 * score, 4 * score]
     assert [int(bound) for _, bound in bounds] == [s**2, *[(twice * s) ** 2] * 3, *scores]
     assert check(pairs, bounds) == [s**2, (twice * s) ** 2, (twice * s) ** 2, s**2, *scores]
     assert {kind for kind, _ in bounds} == {"discrete_laplace", "exponential"}
@@ -188,7 +192,7 @@ def test_rows_as_their_own_entities(neighbours: str) -> None:
         without, reservation = run(others, schema)
         bounds = declared(reservation)
         pairs += [(without, one) for one in inputs] if neighbours == "add-remove" else list(product(inputs, repeat=2))
-    once, twice = [(3 * 1024) ** 2] * 2, [(3 * 2048) ** 2] * 2
+    once, twice = ([weight * score**2 for weight in (9, 9, 2)] for score in (1024, 2048))
     if neighbours == "add-remove":
         assert check(pairs, bounds) == [1, 1, 1, 1, 4, 2, *once] == [int(bound) for _, bound in bounds]
     else:

@@ -238,17 +238,19 @@ def sensitivity_squared(entry: Json) -> Fraction:
     residual   of axes with m cells: s^2 times the product P of all m (m - 1).  replace-one: 2 s^2 P m/(m - 1) with the
                least m (two cells that differ along the shortest axis alone).
     score      weight times sum |count - expected| of a marginal against public numbers, on the lattice of 1/1024, less
-               a public number: moves by 1024 weight s, replace-one by twice that.
+               a public number: moves by 1024 weight s, replace-one by twice that. Where all N scores are answered
+               (weight 1) each may move so far: N times its square, in L1 the square of N times that.
     """
     rows, replace, query = entry["unit"]["max_rows"], entry["neighbours"] == "replace-one", entry["query"]
-    if entry["kind"] == "select":
-        return Fraction((SCORE_LATTICE * query["weight"] * rows * (2 if replace else 1)) ** 2)
+    laplace = entry["mechanism"]["type"] == "discrete_laplace"
+    if entry["kind"] != "measure":
+        moved = SCORE_LATTICE * query.get("weight", 1) * rows * (2 if replace else 1)
+        return Fraction(moved**2 * (1 if entry["kind"] == "select" else query["candidates"] ** (2 if laplace else 1)))
     if not query["shape"]:
         return Fraction(0 if replace and rows == 1 and entry["unit"]["column"] is None else rows**2)
     if query["basis"] == "residual":
         squared, least = rows**2 * math.prod(m * (m - 1) for m in query["shape"]), min(query["shape"])
         return Fraction(2 * squared * least, least - 1) if replace else Fraction(squared)
-    laplace = entry["mechanism"]["type"] == "discrete_laplace"
     return Fraction(rows**2 * ((4 if laplace else 2) if replace else 1))
 
 
@@ -274,7 +276,7 @@ def cost_of(entry: Json, squared: Fraction, measure: str) -> Fraction | None:
             return 2 * picks * math.isqrt(int(squared)) / noise
         return picks * squared / (2 * noise**2) * (Fraction(355, 113) if measure == "gdp" else 1)
     if law == "discrete_laplace":
-        priced = measure == "pure" and entry["query"]["basis"] == "marginal"
+        priced = measure == "pure" and entry["query"].get("basis") != "residual"
         return math.isqrt(int(squared)) / noise if priced else None
     if measure == "zcdp":
         return squared / (2 * noise**2)
@@ -314,9 +316,7 @@ NOISE: Shape = (
 CHOICE: Shape = {"type": "exponential", "scale": POSITIVE, "picks": COUNTING, "rule": ("distinct", "spanning-forest")}
 TABLE: Json = {"columns": [str], "levels": [DIGEST], "shape": [COUNTING], "basis": "marginal"}
 RESIDUAL: Json = {**TABLE, "shape": [range(2, 2**63)], "basis": "residual"}
-SCORE: Shape = {
-    "score": "l1-to-model", "lattice": SCORE_LATTICE, "weight": COUNTING, "candidates": COUNTING, "digest": DIGEST,
-}
+SCORE: Json = {"score": "l1-to-model", "lattice": SCORE_LATTICE, "candidates": COUNTING, "digest": DIGEST}
 CHARGE: Json = {
     "release": NAME, "unit": {"entity": NAME, "column": NULLABLE, "max_rows": COUNTING}, "neighbours": NEIGHBOURS,
     "sensitivity_squared": NUMBER, "cost": AMOUNT, "chosen_by": [COUNT], "state": "DRAWING",
@@ -332,7 +332,8 @@ KINDS: dict[str, Json] = {
         "release": NAME, "plan": DIGEST, "reserved": AMOUNT, "quote": CLAIM, "held": AMOUNT, "running_epsilon": DECIMAL,
     },
     "measure": {"mechanism": NOISE, "query": (TABLE, RESIDUAL), **CHARGE},
-    "select": {"mechanism": CHOICE, "query": SCORE, **CHARGE},
+    "select": {"mechanism": CHOICE, "query": {**SCORE, "weight": COUNTING}, **CHARGE},
+    "score": {"mechanism": NOISE[:2], "query": SCORE, **CHARGE},
     "stored": {"release": NAME, "of": [COUNT], "answer": DIGEST},
     "lost": {"release": NAME, "of": [COUNT]},
     "settle": {"release": NAME, "spent": AMOUNT, "reserved": AMOUNT},
@@ -541,7 +542,7 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fract
         require = found.require
         counts[kind] += 1
         require(not counts["settle"] or entry is entries[-1], "the release was settled before")
-        if kind in ("measure", "select"):
+        if "cost" in entry:
             require(entry["unit"] == unit, "its unit of privacy is not that of the guarantee")
             require(entry["neighbours"] == guarantee["neighbours"], "its neighbours are not those of the guarantee")
             if kind == "measure":
@@ -553,9 +554,7 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fract
             price, cost, running = cost_of(entry, squared, measure), entry["cost"], entry["running"]
             stated, so_far = quantity(cost, measure), quantity(running["spent"], measure)
             priced = price is not None and price <= stated <= price + TOLERANCE
-            require(
-                priced, "its cost is not what its noise calls for (and some answers have no price in some measures)"
-            )
+            require(priced, "its cost is not what its noise calls for (in some measures some answers have none)")
             require(cost["delta"] == running["spent"]["delta"] == "0", "its mechanism has no cost in delta")
             spent += stated
             if spent.denominator.bit_length() > 2**13:  # keep a long sum short, rounding up
@@ -579,7 +578,8 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fract
         report.failures += [(code, f"entry {entry['seq']} ({kind}): {message}") for code, message in found.failures]
     report.require(bool(stored), "no answer was paid for and stored, so that no row can come from the table")
     report.notes += [
-        f"tables measured: {counts['measure']}, private selections made: {counts['select']}",
+        f"tables measured: {counts['measure']}, private selections made: {counts['select']}, "
+        f"lists of scores: {counts['score']}",
         f"answers paid for and never seen: {len(waiting)} unfinished, {counts['lost']} lost",
     ]
     return spent

@@ -13,10 +13,7 @@ from typing import Any
 
 from dpsynth.accountant.store import EntryRow, Reading, Writing
 from dpsynth.errors import SignatureInvalid, StoreDamaged, UnknownEntry
-from dpsynth.ledger import Entry, Kind, leaf_hash, parse, render
-
-CHARGES = ("measure", "select")
-"""The kinds of entries that cost."""
+from dpsynth.ledger import CHARGES, Entry, Kind, leaf_hash, parse, render
 
 
 def append(tx: Writing, kind: Kind, fields: Mapping[str, Any], *, account: str, release: str | None = None) -> int:

@@ -12,9 +12,9 @@ from typing import Any, cast
 from dpsynth.accountant import filter as rule
 from dpsynth.accountant import log
 from dpsynth.accountant.store import Lock, Reading, ReleaseRow, Store, VerbRow, Writing
-from dpsynth.accountant.values import Account, Charge, ChargeKind, StoredAnswer, unit_text
+from dpsynth.accountant.values import Account, Charge, StoredAnswer, unit_text
 from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged
-from dpsynth.ledger import Entry, amount, cost_of
+from dpsynth.ledger import CHARGES, ChargeKind, Entry, amount, cost_of
 from dpsynth.ledger.strict_json import MAX_BITS
 from dpsynth.privacy import Budget, Cost, ceil_to_grid, decimal_text, epsilon_of
 
@@ -60,7 +60,7 @@ class Reservation:
         self._settled = row.state not in OPEN_STATES
         self._last = verbs[-1].first if verbs else None
         self._lost = sum(1 for verb in verbs if verb.closed and verb.answer is None)
-        costs = (cost_of(entry.fields["cost"]) for entry in entries if entry.kind in log.CHARGES)
+        costs = (cost_of(entry.fields["cost"]) for entry in entries if entry.kind in CHARGES)
         self._spent = sum(costs, Cost.nothing(account.measure))
 
     @classmethod

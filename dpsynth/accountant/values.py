@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
+from dpsynth.ledger import ChargeKind
 from dpsynth.privacy import Budget, Cost, Measure, epsilon_of
-
-ChargeKind = Literal["measure", "select"]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ It touches no data, no account and no noise: it turns what others decided into b
 
 from dpsynth.ledger.dsse import PAYLOAD_TYPE, envelope, open_envelope, pae
 from dpsynth.ledger.entries import (
+    CHARGES,
     FIELDS,
     KINDS,
+    ChargeKind,
     Claim,
     Entry,
     Kind,
@@ -49,12 +51,14 @@ from dpsynth.ledger.predicate import (
 from dpsynth.ledger.strict_json import canonical, fraction_text, read_object
 
 __all__ = [
+    "CHARGES",
     "DERIVATION_TYPE",
     "FIELDS",
     "KINDS",
     "LEDGER_TYPE",
     "PAYLOAD_TYPE",
     "AccountState",
+    "ChargeKind",
     "Claim",
     "DerivationPredicate",
     "Entry",

@@ -20,7 +20,10 @@ from dpsynth.ledger.strict_json import canonical, fraction_text, read_object
 from dpsynth.privacy import MEASURES, UNITS, Cost
 
 VERSION = 1
-Kind = Literal["open", "reserve", "measure", "select", "stored", "lost", "settle"]
+ChargeKind = Literal["measure", "select", "score"]
+CHARGES: tuple[ChargeKind, ...] = get_args(ChargeKind)
+"""The kinds of entries that cost."""
+Kind = Literal["open", "reserve", ChargeKind, "stored", "lost", "settle"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -196,6 +199,13 @@ def _mechanism(*types: str) -> Callable[[Any], bool]:
     return known
 
 
+_NOISE = ("rounded_gaussian", "discrete_gaussian", "discrete_laplace")
+_SCORE: dict[str, Shape] = {
+    "score": _among("l1-to-model"),
+    "lattice": _among(1024),
+    "candidates": _positive,
+    "digest": _digest,
+}
 FIELDS: dict[Kind, dict[str, Shape]] = {
     "open": {
         "entity": _name,
@@ -214,7 +224,7 @@ FIELDS: dict[Kind, dict[str, Shape]] = {
         "running_epsilon": _decimal,
     },
     "measure": {
-        "mechanism": _mechanism("rounded_gaussian", "discrete_gaussian", "discrete_laplace", "public_count"),
+        "mechanism": _mechanism(*_NOISE, "public_count"),
         "query": {
             "columns": _each(_text),
             "levels": _each(_digest),
@@ -223,17 +233,8 @@ FIELDS: dict[Kind, dict[str, Shape]] = {
         },
         **_CHARGE,
     },
-    "select": {
-        "mechanism": _mechanism("exponential"),
-        "query": {
-            "score": _among("l1-to-model"),
-            "lattice": _among(1024),
-            "weight": _positive,
-            "candidates": _positive,
-            "digest": _digest,
-        },
-        **_CHARGE,
-    },
+    "select": {"mechanism": _mechanism("exponential"), "query": {**_SCORE, "weight": _positive}, **_CHARGE},
+    "score": {"mechanism": _mechanism(*_NOISE), "query": _SCORE, **_CHARGE},
     "stored": {"release": _name, "of": _each(_count), "answer": _digest},
     "lost": {"release": _name, "of": _each(_count)},
     "settle": {"release": _name, "spent": _amount, "reserved": _amount},

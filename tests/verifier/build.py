@@ -174,27 +174,29 @@ class Log:
         squared = rows**2 * ((4 if laplace else 2) if replace and columns else 1)
         if basis == "residual":
             squared = residual_squared(shape, rows, self.unit.neighbours)
-        mechanism: dict[str, Any] = {"type": self.terms.law, "scale" if laplace else "sigma": Fraction(scale)}
         if replace and not columns and rows == 1 and self.unit.column is None:
             return self.charge("measure", {"type": "public_count"}, query, 0, Cost.nothing(self.terms.measure))
+        return self.noisy("measure", query, squared, scale)
+
+    def noisy(self, kind: str, query: dict[str, Any], squared: int, scale: int) -> int:
+        laplace = self.terms.law == "discrete_laplace"
+        mechanism = {"type": self.terms.law, "scale" if laplace else "sigma": Fraction(scale)}
         if laplace:
             cost = laplace_cost("pure", math.isqrt(squared), Fraction(scale))
         else:
             cost = gaussian_cost(self.terms.measure, squared, Fraction(scale))
-        return self.charge("measure", mechanism, query, squared, cost)
+        return self.charge(kind, mechanism, query, squared, cost)
 
     def select(self, scale: int, picks: int, weight: int = 3) -> int:
         moved = 1024 * weight * self.unit.max_rows * (2 if self.unit.neighbours == "replace-one" else 1)
         mechanism = {"type": "exponential", "scale": Fraction(scale), "picks": picks, "rule": "spanning-forest"}
-        query = {
-            "score": "l1-to-model",
-            "lattice": 1024,
-            "weight": weight,
-            "candidates": 3,
-            "digest": digest("candidates"),
-        }
         cost = exponential_cost(self.terms.measure, moved, Fraction(scale), picks)
-        return self.charge("select", mechanism, query, moved**2, cost)
+        return self.charge("select", mechanism, {**compared(3), "weight": weight}, moved**2, cost)
+
+    def score(self, scale: int, candidates: int) -> int:
+        moved = 1024 * self.unit.max_rows * (2 if self.unit.neighbours == "replace-one" else 1)
+        squared = moved**2 * candidates ** (2 if self.terms.law == "discrete_laplace" else 1)
+        return self.noisy("score", compared(candidates), squared, scale)
 
     def stored(self, *of: int) -> None:
         self.add("stored", {"release": self.release, "of": list(of), "answer": digest(f"answer {of}")})
@@ -206,6 +208,10 @@ class Log:
     def settle(self) -> None:
         fields = {"release": self.release, "spent": amount(self.spent), "reserved": self.both(self.terms.reserved)}
         self.add("settle", fields)
+
+
+def compared(candidates: int) -> dict[str, Any]:
+    return {"score": "l1-to-model", "lattice": 1024, "candidates": candidates, "digest": digest("candidates")}
 
 
 def quote(claim: Quote) -> dict[str, Fraction]:
@@ -223,6 +229,7 @@ def build_release(
     log.stored(log.select(scale=360_000, picks=2))
     log.lost(log.measure("age", "sex", scale=80))
     log.stored(log.measure("age", "sex", scale=400, basis="marginal" if measure == "pure" else "residual"))
+    log.stored(log.score(scale=5_000_000, candidates=226))
     log.settle()
     reserved = terms.cost(terms.reserved)
     predicate = LedgerPredicate(

@@ -92,4 +92,4 @@ def test_its_lines_verify(answers: int, measure: Measure, tmp_path: Path) -> Non
         return
     assert verdict.failures == ()
     assert verdict.epsilon == "1"
-    assert f"tables measured: {answers}, private selections made: 0" in verdict.notes
+    assert f"tables measured: {answers}, private selections made: 0, lists of scores: 0" in verdict.notes

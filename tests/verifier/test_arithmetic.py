@@ -254,7 +254,11 @@ def asked(
         "unit": {"entity": "person", "column": column, "max_rows": rows},
         "neighbours": neighbours,
         "mechanism": {"type": law},
-        "query": {"weight": weight} if kind == "select" else {"shape": list(shape), "basis": basis},
+        "query": {
+            "select": {"weight": weight, "candidates": 5},
+            "score": {"candidates": 5},
+            "measure": {"shape": list(shape), "basis": basis},
+        }[kind],
     }
 
 
@@ -284,6 +288,11 @@ class TestTable:
         assert sensitivity_squared(asked("select", 1, "add-remove", None, ())) == 1024**2
         assert sensitivity_squared(asked("select", 3, "replace-one", "id", ())) == (1024 * 6) ** 2
         assert sensitivity_squared(asked("select", 3, "replace-one", "id", (), weight=5)) == (1024 * 30) ** 2
+
+    def test_all_scores_at_once(self) -> None:
+        assert sensitivity_squared(asked("score", 1, "add-remove", None, ())) == 5 * 1024**2
+        assert sensitivity_squared(asked("score", 3, "replace-one", "id", ())) == 5 * (1024 * 6) ** 2
+        assert sensitivity_squared(asked("score", 3, "add-remove", "id", (), "discrete_laplace")) == (5 * 1024 * 3) ** 2
 
     def test_laplace_noise_takes_l1(self) -> None:
         for neighbours, moved in (("add-remove", 3), ("replace-one", 6)):

@@ -160,6 +160,17 @@ def halved(forged: Forged) -> None:
     forged.entry("settle")["spent"]["mu2"] = str(total)
 
 
+def scores_for_one(forged: Forged) -> None:
+    """As if one entity moved one of the scores alone, in sensitivity, cost and every sum."""
+    entry = forged.entry("score")
+    entry["sensitivity_squared"] = str(2048**2)
+    cost, dear = Fraction(2048**2, 5_000_000**2), Fraction(entry["cost"]["mu2"])
+    entry["cost"]["mu2"] = str(cost)
+    total = Fraction(entry["running"]["spent"]["mu2"]) - dear + cost
+    entry["running"] = {"spent": {"mu2": str(total), "delta": "0"}, "epsilon": up(total)}
+    forged.entry("settle")["spent"]["mu2"] = str(total)
+
+
 def cap_of_rho(forged: Forged) -> None:
     """A cap of which half keeps the policy's epsilon: as if mu^2/2 were what Gaussian DP converts."""
     for cap in (forged.entry("open")["cap"], forged.predicate["account"]["cap"]):
@@ -289,6 +300,19 @@ UNKNOWN = {
     "weight 0": line("select", "query", "weight", to=0),
     "weight 1/2": line("select", "query", "weight", to="1/2"),
     "no weight": lambda forged: forged.entry("select")["query"].pop("weight"),
+    "weight of scores": line("score", "query", "weight", to=1),
+    "no candidates": line("score", "query", "candidates", to=0),
+    "candidates as text": line("score", "query", "candidates", to="226"),
+    "no number of candidates": lambda forged: forged.entry("score")["query"].pop("candidates"),
+    "another score": line("score", "query", "score", to="l2-to-model"),
+    "lattice of scores": line("score", "query", "lattice", to=1),
+    "picks of scores": line("score", "mechanism", "picks", to=1),
+    "more in the scores": line("score", "more", to="x"),
+    "exact scores": line("score", "mechanism", to={"type": "public_count"}),
+    "scores as a choice": line("score", "mechanism", to={"type": "exponential", "scale": "5000000"}),
+    "scores called a choice": line("score", "kind", to="select"),
+    "scores called a measurement": line("score", "kind", to="measure"),
+    "a choice called scores": line("select", "kind", to="score"),
     "a residual of one cell": line("measure", "query", "shape", to=[4, 1], number=4),
     "scale of a Gaussian": line("measure", "mechanism", to={"type": "rounded_gaussian", "scale": "80"}),
     "sigma of Laplace noise": line("measure", "mechanism", to={"type": "discrete_laplace", "sigma": "80"}),
@@ -342,6 +366,16 @@ TOTALS = {
     "Laplace noise in Gaussian DP": line("measure", "mechanism", to={"type": "discrete_laplace", "scale": "80"}),
     "a cheaper formula": halved,
     "weight too small": line("select", "query", "weight", to=2),
+    "fewer candidates": line("score", "query", "candidates", to=225),
+    "more candidates": line("score", "query", "candidates", to=227),
+    "sensitivity of one score": line("score", "sensitivity_squared", to=str(2048**2)),
+    "sensitivity of scores in L1": line("score", "sensitivity_squared", to=str((226 * 2048) ** 2)),
+    "scores at the price of one": line("score", "cost", "mu2", to=str(Fraction(2048**2, 5_000_000**2))),
+    "scores at the price of one, said so": scores_for_one,
+    "scores in the discrete Gaussian": line("score", "mechanism", "type", to="discrete_gaussian"),
+    "scores in Laplace noise": line("score", "mechanism", to={"type": "discrete_laplace", "scale": "5000000"}),
+    "scores of other neighbours": line("score", "neighbours", to="replace-one"),
+    "scores of another unit": line("score", "unit", "max_rows", to=1),
     "a residual as a marginal": line("measure", "query", "basis", to="marginal", number=4),
     "a marginal as a residual": line("measure", "query", "basis", to="residual", number=1),
     "a residual of other cells": line("measure", "query", "shape", to=[4, 2], number=4),
@@ -591,6 +625,10 @@ class TestEnvelope:
         ("Laplace noise in Gaussian DP", "its cost is not what its noise calls for"),
         ("a cheaper formula", "its cost is not what its noise calls for"),
         ("weight too small", "its squared sensitivity is 16777216"),
+        ("fewer candidates", f"its squared sensitivity is {225 * 2048**2}"),
+        ("sensitivity of scores in L1", f"its squared sensitivity is {226 * 2048**2}"),
+        ("scores at the price of one", "its cost is not what its noise calls for"),
+        ("scores at the price of one, said so", f"its squared sensitivity is {226 * 2048**2}"),
         ("a residual as a marginal", "its squared sensitivity is 4"),
         ("a marginal as a residual", "its squared sensitivity is 48"),
         ("a residual of other cells", "its squared sensitivity is 96"),
@@ -613,9 +651,12 @@ def test_the_reason_is_said(name: str, said: str, tmp_path: Path) -> None:
         ("pure", {"type": "discrete_gaussian", "sigma": "80"}),
     ],
 )
-def test_no_price_buys_a_law_that_the_measure_does_not_cover(measure: Measure, law: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["measure", "score"])
+def test_no_price_buys_a_law_that_the_measure_does_not_cover(
+    kind: str, measure: Measure, law: Any, tmp_path: Path
+) -> None:
     folder = build_release(tmp_path / "release", measure=measure)
-    forge(folder, line("measure", "mechanism", to=law))
+    forge(folder, line(kind, "mechanism", to=law))
     verdict = verify(folder)
     assert verdict.exit_code == 22
     assert any("its cost is not what its noise calls for" in failure for failure in verdict.failures)
@@ -624,6 +665,8 @@ def test_no_price_buys_a_law_that_the_measure_does_not_cover(measure: Measure, l
 def test_the_rounded_gaussian_is_priced_in_zcdp_too(tmp_path: Path) -> None:
     folder = build_release(tmp_path / "release", measure="zcdp")
     forge(folder, line("measure", "mechanism", "type", to="rounded_gaussian"))
+    assert verify(folder).failures == ()
+    forge(folder, line("score", "mechanism", "type", to="rounded_gaussian"))
     assert verify(folder).failures == ()
 
 

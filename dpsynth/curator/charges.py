@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import isqrt
 from typing import Any
 
 from dpsynth import privacy
@@ -14,6 +15,9 @@ from dpsynth.measurement import LATTICE, TOTAL, Candidate, Law, Query, Rule, Sco
 from dpsynth.privacy import Cost, Measure
 from dpsynth.schema import Unit
 
+LAPLACE: Law = "discrete_laplace"
+"""The one law whose sensitivities are in L1."""
+
 
 def noisy(
     measure: Measure, query: Query, law: Law, price: Fraction, unit: Unit, chosen_by: Sequence[int]
@@ -23,17 +27,40 @@ def noisy(
     ConfigurationError where the law has no cost in the measure, or none for the query; BudgetFormatError where the
     price buys no noise that can be drawn.
     """
-    if law == "discrete_laplace":
-        moved = l1(query, unit)
-        scale = privacy.laplace_scale(measure, moved, price)
-        cost = privacy.laplace_cost(measure, moved, scale)
-        mechanism = {"type": law, "scale": fraction_text(scale)}
-        return _measured(query, mechanism, moved**2, cost, unit, chosen_by), scale
-    moved = squared(query, unit)
-    scale = privacy.gaussian_sigma(measure, moved, price)
-    cost = privacy.gaussian_cost(measure, moved, scale)
-    mechanism = {"type": law, "sigma": fraction_text(scale)}
+    moved = l1(query, unit) ** 2 if law == LAPLACE else squared(query, unit)
+    mechanism, scale, cost = _least_noise(measure, law, moved, price)
     return _measured(query, mechanism, moved, cost, unit, chosen_by), scale
+
+
+def scored(
+    measure: Measure,
+    candidates: Sequence[Candidate],
+    score: Score,
+    sensitivity: int,
+    law: Law,
+    price: Fraction,
+    unit: Unit,
+    chosen_by: Sequence[int],
+) -> tuple[Charge, Fraction]:
+    """The charge for the scores of all candidates with the least noise of a law that the price covers, and its scale.
+
+    One entity may move each score by ``sensitivity``, in lattice units, and all of them at once: N scores by N times
+    that in L1, and by sqrt(N) times that in L2. Errors as of ``noisy``.
+    """
+    number = len(candidates)
+    moved = sensitivity**2 * (number**2 if law == LAPLACE else number)
+    mechanism, scale, cost = _least_noise(measure, law, moved, price)
+    fields = {"mechanism": mechanism, "query": _compared(candidates, score), **_context(moved, unit, chosen_by)}
+    return Charge("score", cost, fields), scale
+
+
+def _least_noise(measure: Measure, law: Law, moved: int, price: Fraction) -> tuple[dict[str, str], Fraction, Cost]:
+    """Mechanism, scale and cost of the least noise; ``moved`` is the squared sensitivity in the norm of the law."""
+    if law == LAPLACE:
+        scale = privacy.laplace_scale(measure, isqrt(moved), price)
+        return {"type": law, "scale": fraction_text(scale)}, scale, privacy.laplace_cost(measure, isqrt(moved), scale)
+    scale = privacy.gaussian_sigma(measure, moved, price)
+    return {"type": law, "sigma": fraction_text(scale)}, scale, privacy.gaussian_cost(measure, moved, scale)
 
 
 def public(measure: Measure, query: Query, unit: Unit, chosen_by: Sequence[int]) -> Charge:
@@ -89,19 +116,23 @@ def picked(
 ) -> Charge:
     """The charge for ``picks`` draws of the exponential mechanism; scale and sensitivity in lattice units."""
     mechanism = {"type": "exponential", "scale": fraction_text(scale), "picks": picks, "rule": rule}
-    asked = {
-        "score": score,
-        "lattice": LATTICE,
-        "weight": max(candidate.weight for candidate in candidates),
-        "candidates": len(candidates),
-        "digest": candidates_digest(candidates),
-    }
+    asked = {**_compared(candidates, score), "weight": max(candidate.weight for candidate in candidates)}
     cost = privacy.exponential_cost(measure, sensitivity, scale, picks)
     return Charge("select", cost, {"mechanism": mechanism, "query": asked, **_context(sensitivity**2, unit, chosen_by)})
 
 
+def _compared(candidates: Sequence[Candidate], score: Score) -> dict[str, Any]:
+    """Which candidates are compared with the public model, and how."""
+    return {
+        "score": score,
+        "lattice": LATTICE,
+        "candidates": len(candidates),
+        "digest": candidates_digest(candidates),
+    }
+
+
 def _context(moved: int, unit: Unit, chosen_by: Sequence[int]) -> dict[str, Any]:
-    """``moved`` is the square of the sensitivity: in L2 for Gaussian noise, in L1 for Laplace, of a score."""
+    """``moved`` is the square of the sensitivity: in L2 for Gaussian noise, in L1 for Laplace, of a choice's score."""
     return {
         "unit": {"entity": unit.entity, "column": unit.column, "max_rows": unit.max_rows},
         "neighbours": unit.neighbours,

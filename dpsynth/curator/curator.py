@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dpsynth import privacy
 from dpsynth.accountant import Charge, Reservation
@@ -27,6 +28,7 @@ from dpsynth.measurement import (
     Domain,
     Level,
     NoisyMarginal,
+    NoisyScores,
     Query,
     Rule,
     Score,
@@ -177,6 +179,28 @@ class Curator:
         answers = self._verb(drawn, act, "a marginal" if len(asked) == 1 else f"{len(asked)} marginals")
         return tuple(_marginal(answer) for answer in answers)
 
+    def scores(self, candidates: Sequence[Candidate], score: Score, price: Fraction) -> NoisyScores:
+        """The score of every candidate at once, for one charge, each with independent noise on its exact integer.
+
+        The noise is of the law of marginals. Candidates have weight 1: one scale of noise serves them all.
+        """
+        _require_price(price)
+        asked = tuple(candidates)
+        if any(candidate.weight != 1 for candidate in asked):
+            raise ConfigurationError("candidates whose scores are asked have weight 1: weigh the answers instead")
+        names, sensitivity = self._compared(asked, score)
+        law = self._noise.law
+        charge, scale = charges.scored(self._measure, asked, score, sensitivity, law, price, self._unit, self._entries)
+
+        def act(table: PrivateTable, entries: Sequence[int]) -> list[NoisyScores]:
+            noisy = self._noise.noisy(_exact_scores(table, asked, score), scale)
+            return [NoisyScores(score, names, noisy, scale, law, entries[0])]
+
+        (answer,) = self._verb([charge], act, f"the scores of {len(asked)}")
+        if not isinstance(answer, NoisyScores):
+            raise DpsynthError("a stored answer is not the scores that were asked")
+        return answer
+
     def select(
         self, candidates: Sequence[Candidate], score: Score, picks: int, price: Fraction, rule: Rule = "distinct"
     ) -> Selection:
@@ -188,22 +212,15 @@ class Curator:
         """
         _require_price(price)
         asked = tuple(candidates)
-        if not asked or type(picks) is not int or picks < 1:
-            raise ConfigurationError("a selection takes one or more candidates and at least 1 pick")
-        if score not in SCORES:
-            raise ConfigurationError(f"score {score!r}: the scores are {', '.join(map(repr, SCORES))}")
-        names = tuple(candidate.query.columns for candidate in asked)
+        if type(picks) is not int or picks < 1:
+            raise ConfigurationError("a selection makes at least 1 pick")
+        names, sensitivity = self._compared(asked, score)
         require_rule(rule, names)
-        self._require([candidate.query for candidate in asked])
-        require_expected(asked)
-        unit = self._unit
-        sensitivity = SCORES[score].sensitivity(asked, unit.max_rows, unit.neighbours)
         scale = privacy.exponential_scale(self._measure, sensitivity, price, picks)
-        charge = charges.picked(self._measure, asked, score, picks, rule, scale, sensitivity, unit, self._entries)
+        charge = charges.picked(self._measure, asked, score, picks, rule, scale, sensitivity, self._unit, self._entries)
 
         def act(table: PrivateTable, entries: Sequence[int]) -> list[Selection]:
-            counts = table.count([candidate.query for candidate in asked])
-            scores = SCORES[score].evaluate(counts, asked)
+            scores = _exact_scores(table, asked, score)
             chosen: list[int] = []
             while len(chosen) < picks and (rest := remaining(names, chosen, rule)):
                 chosen.append(rest[self._noise.exponential(scores[rest], scale)])
@@ -274,6 +291,20 @@ class Curator:
         """The charge for a query at a price, and the scale of its noise."""
         return charges.noisy(self._measure, query, self._noise.law, price, self._unit, self._entries)
 
+    def _compared(self, asked: Sequence[Candidate], score: Score) -> tuple[tuple[tuple[str, ...], ...], int]:
+        """The columns of candidates, and how far one entity moves the score of each, in lattice units.
+
+        ConfigurationError unless there are any, the score is a named one, and each can be counted and compared.
+        """
+        if not asked:
+            raise ConfigurationError("a score is of one or more candidates")
+        if score not in SCORES:
+            raise ConfigurationError(f"score {score!r}: the scores are {', '.join(map(repr, SCORES))}")
+        self._require([candidate.query for candidate in asked])
+        require_expected(asked)
+        names = tuple(candidate.query.columns for candidate in asked)
+        return names, SCORES[score].sensitivity(asked, self._unit.max_rows, self._unit.neighbours)
+
     def _noised(
         self, table: PrivateTable, queries: Sequence[Query], scales: Sequence[Fraction], entries: Sequence[int]
     ) -> list[NoisyMarginal]:
@@ -300,6 +331,11 @@ class Curator:
                 f"the queries have {cells:,} cells together; at most {MAX_CELLS:,} are counted at once. The largest is "
                 f"of {largest.columns}: ask for fewer columns, or for coarser levels"
             )
+
+
+def _exact_scores(table: PrivateTable, asked: Sequence[Candidate], score: Score) -> NDArray[np.int64]:
+    """The exact score of each candidate: secret, until noise or a choice has been drawn on it."""
+    return SCORES[score].evaluate(table.count([candidate.query for candidate in asked]), asked)
 
 
 def _losing(error: DpsynthError) -> DpsynthError:

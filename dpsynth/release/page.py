@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dpsynth import __version__, report
 from dpsynth.encoding import Codec
-from dpsynth.ledger import Entry, cost_of, parse
+from dpsynth.ledger import CHARGES, Entry, cost_of, parse
 from dpsynth.measurement import LATTICE, TOTAL, Level, NoisyMarginal
 from dpsynth.release.describe import title
 from dpsynth.release.picture import picture
@@ -39,7 +39,7 @@ def facts(release: Release, tally: Tally) -> report.ReportFacts:
     plan, unit = release.plan, release.plan.schema.unit
     marginals = [answer for answer in release.answers if isinstance(answer, NoisyMarginal)]
     totals = [int(answer.values) for answer in marginals if answer.query == TOTAL]
-    entries = [entry for line in release.lines if (entry := parse(line)).kind in ("measure", "select")]
+    entries = [entry for line in release.lines if (entry := parse(line)).kind in CHARGES]
     return report.ReportFacts(
         title=title(plan),
         release=plan.release,
@@ -81,18 +81,19 @@ def _query(entry: Entry) -> report.QueryFact:
     mechanism, query = fields["mechanism"], fields["query"]
     cost, chosen_by = cost_of(fields["cost"]).amount, tuple(fields["chosen_by"])
     epsilon = fields["running"]["epsilon"]
-    if entry.kind == "select":
+    scale = Fraction(mechanism.get("sigma", mechanism.get("scale", "0")))
+    if entry.kind != "measure":
         return report.QueryFact(
             entry.seq,
-            "selection",
+            "selection" if entry.kind == "select" else "scores",
             None,
             query["candidates"],
             mechanism["type"],
-            Fraction(mechanism["scale"]) / (LATTICE * query["weight"]),
+            scale / (LATTICE * query.get("weight", 1)),
             cost,
             chosen_by,
             epsilon,
-            mechanism["picks"],
+            mechanism.get("picks", 1),
         )
     columns = tuple(query["columns"])
     return report.QueryFact(
@@ -101,7 +102,7 @@ def _query(entry: Entry) -> report.QueryFact:
         columns,
         int(np.prod(query["shape"], dtype=np.int64)),
         mechanism["type"],
-        Fraction(mechanism.get("sigma", mechanism.get("scale", "0"))),
+        scale,
         cost,
         chosen_by,
         epsilon,

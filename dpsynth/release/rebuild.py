@@ -7,6 +7,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 from dpsynth import __version__
 from dpsynth.errors import ConfigurationError, DigestMismatch
-from dpsynth.ledger import Entry, amount, parse
-from dpsynth.measurement import Answer, NoisyMarginal, Replayer, Selection, pack, read_archive
+from dpsynth.ledger import CHARGES, ChargeKind, Entry, amount, parse
+from dpsynth.measurement import Answer, NoisyMarginal, NoisyScores, Replayer, Selection, pack, read_archive
 from dpsynth.release.check import read_statement
 from dpsynth.release.condition import short
 from dpsynth.release.derive import OpenedRelease, parent_of, read_release
@@ -26,6 +27,11 @@ from dpsynth.sampling import ONE, Decoder, IntegerTables, RowsDigest, records
 
 if TYPE_CHECKING:
     import pyarrow
+
+ANSWERED: Mapping[type[Answer], ChargeKind] = MappingProxyType(
+    {NoisyMarginal: "measure", NoisyScores: "score", Selection: "select"}
+)
+"""The kind of entry that each kind of answer answers."""
 
 TOLERANCE = 1e-6
 """Largest total variation distance between a published table and the same table fitted again.
@@ -115,7 +121,7 @@ def _match_plan(release: OpenedRelease) -> None:
 
 def _match_entries(release: OpenedRelease, answers: Sequence[Answer]) -> None:
     entries = [parse(line.encode()) for line in release.predicate["entries"]]
-    asked = {entry.seq: entry for entry in entries if entry.kind in ("measure", "select")}
+    asked = {entry.seq: entry for entry in entries if entry.kind in CHARGES}
     stored = [entry for entry in entries if entry.kind == "stored"]
     if [seq for entry in stored for seq in entry.fields["of"]] != [answer.entry for answer in answers]:
         raise DigestMismatch("measurements.npz: the answers are not those that the ledger says were stored")
@@ -130,26 +136,24 @@ def _match_entries(release: OpenedRelease, answers: Sequence[Answer]) -> None:
 
 def _is_answer_to(answer: Answer, entry: Entry) -> bool:
     mechanism, query = entry.fields["mechanism"], entry.fields["query"]
-    if isinstance(answer, Selection):
-        return (
-            entry.kind == "select"
-            and str(answer.scale) == mechanism["scale"]
-            and (answer.score, answer.rule) == (query["score"], mechanism["rule"])
-            and len(answer.candidates) == query["candidates"]
-            and len(answer.picks) <= mechanism["picks"]
-        )
     scale = Fraction(mechanism.get("sigma", mechanism.get("scale", 0)))
-    return (
-        entry.kind == "measure"
-        and (answer.law, answer.scale) == (mechanism["type"], scale)
-        and list(answer.query.columns) == query["columns"]
-        and [level.digest for level in answer.query.levels] == query["levels"]
-        and list(answer.query.shape) == query["shape"]
-        and answer.query.basis == query["basis"]
-    )
+    if (entry.kind, scale) != (ANSWERED[type(answer)], answer.scale):
+        return False
+    if isinstance(answer, NoisyMarginal):
+        return bool(
+            answer.law == mechanism["type"]
+            and list(answer.query.columns) == query["columns"]
+            and [level.digest for level in answer.query.levels] == query["levels"]
+            and list(answer.query.shape) == query["shape"]
+            and answer.query.basis == query["basis"]
+        )
+    compared = (answer.score, len(answer.candidates)) == (query["score"], query["candidates"])
+    if isinstance(answer, NoisyScores):
+        return bool(compared and answer.law == mechanism["type"])
+    return bool(compared and answer.rule == mechanism["rule"] and len(answer.picks) <= mechanism["picks"])
 
 
-def _refit(release: OpenedRelease, answers: Sequence[NoisyMarginal | Selection]) -> float:
+def _refit(release: OpenedRelease, answers: Sequence[Answer]) -> float:
     plan = release.plan
     replayer = Replayer.of(plan.domain, plan.levels, answers)
     fitted = plan.algorithm().fit(replayer, plan.cost.amount)

@@ -68,14 +68,15 @@ class Account:
 class QueryFact:
     """One charged entry of the ledger.
 
-    ``columns`` is None for a private choice. ``scale`` is that of the mechanism's law, in people: sigma of a Gaussian,
-    b of Laplace noise, the Gumbel scale of a choice's score; 0 where the count is public. Of a residual it is in the
-    residual's own units. ``cells`` counts the cells of a table or the candidates of a choice. ``cost`` is an amount
-    in the unit of the account. ``chosen_by`` are the entries whose answers were known when it was asked.
+    ``columns`` is None for a private choice and for scores. ``scale`` is that of the mechanism's law, in people: sigma
+    of a Gaussian, b of Laplace noise, the Gumbel scale of a choice's score; 0 where the count is public. Of a residual
+    it is in the residual's own units. ``cells`` counts the cells of a table or the candidates of a choice or of scores.
+    ``cost`` is an amount in the unit of the account. ``chosen_by`` are the entries whose answers were known when it was
+    asked.
     """
 
     seq: int
-    kind: Literal["total", "marginal", "residual", "selection"]
+    kind: Literal["total", "marginal", "residual", "selection", "scores"]
     columns: tuple[str, ...] | None
     cells: int
     mechanism: str

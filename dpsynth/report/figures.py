@@ -46,7 +46,7 @@ class Fit:
 def expected_tvd(query: QueryFact, total: int | None) -> float | None:
     """Expected total variation distance that the noise puts into a marginal: cells E|noise| / (2 n).
 
-    None for a choice, for a residual, for the total itself, or where no number of rows is known. At most 1.
+    None for a choice, for scores, for a residual, for the total itself, or where no number of rows is known. At most 1.
     """
     if query.kind != "marginal" or total is None or total <= 0:
         return None
@@ -85,8 +85,8 @@ def kind_name(query: QueryFact) -> str:
     """The kind of an entry in words."""
     if query.kind == "total":
         return "number of rows"
-    if query.kind == "selection" or query.columns is None:
-        return "private choice"
+    if query.columns is None:
+        return "noisy comparisons" if query.kind == "scores" else "private choice"
     size = len(query.columns)
     name = {1: "single columns", 2: "pairs of columns", 3: "triples of columns"}.get(size, f"groups of {size} columns")
     return f"{name}, residuals" if query.kind == "residual" else name

@@ -151,7 +151,7 @@ def _lines(facts: ReportFacts) -> list[_Line]:
             _Line(
                 query,
                 _what(query),
-                "" if query.kind == "selection" else text.count(query.cells),
+                "" if query.columns is None else text.count(query.cells),
                 "none" if query.scale == 0 else text.near(query.scale, 4),
                 query.cost / reserved,
                 round(float(48 * query.cost / widest), 1),
@@ -166,6 +166,8 @@ def _lines(facts: ReportFacts) -> list[_Line]:
 def _what(query: QueryFact) -> str:
     if query.kind == "total":
         return "number of rows"
+    if query.kind == "scores":
+        return f"{text.count(query.cells)} candidate tables compared with the model: noisy distances"
     if query.columns is None:
         return f"{query.picks} of {text.count(query.cells)} candidates, chosen privately"
     return " × ".join(query.columns) + (", beyond its parts" if query.kind == "residual" else "")

@@ -18,12 +18,13 @@ def fit_model(
     total: NoisyMarginal,
     one_ways: Sequence[NoisyMarginal],
     pairs: Sequence[NoisyMarginal] = (),
+    slack: float = 0.0,
 ) -> FittedModel:
     """Fit a network to the total, one or more tables of every column at its declared level, and some pairs.
 
     ``pairs`` may hold tables of more columns, and residuals, too. The model's cells of a column are those of the finest
     level at which a pair holds it (the declared ones if none does): the levels of a column must be coarsenings of one
-    another. Within a model cell the smoothed one-way tables decide.
+    another. Within a model cell the smoothed one-way tables decide. ``slack`` is that of ``model.estimate``.
     """
     rows = best_total([total, *one_ways])
     levels = dict(declared)
@@ -41,7 +42,7 @@ def fit_model(
         counts = sum_cells(cell, known.counts, level.size)
         measured.append(Measurement.of(domain, (name,), counts, known.sigma * np.sqrt(np.bincount(cell))))
         weights[name] = spread(known.level, level, known.mass(float(rows)))
-    return FittedModel(estimate(domain, measured, float(rows)), levels, weights, max(0, round(rows)))
+    return FittedModel(estimate(domain, measured, float(rows), slack=slack), levels, weights, max(0, round(rows)))
 
 
 def spread(declared: Level, model: Level, mass: NDArray[np.float64]) -> NDArray[np.float64]:

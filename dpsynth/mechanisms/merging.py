@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import prod
 
 import numpy as np
 
@@ -47,13 +48,10 @@ def ladder(known: OneWay, scales: Fraction, largest: int) -> tuple[Level, ...]:
     return tuple(rung for rung in rungs if rung.size <= largest)
 
 
-def fitting(first: Sequence[Level], second: Sequence[Level], cells: Fraction) -> tuple[Level, Level]:
-    """The finest rungs of two columns whose joint table has at most so many cells; the larger column gives way."""
-    i = j = 0
+def fitting(ladders: Sequence[Sequence[Level]], cells: Fraction) -> tuple[Level, ...]:
+    """The finest rung of each column whose joint table has at most so many cells; the largest column gives way."""
+    at = [0] * len(ladders)
     limit = max(cells, Fraction(1))
-    while first[i].size * second[j].size > limit:
-        if first[i].size >= second[j].size:
-            i += 1
-        else:
-            j += 1
-    return first[i], second[j]
+    while prod(sizes := [rungs[place].size for rungs, place in zip(ladders, at, strict=True)]) > limit:
+        at[sizes.index(max(sizes))] += 1
+    return tuple(rungs[place] for rungs, place in zip(ladders, at, strict=True))

@@ -16,13 +16,16 @@ much; the optimisation estimates it from the distances at both resolutions inste
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import reduce
+from math import prod, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dpsynth.measurement import LATTICE, Candidate, Domain, Level, Measurer, Query
+from dpsynth.measurement import LATTICE, Candidate, Domain, Level, Measurer, NoisyMarginal, NoisyScores, Query
 from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.merging import fitting, ladder
 from dpsynth.mechanisms.oneway import (
@@ -49,8 +52,13 @@ MODEL_CELLS = 1 << 20
 CANDIDATE_CELLS = 1 << 26
 """Most cells of all candidates together: their exact counts take eight bytes a cell."""
 
-FINEST_WEIGHT = 1_000_000
+PARTS = 1_000_000
 """Prices of the tables that are bought are split to this precision."""
+
+SLACK = 0.01
+"""How well a model is fitted that only decides what to ask next (see model.estimate)."""
+
+Columns = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,13 @@ class MRM:
     ``one_way`` and ``select`` are shares of the budget for the first one-way tables and for the scores; ``merge`` is
     the number of noise scales that a group of cells must hold; ``again`` how much an error of one column counts in each
     pair that holds it (0: no column is asked again). ``scored`` is the number of pairs above which a private choice
-    comes before the scores.
+    comes before the scores, ``cells`` the limit on the junction tree.
+
+    ``residual`` asks for what a table adds to its columns alone instead of the whole table, which the first answers
+    know already; under a pure measure, whose Laplace noise gains nothing by it, the table is asked. ``batches`` are the
+    parts of what is left for several rounds of scores and tables, each against the model of the last one; from the
+    second on, marginals of three columns of the workload are on offer, too. More than one did not pay on any table that
+    was tried (benchmarks/ablation.py), so there is one.
     """
 
     workload: Workload = field(default_factory=Workload)
@@ -71,6 +85,8 @@ class MRM:
     resolutions: tuple[int, ...] = RESOLUTIONS
     scored: int = 400
     cells: int = MODEL_CELLS
+    batches: tuple[int, ...] = (1,)
+    residual: bool = True
     name: str = "mrm"
 
     def largest(self, domain: Domain, levels: Mapping[str, Level]) -> int:
@@ -80,7 +96,7 @@ class MRM:
     def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
         """The total, each column, the scores, and at most so many tables as there are pairs and columns."""
         names = domain.names
-        pairs = self._pairs(names)
+        pairs = self.workload.inside(names, 2)
         if not pairs:
             return first_steps(domain, levels, 1 - TOTAL_SHARE)
         first = first_steps(domain, levels, self.one_way)
@@ -98,97 +114,132 @@ class MRM:
     def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
         """Measure, score, optimise, measure, estimate."""
         names, declared = measurer.domain.names, measurer.levels
-        pairs = self._pairs(names)
+        pairs = self.workload.inside(names, 2)
         total = measurer.total(budget * TOTAL_SHARE)
         if not pairs:
             return fit_model(declared, total, measure_one_ways(measurer, budget * (1 - TOTAL_SHARE)))
         one_ways = measure_one_ways(measurer, budget * self.one_way)
-        rows = max(float(best_total([total, *one_ways])), 1.0)
-        known = known_one_ways(one_ways)
-        finest = min(self.cells, CANDIDATE_CELLS // (2 * len(pairs)))
-        rungs = {name: ladder(found, self.merge, finest) for name, found in known.items()}
-        price = budget * self.select
-        picks = self._picks(len(names), len(pairs))
-        if picks:
-            price /= 2
-            asked = self._candidates(pairs, rungs, known, rows, self.resolutions[1:2])
-            if asked:
-                answer = measurer.select(asked, "l1-to-model", picks, price)
-                picked = [asked[i].query.columns for i in sorted(answer.picks)]
-                pairs = {columns: pairs[columns] for columns in picked}
-        asked = self._candidates(pairs, rungs, known, rows, (finest, *self.resolutions[1:]))
+        residual = self.residual and one_ways[0].law != "discrete_laplace"
         rate = Rate.of(one_ways[0], budget * self.one_way * one_way_share(declared, names, names[0]))
-        left = budget * self._left if asked else budget * (self._left + self.select)
-        offers = self._again(known, pairs, rows)
-        if asked:
-            scores = measurer.scores(asked, "l1-to-model", price)
-            offers += _offers(asked, [float(value) / LATTICE for value in scores.values.tolist()], pairs)
-        bought = choose(offers, rate, float(left), self.cells)
-        if not bought:
-            return fit_model(declared, total, (*one_ways, *measure_one_ways(measurer, left)))
-        queries = [offers[purchase.offer].query for purchase in bought]
-        weights = [max(1, int(purchase.share * FINEST_WEIGHT)) for purchase in bought]
-        answers = measurer.marginals(queries, left, weights)
-        again = [answer for answer in answers if len(answer.query.columns) == 1]
-        joint = [answer for answer in answers if len(answer.query.columns) > 1]
-        return fit_model(declared, total, (*one_ways, *again), joint)
+        sketch = _Sketch.of(one_ways, total, self.merge, min(self.cells, CANDIDATE_CELLS // (2 * len(pairs))))
+        weights: dict[Columns, int] = pairs
+        joint: list[NoisyMarginal] = []
+        fitted: FittedModel | None = None
+        for batch, part in enumerate(self.batches):
+            share = Fraction(part, sum(self.batches))
+            price, left = budget * self.select * share, budget * self._left * share
+            if batch == 0 and (picks := self._picks(len(names), len(pairs))):
+                price /= 2
+                asked = sketch.candidates(pairs, self.resolutions[1:2])
+                if asked:
+                    answer = measurer.select(asked, "l1-to-model", picks, price)
+                    picked = [asked[i].query.columns for i in sorted(answer.picks)]
+                    weights = {columns: pairs[columns] for columns in picked}
+            if fitted is not None:
+                weights = {**weights, **_inside(fitted, self.workload.inside(names, 3))}
+            asked = sketch.candidates(weights, (sketch.finest, *self.resolutions[1:]), fitted)
+            last = batch == len(self.batches) - 1
+            offers = sketch.again(pairs, float(self.again)) if last else []
+            if asked:
+                scores = measurer.scores(asked, "l1-to-model", price)
+                offers += _offers(asked, scores, weights, residual)
+            else:
+                left += budget * self.select * share
+            bought = choose(offers, rate, float(left), self.cells, [answer.query for answer in joint])
+            if not bought:
+                one_ways = (*one_ways, *measure_one_ways(measurer, left))
+                continue
+            queries = [offers[purchase.offer].query for purchase in bought]
+            if residual:
+                queries = [Query(q.levels, "residual") if len(q.levels) > 1 else q for q in queries]
+            answers = measurer.marginals(queries, left, [max(1, int(p.share * PARTS)) for p in bought])
+            one_ways = (*one_ways, *(answer for answer in answers if len(answer.query.columns) == 1))
+            joint += [answer for answer in answers if len(answer.query.columns) > 1]
+            if not last:
+                fitted = fit_model(declared, total, one_ways, joint, slack=SLACK)
+        return fit_model(declared, total, one_ways, joint)
 
     @property
     def _left(self) -> Fraction:
         """The share of the budget for what the scores decide."""
         return 1 - TOTAL_SHARE - self.one_way - self.select
 
-    def _pairs(self, names: Sequence[str]) -> dict[tuple[str, ...], int]:
-        """The pairs that the workload asks about, with their weights."""
-        return self.workload.inside(names, 2)
-
     def _picks(self, columns: int, pairs: int) -> int:
         """How many pairs a private choice keeps; 0 where all are scored."""
         return 4 * columns if pairs > max(self.scored, 4 * columns) else 0
 
-    def _candidates(
-        self,
-        pairs: Mapping[tuple[str, ...], int],
-        rungs: Mapping[str, Sequence[Level]],
-        known: Mapping[str, OneWay],
-        rows: float,
-        resolutions: Sequence[int],
-    ) -> list[Candidate]:
-        """Each pair at each resolution that differs, with its expected counts if the columns were independent."""
-        found = []
-        for one, two in pairs:
-            seen = set()
-            for cells in resolutions:
-                levels = fitting(rungs[one], rungs[two], Fraction(cells))
-                if min(level.size for level in levels) > 1 and levels not in seen:
-                    seen.add(levels)
-                    left, right = (known[level.column].at(level, rows) for level in levels)
-                    found.append(Candidate.of(Query(levels), left[:, None] * right / rows))
-        return found
 
-    def _again(self, known: Mapping[str, OneWay], pairs: Mapping[tuple[str, ...], int], rows: float) -> list[Offer]:
+@dataclass(frozen=True, eq=False)
+class _Sketch:
+    """What the first answers tell: each column by itself, its ladder of levels, the number of rows.
+
+    ``finest`` is the most cells of a candidate.
+    """
+
+    known: Mapping[str, OneWay]
+    rungs: Mapping[str, Sequence[Level]]
+    rows: float
+    finest: int
+
+    @classmethod
+    def of(cls, one_ways: Sequence[NoisyMarginal], total: NoisyMarginal, merge: Fraction, finest: int) -> _Sketch:
+        known = known_one_ways(one_ways)
+        rungs = {name: ladder(found, merge, finest) for name, found in known.items()}
+        return cls(known, rungs, max(float(best_total([total, *one_ways])), 1.0), finest)
+
+    def candidates(
+        self, asked: Iterable[Columns], resolutions: Sequence[int], fitted: FittedModel | None = None
+    ) -> list[Candidate]:
+        """Each set of columns at each resolution that differs, with what the model expects (at first: independence)."""
+        queries = []
+        for columns in asked:
+            found = [fitting([self.rungs[name] for name in columns], Fraction(cells)) for cells in resolutions]
+            queries += [Query(levels) for levels in dict.fromkeys(found) if min(level.size for level in levels) > 1]
+        if fitted is None:
+            return [Candidate.of(query, self._independent(query)) for query in queries]
+        expected = zip(queries, fitted.expected_all(queries), strict=True)
+        return [Candidate.of(query, table) for query, table in expected if table is not None]
+
+    def again(self, pairs: Mapping[Columns, int], counts: float) -> list[Offer]:
         """The offers to ask each column by itself again.
 
         What it leaves wrong now: sqrt(2/pi) sigma a cell, or half of it where the nearest count is none.
         """
         offers = []
-        for name, found in known.items():
-            weight = float(self.again) * sum(count for pair, count in pairs.items() if name in pair)
-            cells = float(np.minimum(1.0, 0.5 + 0.5 * found.mass(rows) / found.sigma).sum())
+        for name, found in self.known.items():
+            weight = counts * sum(count for pair, count in pairs.items() if name in pair)
+            cells = float(np.minimum(1.0, 0.5 + 0.5 * found.mass(self.rows) / found.sigma).sum())
             wrong = MEAN_SIZE * cells * found.sigma
             if weight > 0 and found.level.size > 1:
                 offers.append(Offer(Query((found.level,)), wrong, wrong, cells, weight))
         return offers
 
+    def _independent(self, query: Query) -> NDArray[np.float64]:
+        """The expected counts if the columns were independent."""
+        shares = [self.known[level.column].at(level, self.rows) / self.rows for level in query.levels]
+        return np.asarray(reduce(np.multiply.outer, shares) * self.rows)
+
+
+def _inside(fitted: FittedModel, weights: Mapping[Columns, int]) -> dict[Columns, int]:
+    """The sets of columns that lie inside a node of the model's tree: asking for them makes it no larger."""
+    tree = fitted.network.tree
+    return {columns: weight for columns, weight in weights.items() if tree.host(columns) is not None}
+
 
 def _offers(
-    candidates: Sequence[Candidate], scores: Sequence[float], pairs: Mapping[tuple[str, ...], int]
+    candidates: Sequence[Candidate], scores: NoisyScores, weights: Mapping[Columns, int], residual: bool
 ) -> list[Offer]:
-    """Each candidate as an offer; the largest distance of a pair at any resolution is the whole of it."""
-    whole: dict[tuple[str, ...], float] = {}
-    for candidate, score in zip(candidates, scores, strict=True):
-        whole[candidate.query.columns] = max(whole.get(candidate.query.columns, 0.0), score)
-    return [
-        Offer(c.query, whole[c.query.columns], max(score, 0.0), float(c.query.cells), float(pairs[c.query.columns]))
-        for c, score in zip(candidates, scores, strict=True)
-    ]
+    """Each candidate as an offer; the largest distance of its columns at any resolution is the whole of it.
+
+    A residual of axes of m cells costs prod(1 - 1/m) times what a table of the same noise costs.
+    """
+    seen = [max(float(value) / LATTICE, 0.0) for value in scores.values.tolist()]
+    whole: dict[Columns, float] = {}
+    for candidate, distance in zip(candidates, seen, strict=True):
+        whole[candidate.query.columns] = max(whole.get(candidate.query.columns, 0.0), distance)
+    offers = []
+    for candidate, distance in zip(candidates, seen, strict=True):
+        query, columns = candidate.query, candidate.query.columns
+        cheaper = sqrt(prod(1 - 1 / size for size in query.shape)) if residual else 1.0
+        offers.append(Offer(query, whole[columns], distance, query.cells * cheaper, float(weights[columns])))
+    return offers

@@ -22,6 +22,8 @@ from fractions import Fraction
 from itertools import combinations
 from math import isqrt
 
+import numpy as np
+
 from dpsynth.measurement import Candidate, Domain, Level, Measurer, NoisyMarginal, Query
 from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.merging import fitting, ladder
@@ -34,6 +36,7 @@ from dpsynth.mechanisms.oneway import (
     one_way_share,
 )
 from dpsynth.mechanisms.protocol import Step
+from dpsynth.mechanisms.rate import Rate
 from dpsynth.model import CELLS, FittedModel
 
 CANDIDATE_CELLS = 1 << 26
@@ -87,8 +90,8 @@ class MST:
         if not pairs:
             return fit_model(declared, total, one_ways)
         rows = best_total([total, *one_ways])
-        paid = one_way * one_way_share(declared, names, names[0])
-        limit = self._largest(rows, one_ways[0].sigma ** 2 * paid, pairs / (len(names) - 1))
+        rate = Rate.of(one_ways[0], budget * one_way * one_way_share(declared, names, names[0]))
+        limit = self._largest(rows, rate, float(budget * pairs / (len(names) - 1)))
         candidates = self._candidates(one_ways, rows, min(limit, Fraction(CANDIDATE_CELLS, len(names) ** 2)))
         if not candidates:
             again = measure_one_ways(measurer, budget * (select + pairs))
@@ -109,14 +112,9 @@ class MST:
         select = self.select if columns > 2 else Fraction(0)
         return self.one_way, select, 1 - TOTAL_SHARE - self.one_way - select
 
-    def _largest(self, rows: Fraction, unit: Fraction, price: Fraction) -> Fraction:
-        """Most cells of a pair bought at a price, so that its cells hold ``useful`` noise scales on average.
-
-        ``unit`` is sigma^2 x price of a known answer: the measurer alone knows the sensitivity, and sigma^2 goes as
-        1 / price. The root is rounded down to an integer.
-        """
-        squared = max(rows, Fraction(0)) ** 2 * price / (self.useful**2 * unit)
-        return Fraction(isqrt(int(squared)))
+    def _largest(self, rows: Fraction, rate: Rate, price: float) -> Fraction:
+        """Most cells of a pair bought at a price, so that its cells hold ``useful`` noise scales on average."""
+        return Fraction(int(max(rows, Fraction(0)) / (self.useful * Fraction(float(rate.sigmas(np.array(price)))))))
 
     def _candidates(self, one_ways: Sequence[NoisyMarginal], rows: Fraction, limit: Fraction) -> list[Candidate]:
         """Every pair of columns at levels that fit, with its expected counts if the columns were independent."""
@@ -126,7 +124,7 @@ class MST:
         rungs = {name: ladder(found, self.merge, largest) for name, found in known.items()}
         result = []
         for one, two in combinations(rungs, 2):
-            levels = fitting(rungs[one], rungs[two], limit)
+            levels = fitting((rungs[one], rungs[two]), limit)
             if all(level.size > 1 for level in levels):
                 left, right = (known[level.column].at(level, total) for level in levels)
                 result.append(Candidate.of(Query(levels), left[:, None] * right / total))

@@ -62,10 +62,12 @@ class Purchase:
     share: float
 
 
-def choose(offers: Sequence[Offer], rate: Rate, budget: float, limit: int) -> tuple[Purchase, ...]:
+def choose(
+    offers: Sequence[Offer], rate: Rate, budget: float, limit: int, held: Sequence[Query] = ()
+) -> tuple[Purchase, ...]:
     """The offers to buy for a budget, at most one for each set of columns, with a tree of at most ``limit`` cells.
 
-    In the order of the offers; none if none is worth anything.
+    The tree holds the queries that were ``held`` before, too. In the order of the offers; none if none pays.
     """
     if not offers:
         return ()
@@ -74,7 +76,7 @@ def choose(offers: Sequence[Offer], rate: Rate, budget: float, limit: int) -> tu
     price = _price(gains, every)
     best: tuple[float, Ints, Ints] | None = None
     for _ in range(PASSES):
-        chosen = _within(offers, gains, price, limit)
+        chosen = _within(offers, gains, price, limit, held)
         if not chosen.size:
             break
         price = _price(gains, chosen)
@@ -123,24 +125,27 @@ def _price(gains: Floats, chosen: Ints) -> float:
     return high
 
 
-def _within(offers: Sequence[Offer], gains: Floats, price: float, limit: int) -> Ints:
+def _within(offers: Sequence[Offer], gains: Floats, price: float, limit: int, held: Sequence[Query]) -> Ints:
     """The offers worth something at a price, the worthiest of each set of columns that the tree has room for."""
     worth = (gains - price * SHARES).max(axis=1)
     order = [i for i in np.argsort(-worth, kind="stable").tolist() if worth[i] > 0]
     taken: dict[tuple[str, ...], int] = {}
-    sizes = {name: 1 for offer in offers for name in offer.query.columns}
-    tree = _tree(sizes, [])
+    joint = [query.columns for query in held]
+    sizes = {name: 1 for query in (*held, *(offer.query for offer in offers)) for name in query.columns}
+    for level in (level for query in held for level in query.levels):
+        sizes[level.column] = max(sizes[level.column], level.size)
+    tree = _tree(sizes, joint)
     for i in order:
         query = offers[i].query
         if query.columns in taken:
             continue
         if len(query.columns) > 1:
             grown = {**sizes, **{level.column: max(sizes[level.column], level.size) for level in query.levels}}
-            joint = [columns for columns in taken if len(columns) > 1]
             wider = tree if grown == sizes else _tree(grown, joint)
             if wider.cells_with(query.columns) > limit:
                 continue
             tree, sizes = wider.grown(query.columns), grown
+            joint.append(query.columns)
         taken[query.columns] = i
     return np.array(sorted(taken.values()), dtype=np.intp)
 

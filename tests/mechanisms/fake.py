@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from math import pi, sqrt
+from math import pi, prod, sqrt
 from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.curator.residuals import residual
 from dpsynth.curator.rules import remaining
 from dpsynth.measurement import (
     LATTICE,
@@ -103,8 +104,12 @@ class FakeMeasurer:
     def _noisy(self, query: Query, price: Fraction) -> NoisyMarginal:
         sigma = self._sigma(price)
         self.spent += price
+        exact = self.count(query)
+        if query.basis == "residual":
+            sigma *= sqrt(prod(size * (size - 1) for size in query.shape))
+            exact = residual(exact)
         noise = np.rint(self._rng.normal(0.0, sigma, query.shape))
-        values = self.count(query) + noise.astype(np.int64)
+        values = exact + noise.astype(np.int64)
         return self._kept(NoisyMarginal(query, values, Fraction(sigma), "rounded_gaussian", len(self.answers)))
 
     def _kept(self, answer: A) -> A:

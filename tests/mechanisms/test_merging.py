@@ -57,7 +57,7 @@ def test_a_public_count_needs_no_merging() -> None:
 @given(COUNTS, COUNTS, st.fractions(-5, 900))
 def test_pairs_fit(one: list[int], two: list[int], cells: Fraction) -> None:
     first, second = ladder(answer(one), Fraction(1), 99), ladder(answer(two), Fraction(1), 99)
-    left, right = fitting(first, second, cells)
+    left, right = fitting((first, second), cells)
     assert left.size * right.size <= max(cells, 1)
     if first[0].size * second[0].size <= cells:
         assert (left, right) == (first[0], second[0])
@@ -65,8 +65,9 @@ def test_pairs_fit(one: list[int], two: list[int], cells: Fraction) -> None:
 
 def test_the_larger_column_gives_way() -> None:
     wide, narrow = ladder(answer([100] * 16), Fraction(3), 99), ladder(answer([100] * 3), Fraction(3), 99)
-    left, right = fitting(wide, narrow, Fraction(24))
+    left, right = fitting((wide, narrow), Fraction(24))
     assert (left.size, right.size) == (8, 3)
+    assert [level.size for level in fitting((wide, narrow, wide), Fraction(100))] == [4, 3, 8]
 
 
 def test_declared_levels_stay_declared() -> None:

@@ -70,7 +70,7 @@ class Dual:
             effects = self.effects
             self._exchange = Exchange.of(
                 effects.queries, effects.stack, effects.strengths, there.seen[effects.main.size :],
-                np.flatnonzero(effects.coarse),
+                np.flatnonzero(effects.coarse), effects.across,
             )  # fmt: skip
         return self._exchange
 

@@ -76,7 +76,8 @@ class Effects:
                     part = centred(table.transpose(order)) / float(strength)
                     weighted[key] = weighted[key] + part if key in weighted else part
         main = MainEffects.of(domain, seen, rows)
-        keys = sorted(queries, key=lambda key: len(queries[key].columns))
+        found = list(queries)
+        keys = [found[i] for i in Stack.order([queries[key].shape for key in found])]
         stack = Stack(tuple(queries[key].shape for key in keys))
         strengths = np.repeat([1 / precision[key] for key in keys], stack.lengths)
         answers = strengths * np.concatenate([np.zeros(0), *(weighted[key].ravel() for key in keys)])
@@ -179,9 +180,18 @@ class Effects:
         return result
 
     @cached_property
-    def nests(self) -> Nests:
-        """Interactions of the same columns at nested levels."""
+    def _nested(self) -> tuple[Nests, Nests]:
         return nests_of(self.queries, self.stack)
+
+    @property
+    def nests(self) -> Nests:
+        """Interactions of the same columns at nested levels, in chains."""
+        return self._nested[0]
+
+    @property
+    def across(self) -> Nests:
+        """Pairs of interactions of the same columns at nested levels that are in different chains."""
+        return self._nested[1]
 
     @cached_property
     def coarse(self) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from math import prod
 import numpy as np
 
 from dpsynth.model.factor import Floats
+from dpsynth.model.levels import Nests
 from dpsynth.model.operators import Marginal
 from dpsynth.model.stack import Ints, Stack, added
 
@@ -61,9 +62,14 @@ class Exchange:
     ridge: Floats
 
     @classmethod
-    def of(cls, queries: Sequence[Marginal], stack: Stack, ridge: Floats, seen: Floats, coarse: Ints) -> Exchange:
-        """``seen`` holds the probabilities of the stack's cells at a point near to the search; the tables that begin in
-        one of the cells ``coarse`` are left out."""
+    def of(
+        cls, queries: Sequence[Marginal], stack: Stack, ridge: Floats, seen: Floats, coarse: Ints, across: Nests = ()
+    ) -> Exchange:
+        """``seen`` holds the probabilities of the stack's cells at a point near to the search.
+
+        Tables that begin in one of the cells ``coarse`` are left out. ``across`` holds cells of tables and those of
+        coarser tables of the same columns that hold them: what the coarser one gains all finer cells may lose.
+        """
         left_out, probabilities = set(coarse.tolist()), np.maximum(seen, TINY)
         telling = _telling(stack, probabilities)
         tables = {
@@ -91,6 +97,16 @@ class Exchange:
             left.append(d.left.ravel())
             ridges.append((ridge[d.cells] + np.einsum("xyz,xz->xy", d.shares**2, ridge[d.others])).ravel())
             at, to = at + d.cells.size, to + d.others.size
+        for fine, holding in across:
+            own, group = np.unique(holding, return_inverse=True)
+            cells.append(own)
+            onto.append(fine)
+            source.append(at + group)
+            target.append(to + np.arange(fine.size))
+            shares.append(np.ones(fine.size))
+            left.append(np.zeros(own.size))
+            ridges.append(ridge[own] + np.bincount(group, ridge[fine]))
+            at, to = at + own.size, to + fine.size
         return cls(
             np.concatenate(cells), np.concatenate(onto), np.concatenate(source), np.concatenate(target),
             np.concatenate(shares), np.concatenate(left), np.concatenate(ridges),

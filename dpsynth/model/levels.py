@@ -16,10 +16,15 @@ Nests = tuple[tuple[Ints, Ints], ...]
 next ones that hold them."""
 
 
-def nests_of(queries: Sequence[Marginal], stack: Stack) -> Nests:
-    """The chains of tables of the same columns, each table in one of them; what is alone in its chain is left out."""
+def nests_of(queries: Sequence[Marginal], stack: Stack) -> tuple[Nests, Nests]:
+    """The chains of tables of the same columns, each table in one of them; what is alone in its chain is left out.
+
+    Then, each by itself, the cells of a chain's finest table and those of another chain's finest one that hold them:
+    levels that cut through each other are in different chains though a finer one holds both.
+    """
     chains: list[list[int]] = []
     maps: dict[int, Ints] = {}
+    across: list[tuple[int, int, Ints]] = []
     alike: dict[tuple[str, ...], list[int]] = {}
     for i, query in enumerate(queries):
         alike.setdefault(query.columns, []).append(i)
@@ -33,15 +38,21 @@ def nests_of(queries: Sequence[Marginal], stack: Stack) -> Nests:
                     chain.append(i)
                     break
             else:
+                for chain in reversed(own):
+                    found = _nested(queries[chain[0]], queries[i])
+                    if found is not None:
+                        across.append((chain[0], i, found))
+                        break
                 own.append([i])
         chains += own
-    starts, lengths = stack.starts, stack.lengths
-    result = []
-    for k in range(max(map(len, chains), default=1) - 1):
-        links = [(chain[k], chain[k + 1]) for chain in chains if len(chain) > k + 1]
-        fine = np.concatenate([starts[i] + np.arange(lengths[i]) for i, _ in links])
-        result.append((fine, np.concatenate([starts[j] + maps[i] for i, j in links])))
-    return tuple(result)
+
+    def cells(links: Sequence[tuple[int, int, Ints]]) -> tuple[Ints, Ints]:
+        fine = np.concatenate([stack.starts[i] + np.arange(onto.size) for i, _, onto in links])
+        return fine, np.concatenate([stack.starts[j] + onto for _, j, onto in links])
+
+    depth = max(map(len, chains), default=1)
+    steps = [[(c[k], c[k + 1], maps[c[k]]) for c in chains if len(c) > k + 1] for k in range(depth - 1)]
+    return tuple(cells(links) for links in steps), tuple(cells([link]) for link in across)
 
 
 def _nested(fine: Marginal, coarse: Marginal) -> Ints | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from dpsynth.model.factor import Floats
 
-MEMORY = 30
+MEMORY = 20
 """Steps that are remembered, of a point of up to MEMORY_CELLS / MEMORY numbers."""
 
 MEMORY_CELLS = 10_000_000

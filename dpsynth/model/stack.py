@@ -5,10 +5,11 @@ Hundreds of small tables of different shapes would otherwise cost a call of nump
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, combinations, takewhile
+from itertools import accumulate, combinations, groupby
 from math import prod
 
 import numpy as np
@@ -19,57 +20,92 @@ from dpsynth.model.factor import Floats
 Ints = NDArray[np.intp]
 Shape = tuple[int, ...]
 
+LARGE = 1 << 12
+"""Cells from which on tables of one shape are summed as an array; index arrays cost less for smaller ones."""
+
 
 @dataclass(frozen=True, eq=False)
-class Lines:
-    """The lines along one axis of those tables that have it, which come last: the cells from ``first`` on.
+class Span:
+    """Tables that come one after another: their cells, and where their sums go.
 
-    ``line[i]`` is the number of the line that holds cell ``first + i``, ``lengths`` the cells of each line.
+    Large tables of one shape are summed as one array of shape ``shape`` over ``axes``. For others ``place`` holds the
+    number of each cell's sum, ``shape`` is empty.
+    """
+
+    cells: slice
+    sums: slice
+    place: Ints
+    shape: Shape
+    axes: tuple[int, ...]
+
+    def add(self, cells: Floats, sums: Floats) -> None:
+        """Put the sums of the cells where they go."""
+        if self.shape:
+            summed: Floats = np.add.reduce(cells[self.cells].reshape(self.shape), axis=self.axes)
+            sums[self.sums] = summed.reshape(-1)
+        else:
+            sums[self.sums] = added(self.place, cells[self.cells], self.sums.stop - self.sums.start)
+
+    def spread(self, sums: Floats, cells: Floats) -> None:
+        """Give each cell the number of its sum."""
+        if self.shape:
+            kept = [1 if axis in self.axes else length for axis, length in enumerate(self.shape)]
+            cells[self.cells].reshape(self.shape)[...] = sums[self.sums].reshape(kept)
+        else:
+            np.take(sums[self.sums], self.place, out=cells[self.cells])
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Sums over some axes of those tables that have them, which come last: the cells from ``first`` on.
+
+    ``lengths`` holds how many cells each sum has.
     """
 
     first: int
-    line: Ints
+    size: int
+    spans: tuple[Span, ...]
     lengths: Floats
 
     def sums(self, cells: Floats) -> Floats:
-        """The sum of each line."""
-        return added(self.line, cells, self.lengths.size)
+        """The sums."""
+        result = np.empty(self.lengths.size)
+        for span in self.spans:
+            span.add(cells, result)
+        return result
 
     def spread(self, numbers: Floats) -> Floats:
-        """Give each cell the number of its line."""
-        return numbers[self.line]
+        """Give each cell the number of its sum."""
+        result = np.empty(self.size)
+        for span in self.spans:
+            span.spread(numbers, result)
+        return result
 
 
 @dataclass(frozen=True, eq=False)
 class Faces:
     """The tables of all fewer axes, at least one, of each table of a stack: sets of axes by size, then by table.
 
-    ``owners[i]`` says which table face i belongs to and ``axes[i]`` which of its axes it has. ``firsts`` holds the
-    first cell of the stack of each set of axes, ``cells`` the cell of a face for each cell of the stack from there on,
-    ``averaged`` how many cells of the stack each cell of a face sums.
+    ``owners[i]`` says which table face i belongs to and ``axes[i]`` which of its axes it has; ``parts`` makes the faces
+    of one set of axes after another.
     """
 
     stack: Stack
     owners: tuple[int, ...]
     axes: tuple[tuple[int, ...], ...]
-    firsts: tuple[int, ...]
-    cells: Ints
-    averaged: Floats
+    parts: tuple[Sums, ...]
 
     def means(self, vector: Floats) -> Floats:
         """The means of the stack's tables over the axes that a face lacks."""
-        if not self.firsts:
-            return np.zeros(0)
-        values = np.concatenate([vector[first:] for first in self.firsts])
-        return added(self.cells, values, self.stack.size) / self.averaged
+        return np.concatenate([np.zeros(0), *(part.sums(vector[part.first :]) / part.lengths for part in self.parts)])
 
     def add_back(self, means: Floats, vector: Floats) -> None:
         """Add the adjoint of :meth:`means`, in place."""
-        values, at = (means / self.averaged)[self.cells], 0
-        for first in self.firsts:
-            length = vector.size - first
-            vector[first:] += values[at : at + length]
-            at += length
+        at = 0
+        for part in self.parts:
+            end = at + part.lengths.size
+            vector[part.first :] += part.spread(means[at:end] / part.lengths)
+            at = end
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,57 +134,38 @@ class Stack:
         ends = zip(self.starts.tolist(), self.lengths.tolist(), self.shapes, strict=True)
         return (vector[start : start + length].reshape(shape) for start, length, shape in ends)
 
-    def each(self, numbers: Sequence[int]) -> Ints:
-        """Give every cell the number of its table, or of those tables at the end that ``numbers`` is for."""
-        return np.repeat(np.array(numbers, dtype=np.intp), self.lengths[self.lengths.size - len(numbers) :])
-
     @cached_property
-    def lines(self) -> tuple[Lines, ...]:
-        """The lines along each axis: the first, the second, ..."""
+    def lines(self) -> tuple[Sums, ...]:
+        """The sums along each axis: the first, the second, ..."""
         found = []
-        for axis in range(len(self.shapes[-1]) if self.shapes else 0):
-            held, first = self._having(axis)
-            inner = [prod(shape[axis + 1 :]) for shape in held]
-            below = self.each(inner)
-            counts = [prod(shape) // shape[axis] for shape in held]
-            offset = self._offsets[first:]
-            line = self.each(_starts(counts))
-            line += offset // self.each([n * shape[axis] for n, shape in zip(inner, held, strict=True)]) * below
-            line += offset % below
-            lengths = np.repeat([float(shape[axis]) for shape in held], counts)
-            found.append(Lines(first, line, lengths))
+        for axis in range(self._order):
+            rest = {n: tuple(i for i in range(n) if i != axis) for n in range(axis + 1, self._order + 1)}
+            found.append(self._sums(self._having(axis), rest))
         return tuple(found)
 
     @cached_property
     def faces(self) -> Faces:
         """See :class:`Faces`."""
-        order = len(self.shapes[-1]) if self.shapes else 0
-        patterns = [axes for n in range(1, order) for axes in combinations(range(order), n)]
         owners: list[int] = []
         shapes: list[Shape] = []
         named: list[tuple[int, ...]] = []
-        firsts: list[int] = []
-        cells, averaged = [np.zeros(0, dtype=np.intp)], [np.zeros(0)]
-        at = 0
-        for axes in patterns:
-            held, first = self._having(max(axes[-1], len(axes)))
-            faces = [tuple(shape[axis] for axis in axes) for shape in held]
-            counts = [prod(face) for face in faces]
-            cell = self.each(_starts(counts, at))
-            for i, axis in enumerate(axes):
-                inner, length = self.each([prod(s[axis + 1 :]) for s in held]), self.each([s[axis] for s in held])
-                cell += self._offsets[first:] // inner % length * self.each([prod(face[i + 1 :]) for face in faces])
-            cells.append(cell)
-            averaged.append(np.repeat([prod(s) / n for s, n in zip(held, counts, strict=True)], counts))
-            at += sum(counts)
-            owners += range(len(self.shapes) - len(held), len(self.shapes))
-            shapes += faces
+        parts: list[Sums] = []
+        for axes in (axes for n in range(1, self._order) for axes in combinations(range(self._order), n)):
+            held = self._having(max(axes[-1], len(axes)))
+            owners += held
+            shapes += [tuple(self.shapes[i][axis] for axis in axes) for i in held]
             named += [axes] * len(held)
-            firsts.append(first)
-        return Faces(
-            Stack(tuple(shapes)), tuple(owners), tuple(named), tuple(firsts), np.concatenate(cells),
-            np.concatenate(averaged),
-        )  # fmt: skip
+            parts.append(self._sums(held, dict.fromkeys(range(self._order + 1), axes)))
+        return Faces(Stack(tuple(shapes)), tuple(owners), tuple(named), tuple(parts))
+
+    @staticmethod
+    def order(shapes: Sequence[Shape]) -> list[int]:
+        """The order in which tables should come: fewer axes first, and large ones of the same shape together."""
+        size = {shape: prod(shape) * n for shape, n in Counter(shapes).items()}
+        return sorted(
+            range(len(shapes)),
+            key=lambda i: (len(shapes[i]), shapes[i] if size[shapes[i]] >= LARGE else ()),
+        )
 
     def centred(self, vector: Floats) -> Floats:
         """A vector less the means along every axis of each of its tables."""
@@ -158,21 +175,62 @@ class Stack:
             cells -= lines.spread(lines.sums(cells) / lines.lengths)
         return result
 
-    def _having(self, axis: int) -> tuple[tuple[Shape, ...], int]:
-        """The tables that have an axis, and the first cell of the first of them."""
-        lacking = sum(1 for _ in takewhile(lambda shape: len(shape) <= axis, self.shapes))
-        return self.shapes[lacking:], int(self.starts[lacking])
+    @property
+    def _order(self) -> int:
+        return len(self.shapes[-1]) if self.shapes else 0
 
-    @cached_property
-    def _offsets(self) -> Ints:
-        """The number of each cell in its own table."""
-        return np.arange(self.size, dtype=np.intp) - np.repeat(self.starts, self.lengths)
+    def _having(self, axis: int) -> range:
+        """The tables that have an axis."""
+        return range(sum(len(shape) <= axis for shape in self.shapes), len(self.shapes))
+
+    def _sums(self, held: range, kept: Mapping[int, tuple[int, ...]]) -> Sums:
+        """The sums of some tables, the last ones, over all but the axes kept in tables of their number of axes."""
+        spans, lengths, at = [], [np.zeros(0)], 0
+        first = int(self.starts[held.start])
+        for large, run in self._runs(held):
+            shapes = self.shapes[run.start : run.stop]
+            axes = kept[len(shapes[0])]
+            counts = [prod(shape[axis] for axis in axes) for shape in shapes]
+            start, size = int(self.starts[run.start]), sum(map(prod, shapes))
+            cells, sums = slice(start - first, start - first + size), slice(at, at + sum(counts))
+            if large:
+                others = tuple(1 + axis for axis in range(len(shapes[0])) if axis not in axes)
+                spans.append(Span(cells, sums, np.zeros(0, dtype=np.intp), (len(run), *shapes[0]), others))
+            else:
+                spans.append(Span(cells, sums, _places(shapes, axes), (), ()))
+            lengths.append(np.repeat([prod(s) / n for s, n in zip(shapes, counts, strict=True)], counts))
+            at = sums.stop
+        return Sums(first, self.size - first, tuple(spans), np.concatenate(lengths))
+
+    def _runs(self, held: range) -> Iterator[tuple[bool, range]]:
+        """Tables one after another, large ones of one shape, or small ones of as many axes."""
+        alike = [list(run) for _, run in groupby(held, key=lambda i: self.shapes[i])]
+        large = [len(run) * prod(self.shapes[run[0]]) >= LARGE for run in alike]
+        for (big, _, _), runs in groupby(
+            zip(large, alike, range(len(alike)), strict=True),
+            key=lambda run: (run[0], len(self.shapes[run[1][0]]), run[2] if run[0] else 0),
+        ):
+            chosen = list(runs)
+            yield big, range(chosen[0][1][0], chosen[-1][1][-1] + 1)
+
+
+def _places(shapes: Sequence[Shape], axes: tuple[int, ...]) -> Ints:
+    """For each cell of tables of as many axes the number of its sum over all but the given axes."""
+    lengths = [prod(shape) for shape in shapes]
+
+    def each(numbers: Iterable[int]) -> Ints:
+        return np.repeat(np.array(list(numbers), dtype=np.intp), lengths)
+
+    offset = np.arange(sum(lengths), dtype=np.intp) - each(accumulate(lengths[:-1], initial=0))
+    counts = [prod(shape[axis] for axis in axes) for shape in shapes]
+    place = each(accumulate(counts[:-1], initial=0))
+    for i, axis in enumerate(axes):
+        inner = each(prod(shape[axis + 1 :]) for shape in shapes)
+        stride = each(prod(shape[a] for a in axes[i + 1 :]) for shape in shapes)
+        place += offset // inner % each(shape[axis] for shape in shapes) * stride
+    return place
 
 
 def added(places: Ints, values: Floats, size: int) -> Floats:
     """A vector of ``size`` in which each value is added at its place."""
     return np.bincount(places, values, minlength=size).astype(np.float64, copy=False)
-
-
-def _starts(counts: Sequence[int], first: int = 0) -> list[int]:
-    return list(accumulate(counts, initial=first))[:-1]

@@ -85,12 +85,13 @@ def test_a_function_without_digits_left_ends_the_search() -> None:
 @given(st.integers(1, 12), st.integers(0, 999), st.floats(0.0, 3.0), st.sampled_from([1e-3, 1.0, 1e3]))
 def test_near_enough_by_its_own_estimate(size: int, seed: int, decades: float, least: float) -> None:
     rng = np.random.default_rng(seed)
-    matrix = np.diag(10.0 ** rng.uniform(-decades / 2, decades / 2, size))
+    diagonal = 10.0 ** rng.uniform(-decades / 2, decades / 2, size)
     best = rng.normal(0, 100, size)
 
     def function(x: np.ndarray) -> tuple[float, np.ndarray]:
-        return float((x - best) @ matrix @ (x - best)) / 2, matrix @ (x - best)
+        return float(np.sum(diagonal * (x - best) ** 2)) / 2, diagonal * (x - best)
 
-    found = minimise(with_metric(function, np.ones(size)), np.zeros(size), small, 10_000, least)
+    metric = diagonal * rng.uniform(0.5, 2, size)
+    found = minimise(with_metric(function, metric), np.zeros(size), small, 10_000, least)
     assert found.done
-    assert found.there.value <= 2 * least
+    assert found.there.value <= least

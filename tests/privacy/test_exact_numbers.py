@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpsynth.errors import BudgetFormatError
-from dpsynth.privacy import GRID, Budget, ceil_to_grid, decimal_text, floor_to_grid, parse_fraction
+from dpsynth.privacy import GRID, Budget, Cost, ceil_to_grid, decimal_text, floor_to_grid, parse_fraction
 
 GOOD = [
     ("1", Fraction(1)),
@@ -77,9 +77,13 @@ class TestBudget:
             Budget("1", "1e-9").epsilon = Fraction(2)  # type: ignore[misc]
 
     @pytest.mark.parametrize("delta", ["0", "0.000", "0e-9", "0/7", 0, Fraction(0), Decimal(0)])
-    def test_delta_zero_is_refused_with_the_reason(self, delta: str) -> None:
-        with pytest.raises(BudgetFormatError, match=r"^delta: 0 needs an account of pure differential privacy"):
-            Budget("1", delta)
+    def test_delta_zero_buys_in_pure_dp_alone(self, delta: str) -> None:
+        budget = Budget("1", delta)
+        assert budget.delta == 0
+        assert budget.cost("pure") == Cost("pure", Fraction(1))
+        for measure in ("gdp", "zcdp"):
+            with pytest.raises(BudgetFormatError, match=r"^delta: 0 needs an account of pure differential privacy"):
+                budget.cost(measure)
 
     @pytest.mark.parametrize("delta", ["1", "1.0", "2", 5, "1e10"])
     def test_delta_of_one_or_more_is_refused(self, delta: str) -> None:
@@ -93,7 +97,10 @@ class TestBudget:
 
     def test_an_epsilon_too_small_to_buy_anything_says_so(self) -> None:
         with pytest.raises(BudgetFormatError, match=r"^epsilon: .*buys nothing"):
-            Budget("1e-12", "1e-12").cost()
+            Budget("1e-12", "1e-12").cost("zcdp")
+        with pytest.raises(BudgetFormatError, match=r"^epsilon: .*buys nothing"):
+            Budget("1e-19", "0").cost("pure")
+        assert Budget("1e-3", "1e-12").cost().measure == "gdp"
 
 
 @given(st.fractions(min_value=-5, max_value=5))

@@ -1,8 +1,9 @@
 """The cap on true-positive rates: valid for laws of known rho, and never above what conversion gives."""
 
 from fractions import Fraction
-from math import nextafter, sqrt
+from math import exp, nextafter, sqrt
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp, ndtr, ndtri
 
 from dpsynth.errors import ConfigurationError
-from dpsynth.privacy import highest_tpr
+from dpsynth.privacy import MEASURES, Cost, Measure
+from dpsynth.privacy import highest_tpr as by_cost
 
 RATES = ("0.001", "0.01", "0.1")
 FROM_EPSILON_DELTA = {
@@ -30,6 +32,10 @@ OURS = {
     "2.556": (33.76104, 68.25038, 95.91018),
 }
 """In percent, from the divergences themselves."""
+
+
+def highest_tpr(rho: Fraction, fpr: Fraction | float, delta0: Fraction = Fraction(0)) -> float:
+    return by_cost(Cost("zcdp", rho, delta0), fpr)
 
 
 @pytest.mark.parametrize("rho", FROM_EPSILON_DELTA)
@@ -129,10 +135,35 @@ class TestEdges:
         plain = highest_tpr(rho, x / (1 - slack))
         assert highest_tpr(rho, x, slack) == pytest.approx(float(slack + (1 - slack) * Fraction(plain)), rel=1e-15)
         assert highest_tpr(rho, 0, slack) >= 0.001
-        assert highest_tpr(rho, x, 1) == 1
+        assert highest_tpr(rho, x, Fraction(1)) == 1
         assert highest_tpr(rho, Fraction(1, 2), Fraction(1, 2)) == 1
 
-    def test_what_is_no_rate_is_refused(self) -> None:
-        for rho, x, slack in ((-1, 0, 0), (1, -1, 0), (1, 2, 0), (1, 0, -1), (1, 0, 2)):
-            with pytest.raises(ConfigurationError):
-                highest_tpr(Fraction(rho), x, slack)
+    @pytest.mark.parametrize("measure", MEASURES)
+    @pytest.mark.parametrize("rate", [-1, 2, Fraction(101, 100)])
+    def test_what_is_no_rate_is_refused(self, measure: Measure, rate: Fraction) -> None:
+        with pytest.raises(ConfigurationError, match="between 0 and 1"):
+            by_cost(Cost(measure, Fraction(1)), rate)
+
+
+class TestPure:
+    @settings(max_examples=60, deadline=None)
+    @given(st.floats(-6, 2.5), st.floats(-12, -1e-9))
+    def test_is_the_lower_of_the_two_lines_rounded_up(self, log_epsilon: float, log_rate: float) -> None:
+        epsilon, rate = Fraction(10**log_epsilon), Fraction(10**log_rate)
+        with mpmath.workdps(50):
+            size, x = (mpmath.mpf(value.numerator) / value.denominator for value in (epsilon, rate))
+            truth = min(mpmath.exp(size) * x, 1 - mpmath.exp(-size) * (1 - x))
+            found = by_cost(Cost("pure", epsilon), rate)
+            assert truth <= mpmath.mpf(found) <= truth * (1 + mpmath.mpf(2) ** -52)
+
+    def test_randomised_response_attains_it(self) -> None:
+        """It says the truth with probability e/(1 + e) at epsilon 1: rates 1/(1 + e) and e/(1 + e)."""
+        said = 1 / (1 + exp(1))
+        assert by_cost(Cost("pure", Fraction(1)), said) == pytest.approx(1 - said)
+
+    def test_at_the_ends(self) -> None:
+        assert by_cost(Cost("pure", Fraction(1)), 0) == 0
+        assert by_cost(Cost("pure", Fraction(1)), 1) == 1
+        assert by_cost(Cost("pure", Fraction(0)), Fraction(1, 4)) == 0.25
+        assert by_cost(Cost("pure", Fraction(10**9)), Fraction(1, 10**6)) == 1
+        assert by_cost(Cost("pure", Fraction(10**9)), 0) == 0

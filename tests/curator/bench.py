@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.accountant import Account, Accountant, Charge, Reservation, StoredAnswer
+from dpsynth.ledger import CHARGES
 from dpsynth.measurement import Law
 from dpsynth.privacy import Budget, Cost, Measure
 
@@ -106,7 +107,7 @@ class Desk:
 
     def charged(self) -> list[Mapping[str, Any]]:
         """The entries that were paid for, in order."""
-        return [line for line in self.lines() if line["kind"] in ("measure", "select")]
+        return [line for line in self.lines() if line["kind"] in CHARGES]
 
     def spent(self) -> Fraction:
         return sum((Fraction(line["cost"]["mu2"]) for line in self.charged()), Fraction(0))

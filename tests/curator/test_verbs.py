@@ -1,4 +1,4 @@
-"""The three verbs: what they ask of the noise, what they charge, what they refuse."""
+"""The four verbs: what they ask of the noise, what they charge, what they refuse."""
 
 from __future__ import annotations
 
@@ -18,7 +18,17 @@ from dpsynth.accountant import Reservation
 from dpsynth.curator import Curator
 from dpsynth.errors import BudgetFormatError, BudgetRefused, ConfigurationError, DpsynthError, SourceError
 from dpsynth.ledger import fraction_text
-from dpsynth.measurement import LATTICE, TOTAL, Candidate, Level, Query, unpack
+from dpsynth.measurement import (
+    LATTICE,
+    TOTAL,
+    Candidate,
+    Law,
+    Level,
+    NoisyScores,
+    Query,
+    candidates_digest,
+    unpack,
+)
 from dpsynth.noise import OpenDPNoise
 from dpsynth.privacy import Measure
 from dpsynth.schema import Schema
@@ -231,6 +241,76 @@ class TestSelect:
         assert curator.select(self.candidates(curator)[:2], "l1-to-model", 5, RHO).picks == (0, 1)
 
 
+class TestScores:
+    def candidates(self, curator: Curator, offset: float = 0.0) -> list[Candidate]:
+        queries = [ask(curator, "sex", "age"), ask(curator, "town"), ask(curator, "sex", "age")]
+        return [Candidate.of(query, np.full(query.shape, 0.5), 1, offset) for query in queries]
+
+    def test_noise_is_drawn_on_the_exact_scores(self) -> None:
+        noise, reservation = Frozen(), LightReservation()
+        curator = Curator.open(FRAME, schema_of(), cast(Reservation, reservation), _noise=noise)
+        answer = curator.scores(self.candidates(curator), "l1-to-model", RHO)
+        tables = [[1, 0, 0, 0, 2, 1, 0, 0, 0, 0], [2, 0, 1, 1]]
+        first, second = (int(sum(abs(n - 0.5) * LATTICE for n in table)) for table in tables)
+        ((kind, given, scale),) = noise.inputs
+        assert (kind, given.tolist(), scale) == ("noisy", [first, second, first], answer.scale)
+        assert answer.values.tolist() == [0, 7, 14]  # what the frozen noise says
+        assert answer.candidates == (("sex", "age"), ("town",), ("sex", "age"))
+        assert (answer.score, answer.law, answer.entry) == ("l1-to-model", "rounded_gaussian", 0)
+        assert curator.answers == (answer,)
+
+    def test_an_offset_cancels(self) -> None:
+        noise, reservation = Frozen(), LightReservation()
+        curator = Curator.open(FRAME, schema_of(), cast(Reservation, reservation), _noise=noise)
+        for offset in (0.0, 2.5):
+            curator.scores(self.candidates(curator, offset), "l1-to-model", RHO / 2)
+        assert (noise.inputs[0][1] - noise.inputs[1][1]).tolist() == [2560] * 3
+        one, other = reservation.drawn
+        assert (one.cost, one.fields["sensitivity_squared"]) == (other.cost, other.fields["sensitivity_squared"])
+        assert one.fields["query"]["digest"] != other.fields["query"]["digest"]
+
+    @pytest.mark.parametrize("max_rows", [0, 2])
+    @pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
+    @pytest.mark.parametrize(
+        ("measure", "law"),
+        [
+            ("gdp", "rounded_gaussian"),
+            ("zcdp", "rounded_gaussian"),
+            ("zcdp", "discrete_gaussian"),
+            ("pure", "discrete_laplace"),
+        ],
+    )
+    def test_one_charge_recomputed_from_the_scale(
+        self, measure: Measure, law: Law, neighbours: str, max_rows: int
+    ) -> None:
+        reservation = LightReservation(measure)
+        schema = schema_of(neighbours, max_rows)
+        curator = Curator.open(FRAME, schema, cast(Reservation, reservation), _noise=Frozen(law))
+        candidates = self.candidates(curator)
+        answer = curator.scores(candidates, "l1-to-model", RHO)
+        (charge,) = reservation.drawn
+        moved = 1024 * max(max_rows, 1) * (2 if neighbours == "replace-one" else 1)
+        squared = (3 * moved) ** 2 if measure == "pure" else 3 * moved**2
+        exact = {
+            "gdp": squared / answer.scale**2,
+            "zcdp": squared / (2 * answer.scale**2),
+            "pure": 3 * moved / answer.scale,
+        }
+        assert charge.kind == "score"
+        assert charge.cost == privacy.Cost(measure, exact[measure])
+        assert RHO * Fraction(999, 1000) < charge.cost.amount <= RHO
+        assert charge.fields["sensitivity_squared"] == str(squared)
+        parameter = "scale" if measure == "pure" else "sigma"
+        assert charge.fields["mechanism"] == {"type": law, parameter: fraction_text(answer.scale)}
+        assert charge.fields["query"] == {
+            "score": "l1-to-model",
+            "lattice": LATTICE,
+            "candidates": 3,
+            "digest": candidates_digest(candidates),
+        }
+        assert (answer.law, answer.values.shape) == (law, (3,))
+
+
 Refused = Callable[[Curator], object]
 BAD: dict[str, Refused] = {
     "no query": lambda c: c.marginals([], RHO),
@@ -246,6 +326,24 @@ BAD: dict[str, Refused] = {
     "an unknown score": lambda c: c.select([Candidate.of(ask(c, "sex"), np.zeros(2))], "l2", 1, RHO),  # type: ignore[arg-type]
     "a rule for pairs": lambda c: c.select(
         [Candidate.of(ask(c, "sex"), np.zeros(2))], "l1-to-model", 1, RHO, "spanning-forest"
+    ),
+    "no candidate to score": lambda c: c.scores([], "l1-to-model", RHO),
+    "an unknown score of all": lambda c: c.scores([Candidate.of(ask(c, "sex"), np.zeros(2))], "l2", RHO),  # type: ignore[arg-type]
+    "a score with a weight": lambda c: c.scores(
+        [Candidate.of(ask(c, "sex"), np.zeros(2)), Candidate.of(ask(c, "sex"), np.zeros(2), 2)], "l1-to-model", RHO
+    ),
+    "a score of another grid": lambda c: c.scores(
+        [Candidate.of(Query((Level.identity("sex", 3),)), np.zeros(3))], "l1-to-model", RHO
+    ),
+    "a score of the total": lambda c: c.scores([Candidate.of(TOTAL, np.zeros(()))], "l1-to-model", RHO),
+    "scores of too many cells": lambda c: c.scores(
+        [Candidate.of(ask(c, "sex", "town"), np.zeros((2, 4)))] * 2, "l1-to-model", RHO
+    ),
+    "a score beyond int64": lambda c: c.scores([Candidate(ask(c, "sex"), np.array([2**61, 0]))], "l1-to-model", RHO),
+    "a float price of scores": lambda c: c.scores(
+        [Candidate.of(ask(c, "sex"), np.zeros(2))],
+        "l1-to-model",
+        0.1,  # type: ignore[arg-type]
     ),
     "a candidate that is not": lambda c: c.select(
         [Candidate.of(Query((Level.identity("weight", 2),)), np.zeros(2))], "l1-to-model", 1, RHO
@@ -330,15 +428,41 @@ class TestWithAStore:
                     1,
                     RHO / 10,
                 )
-                assert curator.answers == (total, *pair, chosen)
+                candidates = [Candidate.of(ask(curator, n), np.ones(ask(curator, n).shape)) for n in ("sex", "age")]
+                scores = curator.scores(candidates, "l1-to-model", RHO / 10)
+                assert curator.answers == (total, *pair, chosen, scores)
             stored = [answer for verb in reservation.answers() for answer in unpack(verb.answer or b"")]
         assert np.array_equal(stored[1].values, pair[0].values)  # type: ignore[union-attr]
         assert stored[3] == chosen
+        assert np.array_equal(stored[4].values, scores.values)  # type: ignore[union-attr]
         charged = desk.charged()
         assert [line["seq"] for line in charged] == [answer.entry for answer in curator.answers]
-        assert [line["chosen_by"] for line in charged] == [[], [2], [2], [2, 4, 5]]
+        assert [line["chosen_by"] for line in charged] == [[], [2], [2], [2, 4, 5], [2, 4, 5, 7]]
         assert told == [
             "asked the total; queries so far: 1",
             "asked 2 marginals; queries so far: 3",
             "asked a choice among 2; queries so far: 4",
+            "asked the scores of 2; queries so far: 5",
         ]
+
+    def test_scores_are_replayed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A release that is run again is given its stored scores, pays nothing, and may not ask for others."""
+        desk = Desk(tmp_path)
+
+        def asked(names: tuple[str, ...], expected: float) -> NoisyScores:
+            with desk.open() as accountant:
+                curator = Curator.open(FRAME, schema_of(), desk.reserve(accountant))
+                queries = [ask(curator, name) for name in names]
+                candidates = [Candidate.of(query, np.full(query.shape, expected)) for query in queries]
+                return curator.scores(candidates, "l1-to-model", RHO / 2)
+
+        first = asked(("sex", "age"), 1.0)
+        charged = desk.charged()
+        assert [line["kind"] for line in charged] == ["score"]
+        monkeypatch.setattr("dpsynth.curator.curator.open_table", lambda *_: pytest.fail("the table was opened"))
+        again = asked(("sex", "age"), 1.0)
+        assert (again.entry, again.scale, again.values.tolist()) == (first.entry, first.scale, first.values.tolist())
+        for names, expected in ((("sex", "age"), 1.5), (("age", "sex"), 1.0), (("sex",), 1.0)):
+            with pytest.raises(DpsynthError, match="begun with other questions"):
+                asked(names, expected)
+        assert desk.charged() == charged

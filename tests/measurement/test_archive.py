@@ -16,6 +16,7 @@ from dpsynth.measurement import (
     Domain,
     Level,
     NoisyMarginal,
+    NoisyScores,
     Query,
     Replayer,
     Selection,
@@ -41,12 +42,20 @@ ANSWERS: tuple[Answer, ...] = (
     marginal(Query((AGE, SEX), "residual"), 7),
     NoisyMarginal(TOTAL, np.array(5), Fraction(0), "public_count", 8),
     NoisyMarginal(TOTAL, np.array(5), Fraction(7, 4), "discrete_laplace", 10),
+    NoisyScores(
+        "l1-to-model", (("age", "sex"), ("age",)), np.array([-7, 2**40]), Fraction(5, 2), "rounded_gaussian", 11
+    ),
 )
 
 
 def same(one: Answer, two: Answer) -> bool:
     if isinstance(one, Selection) or isinstance(two, Selection):
         return one == two
+    if isinstance(one, NoisyScores) or isinstance(two, NoisyScores):
+        assert isinstance(one, NoisyScores)
+        assert isinstance(two, NoisyScores)
+        told = [(a.score, a.candidates, a.scale, a.law, a.entry) for a in (one, two)]
+        return told[0] == told[1] and np.array_equal(one.values, two.values)
     told = (one.query, one.scale, one.law, one.entry) == (two.query, two.scale, two.law, two.entry)
     return told and np.array_equal(one.values, two.values)
 
@@ -99,6 +108,27 @@ def test_replay_refuses_another_question() -> None:
         replayer(ANSWERS[2:]).select([], "l1-to-model", 1, price, "spanning-forest")
 
 
+def test_replay_of_scores() -> None:
+    price = Fraction(1)
+    asked = [Candidate.of(PAIR, np.ones((2, 2))), Candidate.of(Query((AGE,)), np.zeros(2))]
+    again = replayer(ANSWERS[-1:])
+    assert same(again.scores(asked, "l1-to-model", price), ANSWERS[-1])
+    assert again.left() == 0
+    for other in (asked[:1], asked[::-1], [*asked, asked[0]], []):
+        with pytest.raises(DigestMismatch):
+            replayer(ANSWERS[-1:]).scores(other, "l1-to-model", price)
+    with pytest.raises(DigestMismatch):
+        replayer(ANSWERS[-1:]).scores(asked, "l2", price)  # type: ignore[arg-type]
+    with pytest.raises(DigestMismatch):
+        replayer().scores(asked, "l1-to-model", price)
+    with pytest.raises(DigestMismatch):
+        replayer(ANSWERS[-1:]).select(asked, "l1-to-model", 1, price)
+    with pytest.raises(DigestMismatch):
+        replayer(ANSWERS[-1:]).total(price)
+    with pytest.raises(DigestMismatch):
+        replayer(()).scores(asked, "l1-to-model", price)
+
+
 def test_candidates_stand_on_the_lattice() -> None:
     candidate = Candidate.of(PAIR, np.array([[0.25, 1.0], [2.0, 1 / 3]]))
     assert candidate.expected.tolist() == [[LATTICE // 4, LATTICE], [2 * LATTICE, 341]]
@@ -112,6 +142,8 @@ def test_shapes_are_checked() -> None:
         NoisyMarginal(PAIR, np.zeros(4, dtype=np.int64), Fraction(1), "rounded_gaussian", 0)
     with pytest.raises(ValueError, match="shape"):
         Candidate(PAIR, np.zeros(4, dtype=np.int64))
+    with pytest.raises(ValueError, match="shape"):
+        NoisyScores("l1-to-model", (("age",),), np.zeros(2, dtype=np.int64), Fraction(1), "rounded_gaussian", 0)
     with pytest.raises(ValueError, match="once"):
         Query((AGE, AGE))
 
@@ -157,6 +189,8 @@ def test_the_standard_deviation_of_every_law() -> None:
     assert NoisyMarginal(TOTAL, value, scale, "rounded_gaussian", 0).sigma == scale
     assert NoisyMarginal(TOTAL, value, scale, "discrete_gaussian", 0).sigma == scale
     assert NoisyMarginal(TOTAL, value, Fraction(0), "public_count", 0).sigma == 0
+    scores = NoisyScores("l1-to-model", (("age",),), np.array([5]), scale, "discrete_laplace", 0)
+    assert scores.sigma == NoisyMarginal(TOTAL, value, scale, "discrete_laplace", 0).sigma
     laplace = NoisyMarginal(TOTAL, value, scale, "discrete_laplace", 0).sigma
     assert 2 * scale**2 < laplace**2 < 2 * scale**2 * Fraction(1001, 1000)
 
@@ -165,6 +199,8 @@ def test_the_standard_deviation_of_every_law() -> None:
 def test_a_law_and_its_scale_belong_together(law: str, scale: int) -> None:
     with pytest.raises(ValueError, match=r"law|scale"):
         NoisyMarginal(TOTAL, np.array(5), Fraction(scale), law, 0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"law|scale"):
+        NoisyScores("l1-to-model", (("age",),), np.array([5]), Fraction(scale), law, 0)  # type: ignore[arg-type]
 
 
 def test_an_archive_whose_law_and_scale_do_not_agree_is_damaged() -> None:

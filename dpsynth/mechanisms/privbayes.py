@@ -1,0 +1,198 @@
+"""``privbayes``: a Bayesian network that grows by one column at a time, each with its most telling parents.
+
+After Zhang, Cormode, Procopiuc, Srivastava and Xiao 2017 (TODS 42(4)), corrected and made modern:
+
+1. The total, and every column by itself; cells too rare for the noise are merged.
+2. Candidates (column X not yet in the network, parents Pi in it), each at the finest levels whose table is useful: the
+   expected L1 norm of its noise is at most rows / theta.
+3. The exponential mechanism picks by the L1 distance between the table of X and Pi and what the model so far expects
+   if X were independent of Pi: P(Pi) by the fitted model times P(X) by the one-way table. All of that was paid
+   before, so one person moves the score by s rows exactly. (The paper's mutual information compares the table with its
+   own margins, which move with it.)
+4. The table of X and Pi; the model is fitted again; on to 2 until all columns are in.
+5. A Markov network fitted to all answers.
+
+Differences from the paper: adding or removing a person, the number of rows is noisy; a few columns join under one
+charge where there are many; all parent sets are tried only up to a public number, evenly spaced ones beyond it; more
+than two parents only where no column must be merged for it; where nothing is useful at the price of a column, fewer
+columns share the price. On a pure account everything is Laplace noise: prices are turned into noise by ``Rate`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
+from math import ceil, comb, prod
+
+from dpsynth.measurement import Candidate, Domain, Level, Measurer, NoisyMarginal, Query
+from dpsynth.mechanisms.assemble import fit_model
+from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, known_one_ways, measure_one_ways
+from dpsynth.mechanisms.protocol import Step
+from dpsynth.mechanisms.rounds import PAIR_CELLS, TREE_CELLS, Columns, Ground, largest_tree
+from dpsynth.model import FittedModel
+
+SETS = 1500
+"""Most candidates of a choice, but that every column out has one parent set at least."""
+
+JOINING = 20
+"""One column in so many of those that are wanted joins under one charge, rounded up."""
+
+WHOLE = 3
+"""From so many parents on, no column may be merged."""
+
+
+@dataclass(frozen=True)
+class PrivBayes:
+    """A network of conditional tables. The defaults do not depend on any data.
+
+    ``one_way`` and ``select`` are shares of the budget; the tables get what these and the total leave. ``merge`` is the
+    number of noise scales that a group of cells must hold, ``theta`` how many times the rows must exceed the noise of
+    a table, ``parents`` the most parents of a column.
+    """
+
+    one_way: Fraction = Fraction(2, 5)
+    select: Fraction = Fraction(1, 10)
+    merge: Fraction = Fraction(6)
+    theta: Fraction = Fraction(6)
+    parents: int = 4
+    name: str = "privbayes"
+
+    def largest(self, domain: Domain, levels: Mapping[str, Level]) -> int:
+        """The limit on the tree, or the whole table where that is smaller."""
+        return largest_tree(domain, levels)
+
+    def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
+        """The total, each column, the choices of all rounds together, and the tables of what joins.
+
+        Where no further table is useful, ``fit`` asks the one-way tables again for what is left.
+        """
+        one_way, select, tables = self._shares(len(domain.names))
+        first = first_steps(domain, levels, one_way)
+        if not tables:
+            return first
+        joins = len(domain.names) - 1
+        largest = sorted((levels[name].size for name in domain.names), reverse=True)[: self.parents + 1]
+        chosen = (Step("select", None, joins, select, None),) if select else ()
+        return (*first, *chosen, Step("marginals", None, joins, tables, min(prod(largest), PAIR_CELLS), joins))
+
+    def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
+        """Measure, then choose, measure and fit until every column is in."""
+        names = measurer.domain.names
+        one_way, *shares = self._shares(len(names))
+        ground = Ground.measured(measurer, budget, one_way, self.merge)
+        select, tables = (budget * share for share in shares)
+        joint: list[NoisyMarginal] = []
+        again: tuple[NoisyMarginal, ...] = ()
+        inside: set[str] = set()
+        wanted, fitted = len(names) - 1, None
+        while wanted:
+            fitted = ground.model((), joint, fitted)
+            wanted, offers = self._offers(ground, fitted, inside, wanted, tables)
+            if not offers:
+                break
+            picks = ceil(Fraction(wanted, JOINING)) if inside else 1
+            if len(offers) > 1:
+                price = select * picks / wanted
+                answer = measurer.select([offer.candidate for offer in offers], "l1-to-model", picks, price)
+                joining = _first_of_each(offers[i] for i in answer.picks)
+                select -= price
+            else:
+                joining = offers
+                tables, select = tables + select / wanted, select - select / wanted
+            price = tables * len(joining) / wanted
+            joint += measurer.marginals([offer.candidate.query for offer in joining], price)
+            tables -= price
+            wanted -= len(joining)
+            inside.update(name for offer in joining for name in offer.candidate.query.columns)
+        if select + tables:
+            again = measure_one_ways(measurer, select + tables)
+        return fit_model(ground.declared, ground.total, (*ground.one_ways, *again), joint)
+
+    def _shares(self, columns: int) -> tuple[Fraction, Fraction, Fraction]:
+        """Shares of the one-way tables, of the choices and of the tables: nothing for what there is none of."""
+        if columns == 1:
+            return 1 - TOTAL_SHARE, Fraction(0), Fraction(0)
+        select = self.select if columns > 2 else Fraction(0)
+        return self.one_way, select, 1 - TOTAL_SHARE - self.one_way - select
+
+    def _offers(
+        self, ground: Ground, fitted: FittedModel, inside: set[str], wanted: int, price: Fraction
+    ) -> tuple[int, list[_Offer]]:
+        """What may join next, if ``wanted`` columns in all share the price; of fewer where nothing were useful."""
+        names = tuple(ground.rungs)
+        out = [name for name in names if name not in inside]
+        if inside:
+            sets = parent_sets([name for name in names if name in inside], self.parents, SETS // len(out))
+            families = [(column, parents) for parents in sets for column in out]
+        else:
+            families = [(column, (parent,)) for parent, column in combinations(names, 2)]
+        while True:
+            limit = ground.useful(ground.sigma(price / wanted), self.theta, len(families))
+            found = self._useful(ground, fitted, families, limit)
+            if found or wanted == 1:
+                return wanted, found
+            wanted //= 2
+
+    def _useful(
+        self, ground: Ground, fitted: FittedModel, families: Iterable[tuple[str, Columns]], limit: Fraction
+    ) -> list[_Offer]:
+        """The families whose tables are useful, with what is expected of them if the column were independent."""
+        rows = max(ground.rows, 1.0)
+        asked: list[tuple[str, Query]] = []
+        for column, parents in families:
+            query = ground.query((*parents, column), limit)
+            if query is None or (len(parents) >= WHOLE and not ground.finest(query)):
+                continue
+            if len(parents) > 1 and fitted.network.tree.cells_with(query.columns) > TREE_CELLS:
+                continue
+            asked.append((column, query))
+        known = known_one_ways(ground.one_ways)
+        above = list(dict.fromkeys(Query(query.levels[:-1]) for _, query in asked))
+        expected = dict(zip(above, fitted.expected_all(above), strict=True))
+        alone = {level: known[level.column].at(level, rows) / rows for level in {q.levels[-1] for _, q in asked}}
+        offers = []
+        for column, query in asked:
+            table = expected[Query(query.levels[:-1])]
+            if table is not None:
+                offers.append(_Offer(column, Candidate.of(query, table[..., None] * alone[query.levels[-1]])))
+        return offers
+
+
+@dataclass(frozen=True, eq=False)
+class _Offer:
+    """A column that may join the network, with the table of its parents and itself."""
+
+    column: str
+    candidate: Candidate
+
+
+def parent_sets(names: Sequence[str], largest: int, most: int) -> list[Columns]:
+    """Sets of up to ``largest`` of the names, the smaller ones first; evenly spaced ones of a size beyond ``most``."""
+    found: list[Columns] = []
+    for size in range(1, min(largest, len(names)) + 1):
+        every = comb(len(names), size)
+        take = min(every, max(most, 1) - len(found))
+        found += [_subset(names, size, (2 * i + 1) * every // (2 * take)) for i in range(take)]
+    return found
+
+
+def _subset(names: Sequence[str], size: int, rank: int) -> Columns:
+    """The subset of this rank among those of its size, in lexicographic order."""
+    found: list[str] = []
+    for at, name in enumerate(names):
+        with_it = comb(len(names) - at - 1, size - len(found) - 1) if len(found) < size else 0
+        if rank < with_it:
+            found.append(name)
+        else:
+            rank -= with_it
+    return tuple(found)
+
+
+def _first_of_each(offers: Iterable[_Offer]) -> list[_Offer]:
+    """The first offer of each column: it joins once."""
+    found: dict[str, _Offer] = {}
+    for offer in offers:
+        found.setdefault(offer.column, offer)
+    return list(found.values())

@@ -1,0 +1,133 @@
+"""What mechanisms build on that ask, fit, and ask again: the first answers, the levels to ask at, the model so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isqrt
+
+import numpy as np
+
+from dpsynth.measurement import Domain, Level, Measurer, NoisyMarginal, Query
+from dpsynth.mechanisms.assemble import seen, spread
+from dpsynth.mechanisms.merging import fitting, ladder
+from dpsynth.mechanisms.oneway import (
+    TOTAL_SHARE,
+    best_total,
+    known_one_ways,
+    measure_one_ways,
+    one_way_share,
+    sum_cells,
+)
+from dpsynth.mechanisms.rate import MEAN_SIZE, Rate
+from dpsynth.model import FittedModel, Measurement, estimate
+
+CANDIDATE_CELLS = 1 << 26
+"""Most cells of all candidates of a choice: their exact counts take eight bytes a cell."""
+
+TREE_CELLS = 1 << 18
+"""Most cells of the junction tree once it holds more than pairs that join columns to it one by one."""
+
+PAIR_CELLS = 1 << 20
+"""Most cells of a tree of pairs, whatever it joins."""
+
+LARGEST_OFFSET = 2.0**50
+"""Largest offset of a candidate in rows: that of the measurement room, in rows."""
+
+SLACK = 0.01
+"""How well a model is fitted that only decides what to ask next (see model.estimate)."""
+
+Columns = tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """The total, every column by itself, and what follows from these answers.
+
+    ``rungs`` are the levels at which each column may be asked with others, from fine to coarse, ``rows`` the number of
+    rows that all answers say (at least 0), ``rate`` what a price buys.
+    """
+
+    declared: Mapping[str, Level]
+    total: NoisyMarginal
+    one_ways: tuple[NoisyMarginal, ...]
+    rungs: Mapping[str, tuple[Level, ...]]
+    rows: float
+    rate: Rate
+
+    @classmethod
+    def measured(cls, measurer: Measurer, budget: Fraction, one_way: Fraction, merge: Fraction) -> Ground:
+        """Ask the total for its share of the budget, the one-way tables for theirs.
+
+        A group of cells holds at least ``merge`` noise scales on the finest rung.
+        """
+        names, declared = measurer.domain.names, measurer.levels
+        total = measurer.total(budget * TOTAL_SHARE)
+        one_ways = measure_one_ways(measurer, budget * one_way)
+        rate = Rate.of(one_ways[0], budget * one_way * one_way_share(declared, names, names[0]))
+        largest = isqrt(PAIR_CELLS // max(len(names) - 1, 1))
+        rungs = {name: ladder(known, merge, largest) for name, known in known_one_ways(one_ways).items()}
+        return cls(declared, total, one_ways, rungs, max(float(best_total([total, *one_ways])), 0.0), rate)
+
+    def sigma(self, price: Fraction) -> float:
+        """The standard deviation of the noise that a price buys."""
+        return float(self.rate.sigmas(np.array(float(price))))
+
+    def useful(self, sigma: float, scales: Fraction, candidates: int) -> Fraction:
+        """Most cells of a table so that the L1 norm of its noise is at most rows / ``scales``.
+
+        All of so many candidates together fit ``CANDIDATE_CELLS``.
+        """
+        cells = self.rows / (float(scales) * MEAN_SIZE * sigma)
+        return min(Fraction(cells), Fraction(CANDIDATE_CELLS, max(candidates, 1)))
+
+    def query(self, columns: Sequence[str], cells: Fraction) -> Query | None:
+        """The table of some columns at the finest levels of so many cells; None if a column would be left out."""
+        levels = fitting([self.rungs[name] for name in columns], cells)
+        return Query(levels) if all(level.size > 1 for level in levels) else None
+
+    def finest(self, query: Query) -> bool:
+        """Is every column of a query on its finest rung?"""
+        return all(level == self.rungs[level.column][0] for level in query.levels)
+
+    def model(
+        self, again: Sequence[NoisyMarginal], joint: Sequence[NoisyMarginal], before: FittedModel | None = None
+    ) -> FittedModel:
+        """The model so far, for deciding what to ask next.
+
+        All columns are in the cells of their finest rung, whatever was asked: so a fit can start from the one before.
+        ``again`` are further answers about single columns, at their declared levels.
+        """
+        levels = {name: rungs[0] for name, rungs in self.rungs.items()}
+        domain = Domain(tuple(levels), tuple(level.size for level in levels.values()))
+        measured = [seen(domain, levels, answer) for answer in joint]
+        one_ways = (*self.one_ways, *again)
+        rows = float(best_total([self.total, *one_ways]))
+        weights = {}
+        for name, known in known_one_ways(one_ways).items():
+            cell = known.level.onto(levels[name])
+            counts = sum_cells(cell, known.counts, levels[name].size)
+            measured.append(Measurement.of(domain, (name,), counts, known.sigma * np.sqrt(np.bincount(cell))))
+            weights[name] = spread(known.level, levels[name], known.mass(rows))
+        start = None if before is None else before.network
+        network = estimate(domain, measured, rows, start=start, slack=SLACK)
+        return FittedModel(network, levels, weights, max(0, round(rows)))
+
+
+def largest_tree(domain: Domain, levels: Mapping[str, Level]) -> int:
+    """The limit on a tree that pairs may have grown beyond ``TREE_CELLS``, or the whole table where that is smaller."""
+    alone = sum(level.size for level in levels.values())
+    return min(max(TREE_CELLS + PAIR_CELLS, alone), domain.cells(domain.names))
+
+
+def noise_size(query: Query, sigma: float) -> float:
+    """The expected L1 norm of a table's noise, in rows."""
+    return min(MEAN_SIZE * sigma * query.cells, LARGEST_OFFSET)
+
+
+def spaced(items: Sequence[Columns], most: int) -> list[Columns]:
+    """At most so many of the items, evenly spaced."""
+    if len(items) <= most:
+        return list(items)
+    return [items[(2 * i + 1) * len(items) // (2 * most)] for i in range(most)]

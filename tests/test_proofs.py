@@ -22,7 +22,10 @@ restamp = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(restamp)
 
 PRIVATE = {
-    *(f"dpsynth.accountant.{name}" for name in ("accountant.Accountant.reserve", "filter.unable")),
+    *(
+        f"dpsynth.accountant.{name}"
+        for name in ("accountant.Accountant.reserve", "filter.charged", "filter.covers", "filter.unable")
+    ),
     *(f"dpsynth.accountant.reservation.Reservation.{name}" for name in ("draw", "store")),
     *(f"dpsynth.curator.curator.Curator.{name}" for name in ("_verb", "marginals", "select", "total")),
     *(f"dpsynth.curator.{name}" for name in ("charges", "residuals", "scores")),
@@ -30,16 +33,17 @@ PRIVATE = {
     *(f"dpsynth.noise.{name}" for name in ("arguments", "choice", "entropy", "kinds", "laplace")),
     *(f"dpsynth.noise.{name}" for name in ("normal", "opendp", "rounded", "segments")),
     *(f"dpsynth.privacy.{name}" for name in ("conversion", "interval", "normal", "tradeoff", "cost._smallest")),
-    *(f"dpsynth.privacy.{name}" for name in ("gdp", "gdp.epsilon_of_gdp", "gdp.mu_squared_of", "gdp_cost")),
-    *(f"dpsynth.privacy.gdp_cost.{name}_mu_squared" for name in ("exponential", "gaussian", "laplace", "pure")),
-    "dpsynth.privacy.tradeoff.highest_tpr_of_gdp",
-    *(f"dpsynth.privacy.cost.{name}" for name in ("exponential_rho", "gaussian_rho")),
+    *(f"dpsynth.privacy.{name}" for name in ("gdp", "gdp.epsilon_of_gdp", "gdp.mu_squared_of", "promise")),
+    *(f"dpsynth.privacy.gdp_cost.{name}_mu_squared" for name in ("laplace", "pure")),
+    *(f"dpsynth.privacy.tradeoff.{name}" for name in ("_gaussian_power", "_pure_power")),
+    *(f"dpsynth.privacy.cost.{name}" for name in ("Cost", "exponential_cost", "gaussian_cost", "laplace_cost")),
     *(
         f"dpsynth.privacy.sensitivity.{name}"
         for name in ("l1_to_model", "marginal_l1", "marginal_squared", "residual_squared", "total")
     ),
     *(f"dpsynth.table.{name}" for name in ("counting", "lines", "load.open_table", "truncation.keep")),
-    *(f"dpsynth.verifier.{name}" for name in ("cost_rho", "epsilon_of", "sensitivity_squared")),
+    "dpsynth.verifier.sensitivity_squared",
+    *(f"dpsynth.verifier.{name}" for name in ("check_charges", "cost_of", "epsilon_of", "gdp_gives", "gives", "mills")),
 }
 """Everything that decides a sensitivity, a cost, a noise or the order of the gate."""
 

@@ -21,6 +21,8 @@ COARSEST = Fraction(2**60)
 PI_ABOVE = Fraction(355, 113)
 """A rational number just above pi."""
 
+_ONE = Fraction(1)
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -90,7 +92,12 @@ def gaussian_cost(measure: Measure, sensitivity_squared: int | Fraction, sigma: 
     cost: ConfigurationError. ``sigma`` is the law's parameter, above 0.
     """
     _positive(sigma, "sigma")
-    return Cost(measure, _gaussian(measure, sensitivity_squared) / Fraction(sigma) ** 2)
+    if require_measure(measure) == "pure":
+        raise ConfigurationError(
+            "Gaussian noise is never pure differential privacy: a pure account takes Laplace noise"
+        )
+    mu_squared = _not_negative(sensitivity_squared, "sensitivity") / Fraction(sigma) ** 2
+    return Cost(measure, mu_squared if measure == "gdp" else mu_squared / 2)
 
 
 def exponential_cost(measure: Measure, sensitivity: int | Fraction, scale: Fraction, picks: int) -> Cost:
@@ -101,14 +108,23 @@ def exponential_cost(measure: Measure, sensitivity: int | Fraction, scale: Fract
     (proofs/privacy/exponential_cost.md).
     """
     _positive(scale, "scale")
-    unit, power = _exponential(measure, sensitivity, picks)
-    return Cost(measure, unit / Fraction(scale) ** power)
+    if isinstance(picks, bool) or not isinstance(picks, int) or picks < 1:
+        raise ConfigurationError(f"picks: {picks!r} is not an integer of at least 1")
+    bounded_range = 2 * _not_negative(sensitivity, "sensitivity") / Fraction(scale)
+    if require_measure(measure) == "pure":
+        return Cost(measure, picks * bounded_range)
+    rho = picks * bounded_range**2 / 8
+    return Cost(measure, PI_ABOVE * rho if measure == "gdp" else rho)
 
 
 def laplace_cost(measure: Measure, l1_sensitivity: int | Fraction, scale: Fraction) -> Cost:
     """What (discrete) Laplace noise of ``scale`` costs: epsilon = Delta_1 / scale, in pure DP alone."""
     _positive(scale, "scale")
-    return Cost(measure, _laplace(measure, l1_sensitivity) / Fraction(scale))
+    if require_measure(measure) != "pure":
+        raise ConfigurationError(
+            f"Laplace noise is charged in pure differential privacy only: an account of {measure} takes Gaussian noise"
+        )
+    return Cost(measure, _not_negative(l1_sensitivity, "sensitivity") / Fraction(scale))
 
 
 def gaussian_sigma(measure: Measure, sensitivity_squared: int | Fraction, price: Fraction) -> Fraction:
@@ -116,54 +132,25 @@ def gaussian_sigma(measure: Measure, sensitivity_squared: int | Fraction, price:
 
     Raises BudgetFormatError where that noise would be below 2^-100 or above 2^60. So do the two below.
     """
-    return _smallest(_gaussian(measure, sensitivity_squared), 2, price)
+    return _smallest(gaussian_cost(measure, sensitivity_squared, _ONE), 2, price)
 
 
 def exponential_scale(measure: Measure, sensitivity: int | Fraction, price: Fraction, picks: int) -> Fraction:
     """The smallest binary64 number whose ``exponential_cost`` for all picks together is at most ``price``, exact."""
-    return _smallest(*_exponential(measure, sensitivity, picks), price)
+    power = 1 if measure == "pure" else 2
+    return _smallest(exponential_cost(measure, sensitivity, _ONE, picks), power, price)
 
 
 def laplace_scale(measure: Measure, l1_sensitivity: int | Fraction, price: Fraction) -> Fraction:
     """The smallest binary64 number whose ``laplace_cost`` is at most ``price``, as its exact value."""
-    return _smallest(_laplace(measure, l1_sensitivity), 1, price)
+    return _smallest(laplace_cost(measure, l1_sensitivity, _ONE), 1, price)
 
 
-def _gaussian(measure: Measure, sensitivity_squared: int | Fraction) -> Fraction:
-    """The cost at sigma 1; it goes as 1/sigma^2."""
-    squared = _not_negative(sensitivity_squared, "sensitivity")
-    if require_measure(measure) == "pure":
-        raise ConfigurationError(
-            "Gaussian noise is never pure differential privacy: a pure account takes Laplace noise"
-        )
-    return squared if measure == "gdp" else squared / 2
-
-
-def _exponential(measure: Measure, sensitivity: int | Fraction, picks: int) -> tuple[Fraction, int]:
-    """The cost at scale 1, and with which power of 1/scale it goes."""
-    if isinstance(picks, bool) or not isinstance(picks, int) or picks < 1:
-        raise ConfigurationError(f"picks: {picks!r} is not an integer of at least 1")
-    moved = _not_negative(sensitivity, "sensitivity")
-    if require_measure(measure) == "pure":
-        return 2 * picks * moved, 1
-    rho = picks * moved**2 / 2
-    return (PI_ABOVE * rho if measure == "gdp" else rho), 2
-
-
-def _laplace(measure: Measure, l1_sensitivity: int | Fraction) -> Fraction:
-    """The cost at scale 1; it goes as 1/scale."""
-    if require_measure(measure) != "pure":
-        raise ConfigurationError(
-            f"Laplace noise is charged in pure differential privacy only: an account of {measure} takes Gaussian noise"
-        )
-    return _not_negative(l1_sensitivity, "sensitivity")
-
-
-def _smallest(unit: Fraction, power: int, price: Fraction) -> Fraction:
-    """The smallest binary64 x >= 2^-100 with unit / x^power <= price, checked exactly on both sides."""
+def _smallest(at_one: Cost, power: int, price: Fraction) -> Fraction:
+    """The smallest binary64 x >= 2^-100 at which a cost that goes as 1 / x^power is at most ``price``, exactly."""
     if price <= 0:
         raise BudgetFormatError("the price of a query must be above zero: the budget is too small for this plan")
-    needed = unit / price
+    needed = at_one.amount / price
     if needed > COARSEST**power:
         raise BudgetFormatError(
             "the price of a query is so small that its noise would not fit 64-bit integers: ask less, or pay more"

@@ -1,18 +1,20 @@
-"""How well the mechanisms fit Adult, and how their defaults were chosen.
+"""How well the mechanisms fit, how their defaults were chosen, and what each ingredient of ``mrm`` is worth.
 
-    python benchmarks/model_fit.py [--seeds 3] [--shares] [--quick]
+    python benchmarks/model_fit.py [--seeds 3] [--ablation] [--tables adult_codes ...] [--quick]
 
-Runs the mechanisms on ``../shared/data/adult_codes.csv`` under zCDP budgets of (epsilon, 1e-9) with rounded normal
-noise from a seed (tests/mechanisms/fake.py): a measure of inference, not a release. ``--shares`` repeats it with one
-setting of ``mst`` changed at a time, on Adult and on a table of yes-or-no questions about it.
+Runs the mechanisms under Gaussian-DP budgets of (epsilon, 1e-9) with rounded normal noise from a seed
+(tests/mechanisms/fake.py): a measure of what is asked and how it is fitted, not a release. ``--ablation`` instead takes
+one ingredient of ``mrm`` away, or changes one setting, at a time.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
@@ -22,34 +24,35 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import problems
+import tables
 from page import publish, table
 
 from dpsynth.measurement import Domain, Level, Query, Replayer
-from dpsynth.mechanisms import MST, Independent, Mechanism
+from dpsynth.mechanisms import MRM, REGISTRY, Mechanism, Workload, by_name, smoothing
 from dpsynth.model import FittedModel
+from dpsynth.privacy import Budget
 from dpsynth.table.counting import count
 from tests.mechanisms.fake import FakeMeasurer
 
-BUDGETS = {epsilon: Fraction(round(rho * 10**6), 10**6) for epsilon, rho in problems.BUDGETS.items()}
 Table = tuple[Domain, np.ndarray]
 HEAD = ("two-way mean", "max", "cells", "evaluations", "fit s")
+EPSILONS = ("1", "10", "0.1")
 
 
-def adult() -> Table:
-    names, sizes, codes = problems.adult()
-    return Domain(names, sizes), codes
+def load(name: str) -> Table:
+    """A coded table in memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = tables.make(name, Path(folder))
+        codes = np.loadtxt(made.path, delimiter=",", skiprows=1, dtype=np.int64)
+    return Domain(tuple(made.sizes), tuple(made.sizes.values())), codes
 
 
-def survey(whole: Table) -> Table:
-    """Yes-or-no questions about Adult: is the code above its 30 % or 70 % quantile?"""
-    _, codes = whole
-    bits = [codes[:, i] > np.quantile(codes[:, i], q) for i in range(codes.shape[1]) for q in (0.3, 0.7)]
-    kept = [bit for bit in bits if 0.01 < bit.mean() < 0.99]
-    return Domain(tuple(f"q{i}" for i in range(len(kept))), (2,) * len(kept)), np.column_stack(kept).astype(np.int64)
+def budget(epsilon: str) -> Fraction:
+    return Budget(epsilon, "1e-9").cost("gdp").amount
 
 
 def distances(whole: Table, fitted: FittedModel) -> np.ndarray:
+    """Total variation between the real two-way tables and the model's expected ones."""
     domain, codes = whole
     pairs = list(combinations(zip(domain.names, domain.sizes, strict=True), 2))
     queries = [Query(tuple(Level.identity(*column) for column in pair)) for pair in pairs]
@@ -59,59 +62,97 @@ def distances(whole: Table, fitted: FittedModel) -> np.ndarray:
     return np.array([np.abs(r / len(codes) - m / fitted.network.rows).sum() / 2 for r, m in both])
 
 
-def row(name: str, whole: Table, mechanism: Mechanism, budget: Fraction, seeds: Sequence[int]) -> list[object]:
-    found = []
-    for seed in seeds:
-        fake = FakeMeasurer(*whole, seed)
-        mechanism.fit(fake, budget)
-        start = time.perf_counter()
-        fitted = mechanism.fit(Replayer.of(fake.domain, fake.levels, tuple(fake.answers)), budget)
-        seconds = time.perf_counter() - start
-        apart, ended = distances(whole, fitted), fitted.network.convergence
-        found.append((apart.mean(), apart.max(), fitted.network.tree.cells, ended.evaluations, seconds))
-    mean, worst, cells, evaluations, seconds = np.mean(found, axis=0).tolist()
-    return [name, f"{mean:.4f}", f"{worst:.3f}", round(cells), round(evaluations), seconds]
+def run(whole: Table, mechanism: Mechanism, price: Fraction, seed: int) -> tuple[float, ...]:
+    """The figures of one seed, as in HEAD; the seconds are those of the mechanism replayed, without counting."""
+    fake = FakeMeasurer(*whole, seed, measure="gdp")
+    mechanism.fit(fake, price)
+    start = time.perf_counter()
+    fitted = mechanism.fit(Replayer.of(fake.domain, fake.levels, tuple(fake.answers)), price)
+    seconds = time.perf_counter() - start
+    apart, ended = distances(whole, fitted), fitted.network.convergence
+    return apart.mean(), apart.max(), fitted.network.tree.cells, ended.evaluations, seconds
+
+
+def compared(wholes: dict[str, Table], seeds: Sequence[int], quick: bool) -> None:
+    rows = []
+    for name, whole in wholes.items():
+        for epsilon in EPSILONS if name == "adult_codes" else ("1",):
+            for mechanism in map(by_name, REGISTRY):
+                found = [run(whole, mechanism, budget(epsilon), seed) for seed in seeds]
+                mean, worst, cells, evaluations, seconds = np.mean(found, axis=0).tolist()
+                figures = f"{mean:.4f}", f"{worst:.3f}", round(cells), round(evaluations), seconds
+                rows.append([name, epsilon, mechanism.name, *figures])
+                print(rows[-1], file=sys.stderr, flush=True)
+    about = (
+        "Mean and largest total variation between the real two-way tables and the model's expected ones, "
+        f"{len(seeds)} seeds of noise at (epsilon, 1e-9); fit s is the whole mechanism replayed from its answers, "
+        "without counting.\n\n"
+    )
+    head = ("table", "epsilon", "mechanism", *HEAD)
+    publish("model-fit", f"### Mechanisms\n\n{about}{table(head, rows)}", quick)
+
+
+@contextmanager
+def unsmoothed(off: bool) -> Iterator[None]:
+    """One-way tables as they were measured."""
+    kept = smoothing.STARTS
+    smoothing.STARTS = 1 if off else kept
+    try:
+        yield
+    finally:
+        smoothing.STARTS = kept
+
+
+def ablation(wholes: dict[str, Table], seeds: Sequence[int], quick: bool) -> None:
+    plain = MRM()
+    finest = plain.resolutions[:1]
+    variants = {
+        "as it is": plain,
+        "one-way tables not smoothed": plain,
+        "one resolution, the finest": replace(plain, resolutions=finest),
+        "no column asked again": replace(plain, again=Fraction(0)),
+        "whole tables, not residuals": replace(plain, residual=False),
+        "a private choice before the scores": replace(plain, scored=1),
+        "two rounds, 1:1": replace(plain, batches=(1, 1)),
+        "three rounds, 1:1:2": replace(plain, batches=(1, 1, 2)),
+        "triples offered in a second round, 4:1": replace(plain, workload=Workload(3), batches=(4, 1)),
+        "one-ways 1/10": replace(plain, one_way=Fraction(1, 10)),
+        "one-ways 1/4": replace(plain, one_way=Fraction(1, 4)),
+        "scores 1/50": replace(plain, select=Fraction(1, 50)),
+        "scores 1/10": replace(plain, select=Fraction(1, 10)),
+        "groups of 2 noise scales": replace(plain, merge=Fraction(2)),
+        "groups of 8 noise scales": replace(plain, merge=Fraction(8)),
+        "tree of 2^17 cells": replace(plain, cells=1 << 17),
+        "tree of 2^22 cells": replace(plain, cells=1 << 22),
+    }
+    kinds = [(name, epsilon) for name in wholes for epsilon in (EPSILONS if name == "adult_codes" else ("1",))]
+    rows = []
+    for title, mechanism in variants.items():
+        row: list[object] = [title]
+        for name, epsilon in kinds:
+            with unsmoothed("smoothed" in title):
+                row.append(f"{np.mean([run(wholes[name], mechanism, budget(epsilon), s)[0] for s in seeds]):.4f}")
+        rows.append(row)
+        print(row, file=sys.stderr, flush=True)
+    about = f"Mean total variation of the expected two-way tables, {len(seeds)} seeds of noise at (epsilon, 1e-9).\n\n"
+    head = ("mrm", *(f"{name}, epsilon {epsilon}" for name, epsilon in kinds))
+    publish("ablation", f"### Ingredients of mrm\n\n{about}{table(head, rows)}", quick)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--shares", action="store_true", help="one setting of mst changed at a time")
+    parser.add_argument("--ablation", action="store_true", help="one ingredient of mrm away at a time")
+    parser.add_argument("--tables", nargs="+", default=["adult_codes", "adult_survey", "census", "hmeq_mixed"])
     parser.add_argument("--quick", action="store_true", help="a smoke test: few rows, one seed, nothing is written")
     asked = parser.parse_args()
-    if not problems.DATA.exists():
-        raise SystemExit(f"{problems.DATA} is not at hand")
-    seeds, whole = range(1 if asked.quick else asked.seeds), adult()
+    if not tables.DATA.exists():
+        raise SystemExit(f"{tables.DATA} is not at hand")
+    seeds = range(1 if asked.quick else asked.seeds)
+    wholes = {name: load(name) for name in asked.tables[: 1 if asked.quick else None]}
     if asked.quick:
-        whole = whole[0].project(whole[0].names[:5]), whole[1][:2000, :5]
-    rows = [
-        row(f"{epsilon} {mechanism.name}", whole, mechanism, budget, seeds)
-        for epsilon, budget in BUDGETS.items()
-        for mechanism in (Independent(), MST())
-    ]
-    about = (
-        "Mean and largest total variation between Adult's real two-way tables and the model's expected ones, "
-        f"{len(seeds)} seeds of noise at (epsilon, 1e-9); fit s is the whole mechanism replayed from its answers, "
-        "without counting.\n\n"
-    )
-    publish("model-fit", f"### Mechanisms\n\n{about}{table(('epsilon, mechanism', *HEAD), rows)}", asked.quick)
-    if asked.shares:
-        plain = MST()
-        variants = [
-            plain,
-            *(replace(plain, one_way=Fraction(n, 20)) for n in (5, 8, 12)),
-            *(replace(plain, select=Fraction(n, 20)) for n in (1, 4)),
-            *(replace(plain, merge=Fraction(n)) for n in (3, 12)),
-            *(replace(plain, useful=Fraction(n)) for n in (1, 3, 12)),
-        ]
-        rows = [
-            row(f"{name} {epsilon} {m.one_way} {m.select} {m.merge} {m.useful}", data, m, budget, seeds)
-            for name, data in (("adult", whole), ("survey", survey(whole)))
-            for epsilon, budget in BUDGETS.items()
-            for m in variants
-        ]
-        head = ("table, epsilon, one-way, select, merge, useful", *HEAD)
-        publish("model-fit-shares", f"### Settings of mst\n\n{about}{table(head, rows)}", asked.quick)
+        wholes = {n: (domain.project(domain.names[:5]), codes[:2000, :5]) for n, (domain, codes) in wholes.items()}
+    (ablation if asked.ablation else compared)(wholes, seeds, asked.quick)
 
 
 if __name__ == "__main__":

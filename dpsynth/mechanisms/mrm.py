@@ -74,7 +74,7 @@ class MRM:
     know already; under a pure measure, whose Laplace noise gains nothing by it, the table is asked. ``batches`` are the
     parts of what is left for several rounds of scores and tables, each against the model of the last one; from the
     second on, marginals of three columns of the workload are on offer, too. More than one did not pay on any table that
-    was tried (benchmarks/ablation.py), so there is one.
+    was tried (benchmarks/model_fit.py --ablation), so there is one.
     """
 
     workload: Workload = field(default_factory=Workload)

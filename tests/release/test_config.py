@@ -21,7 +21,7 @@ SCHEMA = Schema.parse('[columns.sex]\ntype = "categorical"\nvalues = ["f", "m"]\
 
 def test_defaults() -> None:
     config = ReleaseConfig.parse(GOOD, "release.toml")
-    assert config.mechanism.name == "mst"
+    assert config.mechanism.name == "mrm"
     assert config.release.formats == ("parquet",)
     assert (config.release.rows, config.release.seed) == (None, 0)
 

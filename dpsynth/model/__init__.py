@@ -5,8 +5,8 @@ measurement and errors. Its modules, in the order in which they build on each ot
 
 - structure: triangulation, forest, junction (the tree, and what one more clique would make it);
 - tables: factor, products; leaves, contraction, steps, tables and propagation (belief propagation);
-- the fit: operators, main_effects, effects (what was measured), strength, projection, dual, metric, closed_form,
-  optimise and estimation;
+- the fit: operators, stack, levels, main_effects, effects (what was measured), strength, projection, exchange, metric,
+  dual, closed_form, optimise and estimation;
 - what is asked of a fit: network, routes, marginals, evidence and fitted.
 """
 

@@ -69,9 +69,11 @@ def estimate(
     tree's ``cells_with`` found to fit is not refused.
 
     The search stops at a total variation distance of ``tolerance`` to the minimum, or where the objective is within
-    ``slack`` of it for each number fitted: chi-square varies by more than 0.01 a number with the noise alone, so 0.01
-    is enough for a fit that only decides what to measure next. ``shrinkage`` says how strongly tables are drawn towards
-    independence, 1 being what the noise asks for; near 0 the fit is that of least squares, weighted by precision.
+    ``slack`` of it for each number fitted, by a cautious estimate of the search's own: chi-square varies by more than
+    0.01 a number with the noise alone, so 0.01 is enough for a fit that only decides what to measure next. The
+    ``distance`` that such a fit states is a bound, and far from tight. ``shrinkage`` says how strongly tables are drawn
+    towards independence, 1 being what the noise asks for; near 0 the fit is that of least squares, weighted by
+    precision.
 
     ConfigurationError if the junction tree would need more than ``limit`` cells.
     """

@@ -27,7 +27,8 @@ PRIVATE = {
         for name in ("accountant.Accountant.reserve", "filter.charged", "filter.covers", "filter.unable")
     ),
     *(f"dpsynth.accountant.reservation.Reservation.{name}" for name in ("draw", "store")),
-    *(f"dpsynth.curator.curator.Curator.{name}" for name in ("_verb", "marginals", "select", "total")),
+    *(f"dpsynth.curator.curator.Curator.{name}" for name in ("_compared", "scores", "select")),
+    *(f"dpsynth.curator.curator.Curator.{name}" for name in ("_verb", "marginals", "total")),
     *(f"dpsynth.curator.{name}" for name in ("charges", "residuals", "scores")),
     *(f"dpsynth.encoding.{name}" for name in ("codec.Codec", "listed._Lookup._cells", "numeric._Grid")),
     *(f"dpsynth.noise.{name}" for name in ("arguments", "choice", "entropy", "kinds", "laplace")),

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpsynth import privacy
 from dpsynth.accountant import Charge, Reservation
@@ -193,8 +192,9 @@ class Curator:
         charge, scale = charges.scored(self._measure, asked, score, sensitivity, law, price, self._unit, self._entries)
 
         def act(table: PrivateTable, entries: Sequence[int]) -> list[NoisyScores]:
-            noisy = self._noise.noisy(_exact_scores(table, asked, score), scale)
-            return [NoisyScores(score, names, noisy, scale, law, entries[0])]
+            counts = table.count([candidate.query for candidate in asked])
+            values = self._noise.noisy(SCORES[score].evaluate(counts, asked), scale)
+            return [NoisyScores(score, names, values, scale, law, entries[0])]
 
         (answer,) = self._verb([charge], act, f"the scores of {len(asked)}")
         if not isinstance(answer, NoisyScores):
@@ -220,7 +220,8 @@ class Curator:
         charge = charges.picked(self._measure, asked, score, picks, rule, scale, sensitivity, self._unit, self._entries)
 
         def act(table: PrivateTable, entries: Sequence[int]) -> list[Selection]:
-            scores = _exact_scores(table, asked, score)
+            counts = table.count([candidate.query for candidate in asked])
+            scores = SCORES[score].evaluate(counts, asked)
             chosen: list[int] = []
             while len(chosen) < picks and (rest := remaining(names, chosen, rule)):
                 chosen.append(rest[self._noise.exponential(scores[rest], scale)])
@@ -331,11 +332,6 @@ class Curator:
                 f"the queries have {cells:,} cells together; at most {MAX_CELLS:,} are counted at once. The largest is "
                 f"of {largest.columns}: ask for fewer columns, or for coarser levels"
             )
-
-
-def _exact_scores(table: PrivateTable, asked: Sequence[Candidate], score: Score) -> NDArray[np.int64]:
-    """The exact score of each candidate: secret, until noise or a choice has been drawn on it."""
-    return SCORES[score].evaluate(table.count([candidate.query for candidate in asked]), asked)
 
 
 def _losing(error: DpsynthError) -> DpsynthError:

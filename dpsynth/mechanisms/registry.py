@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from dpsynth.errors import ConfigurationError, nearest
+from dpsynth.mechanisms.aim import AIM
 from dpsynth.mechanisms.independent import Independent
 from dpsynth.mechanisms.mrm import MRM
 from dpsynth.mechanisms.mst import MST
+from dpsynth.mechanisms.privbayes import PrivBayes
 from dpsynth.mechanisms.protocol import Mechanism
 from dpsynth.mechanisms.workload import Workload
 
@@ -16,11 +18,17 @@ DEFAULT = "mrm"
 """The mechanism that is taken where none is named."""
 
 REGISTRY: Mapping[str, Callable[[Workload], Mechanism]] = MappingProxyType(
-    {"mrm": MRM, "mst": lambda _: MST(), "independent": lambda _: Independent()}
+    {
+        "mrm": MRM,
+        "aim": AIM,
+        "mst": lambda _: MST(),
+        "privbayes": lambda _: PrivBayes(),
+        "independent": lambda _: Independent(),
+    }
 )
 """What each name makes for a workload, with its defaults."""
 
-HEEDING = frozenset({"mrm"})
+HEEDING = frozenset({"aim", "mrm"})
 """The mechanisms that choose by the workload."""
 
 

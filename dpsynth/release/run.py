@@ -59,10 +59,10 @@ def synthesize(
     ``source``: path of a CSV or Parquet file, pandas data frame or Arrow table. ``schema``: a Schema or the path of a
     ``schema.toml``. ``epsilon``, ``delta``: exact, so text, integers, Fractions or Decimals, never floats.
     ``mechanism``: ``"mrm"``, ``"aim"``, ``"mst"``, ``"privbayes"`` or ``"independent"``. ``workload``: which marginals
-    matter; without it all of two columns. ``rows``: how many to draw, 1 to 10^9; without it the noisy, charged number of rows. ``seed``: of the
-    public sampling, 0 to 2^63 - 1. ``release``: the id, of which one release can be made; without it one is derived
-    from the plan. ``formats``: what ``Release.save`` writes, ``"parquet"`` and perhaps ``"csv"``. ``title``: for
-    people. ``progress``: told what is being done.
+    matter; without it all of two columns. ``rows``: how many to draw, 1 to 10^9; without it the noisy, charged number
+    of rows. ``seed``: of the public sampling, 0 to 2^63 - 1. ``release``: the id, of which one release can be made;
+    without it one is derived from the plan. ``formats``: what ``Release.save`` writes, ``"parquet"`` and perhaps
+    ``"csv"``. ``title``: for people. ``progress``: told what is being done.
 
     ``measure``: what the account counts in, Gaussian DP (``"gdp"``), ``"zcdp"`` or ``"pure"``; delta 0 needs the last,
     and it delta 0. ``noise``: ``"exact"``, or ``"opendp"`` for OpenDP's discrete Gaussian, which needs ``"zcdp"``.

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from dpsynth.accountant import Accountant, Reservation
 from dpsynth.curator import Curator
 from dpsynth.curator import curator as room
-from dpsynth.measurement import Answer, Candidate, NoisyMarginal, Query
+from dpsynth.measurement import Answer, Candidate, Query, Selection
 from dpsynth.noise import RoundedGaussianNoise
 from dpsynth.privacy import exponential_cost, gaussian_cost
 from dpsynth.schema import Schema
@@ -77,11 +77,13 @@ class Witness:
 
 
 def plain(answer: Answer) -> list[Any]:
-    return [answer.entry, answer.values.tolist() if isinstance(answer, NoisyMarginal) else list(answer.picks)]
+    return [answer.entry, list(answer.picks) if isinstance(answer, Selection) else answer.values.tolist()]
 
 
 class WitnessedNoise(RoundedGaussianNoise):
-    """Real noise with a witness."""
+    """Real noise with a witness. ``squared`` is the squared sensitivity of what noise is drawn on next."""
+
+    squared = 1
 
     def __init__(self, witness: Witness, at: Callable[[str], None]) -> None:
         self._witness, self._at = witness, at
@@ -89,7 +91,7 @@ class WitnessedNoise(RoundedGaussianNoise):
     def noisy(self, counts: NDArray[np.int64], scale: Fraction) -> NDArray[np.int64]:
         self._at("before noise")
         drawn = super().noisy(counts, scale)
-        self._witness.note(gaussian_cost("gdp", 1, scale).amount)
+        self._witness.note(gaussian_cost("gdp", self.squared, scale).amount)
         self._at("after noise")
         return drawn
 
@@ -109,6 +111,7 @@ def run(folder: Path, at: Callable[[str], None], victim: str = "marginals", shar
     witness = Witness(folder)
     rho = RHO * share
     armed = False
+    noise = WitnessedNoise(witness, lambda name: step(name))
 
     def step(name: str) -> None:
         if armed:
@@ -130,20 +133,22 @@ def run(folder: Path, at: Callable[[str], None], victim: str = "marginals", shar
         patch.object(Reservation, "store", around(Reservation.store, "before store", "after store")),
         patch.object(room, "open_table", around(room.open_table, "before opening", "after opening")),
         patch.object(PrivateTable, "count", around(PrivateTable.count, "", "after count")),
-        Curator.open(FRAME, SCHEMA, Desk.reserve(accountant), _noise=WitnessedNoise(witness, step)) as curator,
+        Curator.open(FRAME, SCHEMA, Desk.reserve(accountant), _noise=noise) as curator,
     ):
         a, b = (Query((level,)) for level in curator.levels.values())
         answers: list[Answer] = [curator.total(rho / 4)]
         witness.see(answers)
+        candidates = [Candidate.of(query, np.zeros(2)) for query in (a, b)]
+        curator._table, armed = None, True
         if victim == "marginals":
-            curator._table, armed = None, True
             found: list[Answer] = [*curator.marginals([a, b], rho / 2)]
+        elif victim == "scores":
+            noise.squared = 2 * 1024**2
+            found = [curator.scores(candidates, "l1-to-model", rho / 2)]
         else:
-            curator._table, armed = None, True
-            candidates = [Candidate.of(query, np.zeros(2)) for query in (a, b)]
             found = [curator.select(candidates, "l1-to-model", 2, rho / 2)]
         step("after return")
-        armed = False
+        armed, noise.squared = False, 1
         witness.see(found)
         last = list(curator.marginals([a], rho / 4))
         witness.see(last)

@@ -97,7 +97,12 @@ def check_refused(desk: Desk, folder: Path, victim: str) -> None:
 
 @pytest.mark.parametrize("share", [HALF, Fraction(1)], ids=["half", "whole"])
 @pytest.mark.parametrize(
-    ("fatal", "victim"), [*((step, "marginals") for step in STEPS), *((step, "select") for step in STEPS[3:9:2])]
+    ("fatal", "victim"),
+    [
+        *((step, "marginals") for step in STEPS),
+        *((step, "select") for step in STEPS[3:9:2]),
+        *((step, "scores") for step in STEPS[:9:2]),
+    ],
 )
 def test_death(folder: Path, fatal: str, victim: str, share: Fraction, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(folder)
@@ -213,4 +218,6 @@ def test_a_release_resumed_with_other_questions(folder: Path) -> None:
     before: list[Any] = desk.charged()
     with pytest.raises(DpsynthError, match="was begun with other questions than are asked now"):
         run(folder, nothing, "select")
+    with pytest.raises(DpsynthError, match="was begun with other questions than are asked now"):
+        run(folder, nothing, "scores")
     assert desk.charged() == before

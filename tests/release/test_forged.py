@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pytest
 
 from dpsynth import __version__
 from dpsynth.ledger import SigningKey
-from dpsynth.measurement import NoisyMarginal, Selection
+from dpsynth.measurement import NoisyMarginal, NoisyScores, Selection
 from dpsynth.privacy import Budget
 from dpsynth.release import Release, run_file, verify
 from dpsynth.release.folder import LEDGER, sign_ledger
@@ -111,6 +112,46 @@ def test_a_release_that_does_not_follow_from_its_ledger(
     verdict = verify(folder, rebuild=True)
     assert verdict.exit_code == 21, lie.__name__
     assert verdict.epsilon == "infinity"
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """A release whose tables were chosen from noisy scores."""
+    own = make_desk(tmp_path_factory.mktemp("compared"))
+    return run_file(own.release(epsilon="20", mechanism="mrm"), own.folder / "honest").release
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scale": Fraction(1, 2)}, "does not answer its ledger entry"),
+        ({"law": "discrete_gaussian"}, "does not answer its ledger entry"),
+        ({"candidates": (("sex", "age"),), "values": np.array([5])}, "does not answer its ledger entry"),
+        ({}, "were changed"),
+    ],
+    ids=["scale", "law", "number of candidates", "values"],
+)
+def test_scores_that_are_not_those_of_the_ledger(
+    compared: Release, key: SigningKey, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    assert verify(compared.save(tmp_path / "truth", key), rebuild=True).failures == ()
+    (scores,) = (answer for answer in compared.answers if isinstance(answer, NoisyScores))
+    changed = replace(scores, **{"values": scores.values + 1, **change})
+    answers = tuple(changed if answer is scores else answer for answer in compared.answers)
+    folder = replace(compared, answers=answers).save(tmp_path / "lie", key)
+    assert verify(folder).ok
+    verdict = verify(folder, rebuild=True)
+    assert verdict.exit_code == 21
+    assert said in verdict.failures[0]
+
+
+def test_a_choice_in_place_of_scores(compared: Release, key: SigningKey, tmp_path: Path) -> None:
+    (scores,) = (answer for answer in compared.answers if isinstance(answer, NoisyScores))
+    chosen = Selection(scores.score, "distinct", scores.candidates, (0,), scores.scale, scores.entry)
+    answers = tuple(chosen if answer is scores else answer for answer in compared.answers)
+    verdict = verify(replace(compared, answers=answers).save(tmp_path / "lie", key), rebuild=True)
+    assert verdict.exit_code == 21
+    assert "does not answer its ledger entry" in verdict.failures[0]
 
 
 def test_another_version_is_named(

@@ -25,9 +25,11 @@ from dpsynth.errors import (
     StoreDamaged,
 )
 from dpsynth.ledger import SigningKey, parse
+from dpsynth.measurement import NoisyScores
 from dpsynth.privacy import Budget, Cost
 from dpsynth.release import derive, run_file, synthesize, verify
 from dpsynth.release.folder import new_folder, require_place
+from dpsynth.release.page import Tally, facts
 from tests.desk import Desk, people
 
 FILES = {
@@ -45,7 +47,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("mechanism", ["mst", "independent"])
+@pytest.mark.parametrize("mechanism", ["mrm", "mst", "independent"])
 def test_from_table_to_verified_release(desk: Desk, mechanism: str) -> None:
     path = desk.release(mechanism=mechanism, more='formats = ["parquet", "csv"]')
     published = run_file(path, desk.folder / "out")
@@ -54,6 +56,16 @@ def test_from_table_to_verified_release(desk: Desk, mechanism: str) -> None:
     assert (verdict.ok, verdict.exit_code) == (True, 0), verdict.failures
     assert Fraction(verdict.epsilon) <= 1
     assert sum(note.startswith("rebuilt:") for note in verdict.notes) == 3
+
+
+def test_the_report_tells_of_scores_in_people(desk: Desk) -> None:
+    release = run_file(desk.release(epsilon="20", mechanism="mrm"), desk.folder / "out").release
+    (scores,) = (answer for answer in release.answers if isinstance(answer, NoisyScores))
+    (line,) = (query for query in facts(release, Tally(release.tables, release.rows)).queries if query.kind == "scores")
+    assert (line.seq, line.columns, line.cells) == (scores.entry, None, len(scores.candidates))
+    assert (line.mechanism, line.scale) == (scores.law, scores.scale / 1024)
+    page = (desk.folder / "out" / "report.html").read_text()
+    assert f"{len(scores.candidates)} candidate tables compared with the model: noisy distances" in page
 
 
 def test_the_rows_have_the_types_ranges_and_categories_of_the_schema(desk: Desk) -> None:
@@ -78,8 +90,8 @@ def test_a_number_of_rows_that_the_user_gives(desk: Desk, rows: int) -> None:
 def test_the_spend_is_the_whole_budget_and_no_more(desk: Desk) -> None:
     release = run_file(desk.release(), desk.folder / "out").release
     entries = [parse(line) for line in release.lines]
-    spent = sum(Fraction(e.fields["cost"]["rho"]) for e in entries if e.kind in ("measure", "select"))
-    reserved = Budget(epsilon="1", delta="1e-6").cost().rho
+    spent = sum(Fraction(e.fields["cost"]["mu2"]) for e in entries if "cost" in e.fields)
+    reserved = Budget(epsilon="1", delta="1e-6").cost().amount
     assert reserved * (1 - Fraction(1, 10**6)) < spent <= reserved
     assert [e.kind for e in entries][:2] == ["open", "reserve"]
     assert entries[-1].kind == "settle"
@@ -193,7 +205,7 @@ class TestBadInput:
         with pytest.raises(SourceError):
             run_file(desk.release(budget='account = "a"\nstore = "accounts.db"'), desk.folder / "out")
         with Accountant.open(store) as accountant:
-            assert accountant.account("a").held == Cost(Fraction(0))
+            assert accountant.account("a").held == Cost.nothing("gdp")
 
 
 class TestAccounts:

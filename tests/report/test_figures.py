@@ -112,6 +112,15 @@ def test_shares_add_up_to_the_reserved_budget():
     ]
 
 
+def test_scores_are_a_part_of_the_budget_and_misplace_nobody():
+    facts = sample_facts()
+    (choice,) = (query for query in facts.queries if query.kind == "selection")
+    scores = replace(choice, kind="scores", mechanism="rounded_gaussian", picks=1)
+    found = shares(replace(facts, queries=(*facts.queries, scores)))
+    assert "noisy comparisons" in [share.name for share in found]
+    assert expected_tvd(scores, 10_000) is None
+
+
 @pytest.mark.parametrize(
     ("rho", "rates"),
     [("1/20", (0.003, 0.025, 0.188)), ("1/2", (0.025, 0.126, 0.519)), ("1", (0.071, 0.269, 0.765))],

@@ -9,6 +9,7 @@ f in the table of x and y, -E[f | x, z] in that of x and z. Along them the Hessi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -25,6 +26,9 @@ TOLD = 0.2
 
 ENTRIES = 12
 """Most entries of all conditional expectations, in units of the cells of all tables."""
+
+MOST = 4
+"""Most directions that a table is part of: what many have in common they would count many times."""
 
 LEAST = 0.2
 """Least variance that is believed, in units of a table's mean: expectations are not known better."""
@@ -77,10 +81,12 @@ class Exchange:
             for query, start in zip(queries, stack.starts.tolist(), strict=True)
             if len(query.shape) == 2 and start not in left_out
         }
-        found, room = list[_Direction](), ENTRIES * stack.size
+        found, room, met = list[_Direction](), ENTRIES * stack.size, Counter[int]()
         for direction in sorted(_directions(tables, telling, probabilities), key=lambda d: -d.told):
-            if direction.shares.size <= room:
+            ends = int(direction.cells.min()), int(direction.others.min())
+            if direction.shares.size <= room and max(met[end] for end in ends) < MOST:
                 room -= direction.shares.size
+                met.update(ends)
                 found.append(direction)
         nothing = np.zeros(0, dtype=np.intp)
         cells, onto, source, target = [nothing], [nothing], [nothing], [nothing]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import pi, prod, sqrt
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from dpsynth.measurement import (
     Answer,
     Candidate,
     Domain,
+    Law,
     Level,
     NoisyMarginal,
     NoisyScores,
@@ -26,6 +27,7 @@ from dpsynth.measurement import (
     Score,
     Selection,
 )
+from dpsynth.privacy import Measure
 
 A = TypeVar("A", NoisyMarginal, NoisyScores, Selection)
 
@@ -33,7 +35,7 @@ A = TypeVar("A", NoisyMarginal, NoisyScores, Selection)
 class FakeMeasurer:
     """Add-remove of single rows. ``spent`` sums what was charged, ``answers`` lists every answer.
 
-    Prices are rho of zCDP, or mu^2 of Gaussian DP.
+    Prices are rho of zCDP, mu^2 of Gaussian DP, or epsilon of pure DP, whose noise is Laplace's.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class FakeMeasurer:
         codes: NDArray[np.integer],
         seed: int,
         levels: Mapping[str, Level] | None = None,
-        measure: Literal["zcdp", "gdp"] = "zcdp",
+        measure: Measure = "zcdp",
     ) -> None:
         self.domain = domain
         self.levels = levels or {n: Level.identity(n, s) for n, s in zip(domain.names, domain.sizes, strict=True)}
@@ -50,7 +52,7 @@ class FakeMeasurer:
         self.answers: list[Answer] = []
         self._codes = np.asarray(codes).reshape(-1, len(domain.names))
         self._rng = np.random.default_rng(seed)
-        self._gdp = measure == "gdp"
+        self._measure = measure
 
     def count(self, query: Query) -> NDArray[np.int64]:
         """The exact table of a query."""
@@ -72,18 +74,22 @@ class FakeMeasurer:
 
     def scores(self, candidates: Sequence[Candidate], score: Score, price: Fraction) -> NoisyScores:
         exact, largest = self._scored(candidates, score)
-        scale = Fraction(largest * LATTICE * sqrt(len(candidates)) * self._sigma(price))
+        moved = len(candidates) if self._measure == "pure" else sqrt(len(candidates))
+        scale = Fraction(largest * LATTICE * moved * self._scale(price))
         self.spent += price
-        values = (exact + np.rint(self._rng.normal(0.0, float(scale), exact.size))).astype(np.int64)
+        values = (exact + self._noise(scale, exact.shape)).astype(np.int64)
         columns = tuple(c.query.columns for c in candidates)
-        return self._kept(NoisyScores(score, columns, values, scale, "rounded_gaussian", len(self.answers)))
+        return self._kept(NoisyScores(score, columns, values, scale, self._law, len(self.answers)))
 
     def select(
         self, candidates: Sequence[Candidate], score: Score, picks: int, price: Fraction, rule: Rule = "distinct"
     ) -> Selection:
         assert picks > 0
         exact, largest = self._scored(candidates, score)
-        scale = largest * LATTICE * sqrt(picks * (pi if self._gdp else 1) / (2 * price))
+        if self._measure == "pure":
+            scale = largest * LATTICE * picks * 2 / float(price)
+        else:
+            scale = largest * LATTICE * sqrt(picks * (pi if self._measure == "gdp" else 1) / (2 * price))
         self.spent += price
         names = tuple(c.query.columns for c in candidates)
         chosen: list[int] = []
@@ -97,20 +103,29 @@ class FakeMeasurer:
         exact = [c.weight * np.abs(LATTICE * self.count(c.query) - c.expected).sum() - c.offset for c in candidates]
         return np.array(exact, dtype=np.float64), max(c.weight for c in candidates)
 
-    def _sigma(self, price: Fraction) -> float:
+    @property
+    def _law(self) -> Law:
+        return "discrete_laplace" if self._measure == "pure" else "rounded_gaussian"
+
+    def _scale(self, price: Fraction) -> float:
+        """The scale of noise on what one row moves by 1."""
         assert price > 0
-        return sqrt(1 / price) if self._gdp else sqrt(1 / (2 * price))
+        return {"gdp": sqrt(1 / price), "zcdp": sqrt(1 / (2 * price)), "pure": float(1 / price)}[self._measure]
+
+    def _noise(self, scale: Fraction, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        draw = self._rng.laplace if self._measure == "pure" else self._rng.normal
+        return np.rint(draw(0.0, float(scale), shape))
 
     def _noisy(self, query: Query, price: Fraction) -> NoisyMarginal:
-        sigma = self._sigma(price)
+        scale = self._scale(price)
         self.spent += price
         exact = self.count(query)
         if query.basis == "residual":
-            sigma *= sqrt(prod(size * (size - 1) for size in query.shape))
+            assert self._measure != "pure"
+            scale *= sqrt(prod(size * (size - 1) for size in query.shape))
             exact = residual(exact)
-        noise = np.rint(self._rng.normal(0.0, sigma, query.shape))
-        values = exact + noise.astype(np.int64)
-        return self._kept(NoisyMarginal(query, values, Fraction(sigma), "rounded_gaussian", len(self.answers)))
+        values = exact + self._noise(Fraction(scale), query.shape).astype(np.int64)
+        return self._kept(NoisyMarginal(query, values, Fraction(scale), self._law, len(self.answers)))
 
     def _kept(self, answer: A) -> A:
         self.answers.append(answer)

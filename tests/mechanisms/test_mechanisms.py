@@ -17,7 +17,7 @@ from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import Answer, Domain, Level, NoisyMarginal, NoisyScores, Query, Replayer, Selection
 from dpsynth.mechanisms import MRM, MST, REGISTRY, Independent, Mechanism, Step, by_name, mst
 from dpsynth.model import FittedModel
-from dpsynth.privacy import Budget
+from dpsynth.privacy import MEASURES, Budget, Measure
 from tests.mechanisms.fake import FakeMeasurer
 
 RHO = Fraction(1497, 100_000)
@@ -113,6 +113,20 @@ def test_the_same_answers_give_the_same_model(seed: int, budget: Fraction, mecha
     assert [b.tobytes() for b in one.network.beliefs] == [b.tobytes() for b in two.network.beliefs]
     assert (one.total, one.levels) == (two.total, two.levels)
     assert all((one.weights[name] == two.weights[name]).all() for name in domain.names)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("name", REGISTRY)
+def test_any_measure(name: str, measure: Measure) -> None:
+    """All of the budget is spent, whatever the law of the noise, and the archive alone gives the model again."""
+    domain, codes, _ = tree_world(5000)
+    fake = FakeMeasurer(domain, codes, 4, measure=measure)
+    one = by_name(name).fit(fake, Fraction(1, 2))
+    assert fake.spent == Fraction(1, 2)
+    two = by_name(name).fit(Replayer.of(domain, fake.levels, tuple(fake.answers)), Fraction(1, 2))
+    assert [b.tobytes() for b in one.network.beliefs] == [b.tobytes() for b in two.network.beliefs]
+    laws = {answer.law for answer in fake.answers if not isinstance(answer, Selection)}
+    assert laws == {"discrete_laplace" if measure == "pure" else "rounded_gaussian"}
 
 
 def test_with_budget_enough_the_tree_is_the_maximum_one() -> None:

@@ -165,7 +165,9 @@ class TestInitAndPlan:
         result = call("plan", desk.release(), "--json")
         assert result.exit_code == 0, result.output
         found = document(result)
-        assert sum(eval(query["rho"]) for query in found["queries"]) == pytest.approx(eval(found["rho"]))
+        prices = [Fraction(query["cost"]["mu2"]) for query in found["queries"]]
+        assert sum(prices) == pytest.approx(Fraction(found["reserved"]["mu2"]))
+        assert (found["measure"], found["noise"]) == ("gdp", "exact")
         assert "sex" in call("plan", desk.release()).stdout
         assert not list(desk.folder.glob("*.db"))
 
@@ -175,13 +177,31 @@ class TestBudget:
         store = tmp_path / "accounts.db"
         opened = call("budget", "open", "census", "--store", store, "--epsilon", "2", "--delta", "1e-9", "--json")
         assert opened.exit_code == 0, opened.output
-        assert document(opened)["reserved"] == "0"
+        assert document(opened)["reserved"] == {"mu2": "0", "delta": "0"}
+        assert document(opened)["measure"] == "gdp"
         shown = call("budget", "show", "--store", store)
         assert "census" in shown.stdout
         assert call("budget", "show", "nobody", "--store", store).exit_code == 10
         again = call("budget", "open", "census", "--store", store, "--epsilon", "9", "--delta", "1e-9")
         assert again.exit_code == 2
         assert call("budget", "show", "--store", tmp_path / "nothing.db").exit_code == 2
+
+    @pytest.mark.parametrize(("measure", "unit"), [("gdp", "mu2"), ("zcdp", "rho"), ("pure", "epsilon")])
+    def test_an_account_of_each_measure(self, tmp_path: Path, measure: str, unit: str) -> None:
+        store, delta = tmp_path / "accounts.db", "0" if measure == "pure" else "1e-9"
+        words = ("budget", "open", "census", "--store", store, "--epsilon", "2", "--delta", delta, "--measure", measure)
+        opened = document(call(*words, "--json"))
+        assert opened["measure"] == measure
+        assert opened["cap"].keys() == opened["left"].keys() == {unit, "delta"}
+        assert opened["left"] == opened["cap"]
+        assert unit in call("budget", "show", "--store", store).stdout
+        assert call(*words).exit_code == 0, "opening on the same terms changes nothing"
+        other = "zcdp" if measure == "gdp" else "gdp"
+        refused = call(*words[:-1], other)
+        assert refused.exit_code == 2
+        wrong = call(*words[:2], "b", *words[3:7], "--delta", "0" if delta == "1e-9" else "1", "--measure", measure)
+        assert wrong.exit_code == 2
+        assert "delta" in wrong.stderr
 
     @pytest.mark.parametrize(
         ("rho", "delta", "epsilon"),
@@ -199,6 +219,20 @@ class TestBudget:
         assert 1 - 1e-12 < float(result["epsilon"]) <= 1
         assert call("budget", "convert", "--delta", "1e-9").exit_code == 2
         assert call("budget", "convert", "--epsilon", "0", "--delta", "1e-9").exit_code == 2
+
+    @pytest.mark.parametrize(("measure", "unit"), [("gdp", "mu2"), ("zcdp", "rho"), ("pure", "epsilon")])
+    def test_convert_a_budget(self, measure: str, unit: str) -> None:
+        delta = "0" if measure == "pure" else "1e-9"
+        words = ("budget", "convert", "--epsilon", "1", "--delta", delta, "--measure", measure)
+        bought = document(call(*words, "--json"))
+        assert bought["measure"] == measure
+        assert 1 - 1e-12 < float(bought["epsilon"]) <= 1
+        assert unit in bought
+        assert "true positives" in call(*words).stdout
+
+    def test_convert_takes_gaussian_dp_by_default(self) -> None:
+        words = ("budget", "convert", "--epsilon", "1", "--delta", "1e-9", "--json")
+        assert document(call(*words)) == document(call(*words, "--measure", "gdp"))
 
     def test_convert_gaussian(self) -> None:
         bought = document(call("budget", "convert", "--epsilon", "1", "--delta", "1e-9", "--measure", "gdp", "--json"))

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from dpsynth.errors import ConfigurationError
-from dpsynth.release import Plan, ReleaseConfig
+from dpsynth.release import Plan, ReleaseConfig, preview
 from dpsynth.schema import Schema
 
 GOOD = """
@@ -41,6 +41,8 @@ def test_defaults() -> None:
         (('id = "first"', 'id = "first"\nformats = ["xls"]'), ["release.formats"]),
         (('id = "first"', ""), ["release.id", "missing"]),
         (('source = "people.csv"', "source = "), ["not valid TOML"]),
+        (('epsilon = "1"', 'epsilon = "1"\nmeasure = "rdp"'), ["budget.measure", "'gdp'", "'pure'"]),
+        (('epsilon = "1"', 'epsilon = "1"\nnoise = "none"'), ["budget.noise", "'exact'", "'opendp'"]),
     ],
 )
 def test_a_wrong_key_is_named(change: tuple[str, str], words: list[str]) -> None:
@@ -48,6 +50,39 @@ def test_a_wrong_key_is_named(change: tuple[str, str], words: list[str]) -> None
         ReleaseConfig.parse(GOOD.replace(*change), "release.toml")
     for word in ["release.toml", *words]:
         assert word in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        ('delta = "0"', ["delta", '"gdp" never gives 0', 'measure = "pure"']),
+        ('delta = "0"\nmeasure = "zcdp"', ["delta", '"zcdp" never gives 0']),
+        ('delta = "1e-9"\nmeasure = "pure"', ["delta", 'write delta = "0"']),
+        ('delta = "1e-9"\nnoise = "opendp"', ['noise "opendp"', 'measure = "zcdp"']),
+        ('delta = "0"\nmeasure = "pure"\nnoise = "opendp"', ['noise "opendp"', 'noise = "exact"']),
+    ],
+)
+def test_a_budget_that_its_measure_does_not_have(budget: str, words: list[str]) -> None:
+    config = ReleaseConfig.parse(GOOD.replace('delta = "1e-9"', budget), "release.toml")
+    with pytest.raises(ConfigurationError) as raised:
+        Plan.of(config, SCHEMA)
+    assert [word for word in words if word not in str(raised.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("budget", "measure", "noise", "unit"),
+    [
+        ('delta = "1e-9"', "gdp", "exact", "mu2"),
+        ('delta = "1e-9"\nmeasure = "zcdp"', "zcdp", "exact", "rho"),
+        ('delta = "1e-9"\nmeasure = "zcdp"\nnoise = "opendp"', "zcdp", "opendp", "rho"),
+        ('delta = "0"\nmeasure = "pure"', "pure", "exact", "epsilon"),
+    ],
+)
+def test_measure_and_noise_are_those_of_the_file(budget: str, measure: str, noise: str, unit: str) -> None:
+    plan = Plan.of(ReleaseConfig.parse(GOOD.replace('delta = "1e-9"', budget), "release.toml"), SCHEMA)
+    assert (plan.measure, plan.noise, plan.cost.unit) == (measure, noise, unit)
+    assert Plan.from_document(plan.document(), SCHEMA) == plan
+    assert preview(plan)
 
 
 @pytest.mark.parametrize("epsilon", ["0", "-1", "nan", "inf", "1e", "", "one"])
@@ -75,6 +110,9 @@ def test_the_plan_binds_everything_that_decides_the_bytes() -> None:
         ('id = "first"', 'id = "second"'),
         ('epsilon = "1"', 'epsilon = "2"'),
         ('delta = "1e-9"', 'delta = "1e-8"'),
+        ('delta = "1e-9"', 'delta = "1e-9"\nmeasure = "zcdp"'),
+        ('delta = "1e-9"', 'delta = "1e-9"\nmeasure = "zcdp"\nnoise = "opendp"'),
+        ('delta = "1e-9"', 'delta = "0"\nmeasure = "pure"'),
         ('id = "first"', 'id = "first"\nrows = 5'),
         ('id = "first"', 'id = "first"\nseed = 5'),
         ('id = "first"', 'id = "first"\nformats = ["parquet", "csv"]'),
@@ -85,7 +123,7 @@ def test_the_plan_binds_everything_that_decides_the_bytes() -> None:
         digests.add(Plan.of(ReleaseConfig.parse(GOOD.replace(old, new), "x"), SCHEMA).digest)
     other = Schema.parse('[columns.sex]\ntype = "categorical"\nvalues = ["m", "f"]\n')
     digests.add(Plan.of(ReleaseConfig.parse(GOOD, "x"), other).digest)
-    assert len(digests) == 11
+    assert len(digests) == 14
     equal = Plan.of(ReleaseConfig.parse(GOOD.replace('"1"', '"1.0"'), "x"), SCHEMA)
     assert equal.digest == base.digest
 

@@ -1,0 +1,117 @@
+"""What a whole run costs, recomputed from its ledger: never above the budget, and all of it but a millionth."""
+
+from __future__ import annotations
+
+import json
+import random
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from dpsynth.accountant import Accountant
+from dpsynth.errors import BudgetRefused
+from dpsynth.mechanisms import REGISTRY
+from dpsynth.privacy import MEASURES, UNITS, Budget, Measure
+from dpsynth.release import Plan, synthesize
+from dpsynth.schema import Schema
+from dpsynth.verifier import cost_of, sensitivity_squared
+from tests.curator.bench import quick_folder
+from tests.desk import SCHEMA, people
+
+LEFT = Fraction(1, 10**6)
+
+
+def schema(neighbours: str, max_rows: int, column: bool) -> Schema:
+    unit = f'neighbours = "{neighbours}"' + (f'\ncolumn = "id"\nmax_rows = {max_rows}' if column else "")
+    return Schema.parse(SCHEMA.replace('entity = "person"', f'entity = "person"\n{unit}'))
+
+
+def table() -> str:
+    """Three hundred rows of some hundred people."""
+    rng = random.Random(1)
+    head, *rows = people(300).strip().split("\n")
+    return "\n".join([f"id,{head}", *(f"{rng.randrange(120)},{row}" for row in rows)]) + "\n"
+
+
+def recomputed(line: dict[str, Any], measure: Measure) -> Fraction:
+    """The price of an entry by the verifier's table, from its mechanism, query and unit alone."""
+    price = cost_of(line, sensitivity_squared(line), measure)
+    assert price is not None
+    return price
+
+
+def free(plan: Plan) -> Fraction:
+    """The share of the budget that is kept for the number of rows, where that is public and costs nothing."""
+    unit = plan.schema.unit
+    public = unit.neighbours == "replace-one" and unit.column is None
+    steps = plan.algorithm().plan(plan.domain, plan.levels)
+    return sum((step.share for step in steps if step.verb == "total"), Fraction(0)) if public else Fraction(0)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    mechanism=st.sampled_from(sorted(REGISTRY)),
+    measure=st.sampled_from(MEASURES),
+    epsilon=st.fractions(Fraction(1, 20), 20, max_denominator=1000),
+    max_rows=st.integers(1, 4),
+    neighbours=st.sampled_from(["add-remove", "replace-one"]),
+    column=st.booleans(),
+)
+@example("mrm", "gdp", Fraction(1), 1, "replace-one", False)
+@example("mrm", "pure", Fraction(1), 3, "add-remove", True)
+@example("mst", "zcdp", Fraction(1, 3), 2, "replace-one", True)
+def test_a_run_spends_its_budget_and_no_more(
+    mechanism: str, measure: Measure, epsilon: Fraction, max_rows: int, neighbours: str, column: bool
+) -> None:
+    with quick_folder() as folder:
+        source = folder / "people.csv"
+        source.write_text(table())
+        release = synthesize(
+            source,
+            schema=schema(neighbours, max_rows, column),
+            epsilon=epsilon,
+            delta="0" if measure == "pure" else "1e-9",
+            measure=measure,
+            mechanism=mechanism,
+        )
+    plan, lines = release.plan, [json.loads(line) for line in release.lines]
+    charges = [line for line in lines if "cost" in line]
+    stated = [Fraction(line["cost"][UNITS[measure]]) for line in charges]
+    assert stated == [recomputed(line, measure) for line in charges]
+    reserved = Budget(epsilon, "0" if measure == "pure" else "1e-9").cost(measure)
+    assert plan.cost == reserved
+    assert (1 - LEFT - free(plan)) * reserved.amount < sum(stated) <= (1 - free(plan)) * reserved.amount
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_half_a_budget_can_be_spent_twice_and_not_three_times(measure: Measure) -> None:
+    """Two releases from one account, each for nearly half of the amount of its cap."""
+    delta = "0" if measure == "pure" else "1e-9"
+    half = {"gdp": "0.65", "zcdp": "0.65", "pure": "0.5"}[measure]
+    with quick_folder() as folder:
+        source, store = folder / "people.csv", folder / "accounts.db"
+        source.write_text(table())
+        with Accountant.open(store, create=True) as accountant:
+            accountant.open_account(
+                "a", entity="person", neighbours="add-remove", budget=Budget("1", delta), measure=measure
+            )
+        terms: dict[str, Any] = {
+            "schema": schema("add-remove", 1, False),
+            "epsilon": half,
+            "delta": delta,
+            "measure": measure,
+            "mechanism": "independent",
+            "account": "a",
+            "store": store,
+        }
+        for seed in (1, 2):
+            synthesize(source, **terms, seed=seed)
+        with pytest.raises(BudgetRefused, match=f"asked {UNITS[measure]} "):
+            synthesize(source, **terms, seed=3)
+        with Accountant.open(store) as accountant:
+            account = accountant.account("a")
+            assert account.held.fits(account.cap)
+            assert account.held.amount > account.cap.amount * Fraction(8, 10)

@@ -26,7 +26,7 @@ from dpsynth.errors import (
 )
 from dpsynth.ledger import SigningKey, parse
 from dpsynth.measurement import NoisyScores
-from dpsynth.privacy import Budget, Cost
+from dpsynth.privacy import NAMES, Budget, Cost, Measure
 from dpsynth.release import derive, run_file, synthesize, verify
 from dpsynth.release.folder import new_folder, require_place
 from dpsynth.release.page import Tally, facts
@@ -233,6 +233,29 @@ class TestAccounts:
         budget = self.opened(desk, "1", entity="household")
         with pytest.raises(ConfigurationError, match="household"):
             run_file(desk.release(budget=budget), desk.folder / "out")
+
+    def test_an_account_that_counts_in_another_measure(self, desk: Desk) -> None:
+        budget = self.opened(desk, "1")
+        with pytest.raises(ConfigurationError, match=r"'a' counts in gdp for ever.*write .budget. measure = \"gdp\""):
+            run_file(desk.release(budget=f'{budget}\nmeasure = "zcdp"'), desk.folder / "out")
+        with Accountant.open(desk.folder / "accounts.db") as accountant:
+            assert accountant.account("a").held == Cost.nothing("gdp")
+
+    @pytest.mark.parametrize(
+        ("budget", "delta", "measure"),
+        [("", "1e-6", "gdp"), ('measure = "zcdp"', "1e-6", "zcdp"), ('measure = "pure"', "0", "pure")],
+    )
+    def test_account_verdict_and_page_speak_the_measure_of_the_plan(
+        self, desk: Desk, budget: str, delta: str, measure: Measure
+    ) -> None:
+        release = desk.release(mechanism="independent", budget=budget, delta=delta)
+        folder = run_file(release, desk.folder / "out").folder
+        verdict = verify(folder)
+        assert (verdict.failures, verdict.measure, verdict.epsilon) == ((), measure, "1")
+        assert Fraction(verdict.delta) == Fraction(delta)
+        with Accountant.open(f"{desk.table}.dpsynth.db") as accountant:
+            assert accountant.account("default").held == Cost(measure, Fraction(verdict.amount))
+        assert f"{NAMES[measure]}, " in (folder / "report.html").read_text()
 
     def test_data_frames_must_name_an_account(self, desk: Desk) -> None:
         frame = pd.read_csv(desk.table)

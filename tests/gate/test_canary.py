@@ -30,14 +30,17 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_no_canary_in_any_output(desk: Desk, place: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("place", "mechanism"),
+    [*((place, "mst") for place in PLACES), *((place, "mrm") for place in ("category", "number", "bad quote"))],
+)
+def test_no_canary_in_any_output(desk: Desk, place: str, mechanism: str, caplog: pytest.LogCaptureFixture) -> None:
     lines = desk.table.read_text().splitlines()
     lines.insert(200, PLACES[place])
     desk.table.write_bytes(("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
     private = {desk.table, desk.folder / "schema.toml"}
     caplog.set_level(logging.DEBUG)
-    result = call("run", desk.release(), "--out", desk.folder / "out")
+    result = call("run", desk.release(mechanism=mechanism, epsilon="20"), "--out", desk.folder / "out")
     assert result.exit_code == 0, result.output
     said = result.output + caplog.text
     assert CANARY not in said

@@ -13,7 +13,7 @@ What is changed, and why: 16 rounds of about 5 d / 16 picks each under one charg
 pick (the fits are what takes time; a tenth of them loses no accuracy, and annealing seldom comes into play); two fifths
 of the budget for the one-way tables, which decide which rare cells are merged (a paper's round for each would leave
 them to the noise); candidates are asked at the finest levels at which their noise is at most a sixth of the rows, and
-not at all where nothing is left; a tenth of a round is for the choice, as there. A tree of 2^18 cells is enough.
+the budget goes to the one-way tables where that leaves none; a tree has 2^20 cells at most.
 """
 
 from __future__ import annotations
@@ -149,18 +149,19 @@ class AIM:
     ) -> tuple[Fraction, float, list[Candidate]]:
         """The price of the next round, its noise, and what may be picked for it.
 
-        Where no table of two columns or more would be useful, rounds get dearer, until nothing is left: then nothing
-        may be picked.
+        Where no table of two columns or more would be useful, rounds get dearer, as long as the budget would still do
+        for d - 1 picks. Then nothing may be picked, and the price is all that is left.
         """
+        picks, columns = self._picks(len(ground.rungs)), len(ground.rungs)
         while True:
             price = left if left < 2 * price else price
-            sigma = ground.sigma(price * (1 - self.select) / self._picks(len(ground.rungs)))
+            sigma = ground.sigma(price * (1 - self.select) / picks)
             queries = self._queries(ground, fitted.network.tree, closure, sigma, self._capacity(left - price, budget))
             if any(len(query.columns) > 1 for query in queries):
                 break
-            if price == left:
-                return price, sigma, []
             price *= 4
+            if price * (columns - 1) > left * picks:
+                return left, sigma, []
         offers = []
         for query, table in zip(queries, fitted.expected_all(queries), strict=True):
             if table is not None:

@@ -14,8 +14,8 @@ After Zhang, Cormode, Procopiuc, Srivastava and Xiao 2017 (TODS 42(4)), correcte
 
 Differences from the paper: adding or removing a person, the number of rows is noisy; a few columns join under one
 charge where there are many; all parent sets are tried only up to a public number, evenly spaced ones beyond it; more
-than two parents only where no column must be merged for it; where nothing is useful at the price of a column, fewer
-columns share the price. On a pure account everything is Laplace noise: prices are turned into noise by ``Rate`` alone.
+than two parents only where no column must be merged for it; where no table is useful, what is left of the budget goes
+to the one-way tables. On a pure account all noise is Laplace's: ``Rate`` alone turns prices into noise.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dpsynth.measurement import Candidate, Domain, Level, Measurer, NoisyMargina
 from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, known_one_ways, measure_one_ways
 from dpsynth.mechanisms.protocol import Step
-from dpsynth.mechanisms.rounds import PAIR_CELLS, TREE_CELLS, Columns, Ground, largest_tree
+from dpsynth.mechanisms.rounds import PAIR_CELLS, Columns, Ground, largest_tree
 from dpsynth.model import FittedModel
 
 SETS = 1500
@@ -38,6 +38,9 @@ SETS = 1500
 
 JOINING = 20
 """One column in so many of those that are wanted joins under one charge, rounded up."""
+
+TREE_CELLS = 1 << 18
+"""Most cells of the junction tree once a column has joined with two parents or more."""
 
 WHOLE = 3
 """From so many parents on, no column may be merged."""
@@ -89,7 +92,7 @@ class PrivBayes:
         wanted, fitted = len(names) - 1, None
         while wanted:
             fitted = ground.model((), joint, fitted)
-            wanted, offers = self._offers(ground, fitted, inside, wanted, tables)
+            offers = self._offers(ground, fitted, inside, tables / wanted)
             if not offers:
                 break
             picks = ceil(Fraction(wanted, JOINING)) if inside else 1
@@ -117,10 +120,8 @@ class PrivBayes:
         select = self.select if columns > 2 else Fraction(0)
         return self.one_way, select, 1 - TOTAL_SHARE - self.one_way - select
 
-    def _offers(
-        self, ground: Ground, fitted: FittedModel, inside: set[str], wanted: int, price: Fraction
-    ) -> tuple[int, list[_Offer]]:
-        """What may join next, if ``wanted`` columns in all share the price; of fewer where nothing were useful."""
+    def _offers(self, ground: Ground, fitted: FittedModel, inside: set[str], price: Fraction) -> list[_Offer]:
+        """What may join next: the useful tables at this price, with their counts if the column were independent."""
         names = tuple(ground.rungs)
         out = [name for name in names if name not in inside]
         if inside:
@@ -128,17 +129,7 @@ class PrivBayes:
             families = [(column, parents) for parents in sets for column in out]
         else:
             families = [(column, (parent,)) for parent, column in combinations(names, 2)]
-        while True:
-            limit = ground.useful(ground.sigma(price / wanted), self.theta, len(families))
-            found = self._useful(ground, fitted, families, limit)
-            if found or wanted == 1:
-                return wanted, found
-            wanted //= 2
-
-    def _useful(
-        self, ground: Ground, fitted: FittedModel, families: Iterable[tuple[str, Columns]], limit: Fraction
-    ) -> list[_Offer]:
-        """The families whose tables are useful, with what is expected of them if the column were independent."""
+        limit = ground.useful(ground.sigma(price), self.theta, len(families))
         rows = max(ground.rows, 1.0)
         asked: list[tuple[str, Query]] = []
         for column, parents in families:

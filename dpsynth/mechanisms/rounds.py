@@ -26,11 +26,11 @@ from dpsynth.model import FittedModel, Measurement, estimate
 CANDIDATE_CELLS = 1 << 26
 """Most cells of all candidates of a choice: their exact counts take eight bytes a cell."""
 
-TREE_CELLS = 1 << 18
-"""Most cells of the junction tree once it holds more than pairs that join columns to it one by one."""
+TREE_CELLS = 1 << 20
+"""Most cells of the junction tree; ``privbayes`` has less, but pairs may join beyond it."""
 
 PAIR_CELLS = 1 << 20
-"""Most cells of a tree of pairs, whatever it joins."""
+"""Most cells of a tree of pairs, whatever it joins: no column is asked with others more finely."""
 
 LARGEST_OFFSET = 2.0**50
 """Largest offset of a candidate in rows: that of the measurement room, in rows."""

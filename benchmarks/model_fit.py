@@ -28,7 +28,7 @@ import tables
 from page import publish, table
 
 from dpsynth.measurement import Domain, Level, Query, Replayer
-from dpsynth.mechanisms import MRM, REGISTRY, Mechanism, Workload, by_name, smoothing
+from dpsynth.mechanisms import MRM, REGISTRY, Mechanism, Workload, by_name, oneway
 from dpsynth.model import FittedModel
 from dpsynth.privacy import Budget
 from dpsynth.table.counting import count
@@ -95,12 +95,12 @@ def compared(wholes: dict[str, Table], seeds: Sequence[int], quick: bool) -> Non
 @contextmanager
 def unsmoothed(off: bool) -> Iterator[None]:
     """One-way tables as they were measured."""
-    kept = smoothing.STARTS
-    smoothing.STARTS = 1 if off else kept
+    kept = oneway.smoothed
+    oneway.smoothed = (lambda values, sigma: values) if off else kept
     try:
         yield
     finally:
-        smoothing.STARTS = kept
+        oneway.smoothed = kept
 
 
 def ablation(wholes: dict[str, Table], seeds: Sequence[int], quick: bool) -> None:

@@ -3,8 +3,8 @@
 Haar coefficients of a table (differences of neighbouring groups of 1, 2, 4, ... cells) have independent normal noise.
 Each is drawn towards zero by its posterior mean under a mixture of normal distributions of many widths, one mixture a
 scale, whose weights are those under which the noisy coefficients are likeliest (empirical Bayes: Stephens 2017,
-Biostatistics 18(2); for wavelets Xing, Carbonetto, Stephens 2021, arXiv 1605.07787). The mean over several starting
-points (Coifman, Donoho 1995) takes away where the groups happen to begin. A table without noise, or whose neighbours
+Biostatistics 18(2); for wavelets Xing, Carbonetto, Stephens 2021, arXiv 1605.07787). The mean over all places where the
+groups may begin (Coifman, Donoho 1995) takes away where they happen to. A table without noise, or whose neighbours
 have nothing in common, stays as it is.
 """
 
@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 from dpsynth.measurement import LATTICE
 
 Floats = NDArray[np.float64]
-
-STARTS = 32
-"""Starting points: groups of up to 32 cells then begin everywhere."""
 
 VARIANCES: Floats = np.array([0.0, *(4.0**power for power in range(-1, 14))])
 """Variances of the mixture in units of the noise's."""
@@ -33,30 +30,33 @@ def smoothed(values: Floats, sigma: float) -> Floats:
     ``sigma`` is the standard deviation of each value's noise. The result is rounded to the public grid of 1/LATTICE,
     so that two processors, whose exponentials may differ in the last digit, go on with the same numbers.
     """
-    starts = min(STARTS, values.size // 2)
-    if sigma <= 0 or starts < 2:
-        return np.asarray(values, dtype=np.float64)
-    shifted = np.stack([np.roll(values, -start) for start in range(starts)]).astype(np.float64)
-    found = _shrunk(shifted, sigma**2)
-    mean = np.mean([np.roll(row, start) for start, row in enumerate(found)], axis=0)
-    rounded: Floats = np.rint(mean * LATTICE) / LATTICE
+    table = np.asarray(values, dtype=np.float64)
+    if sigma <= 0 or table.size < 4:
+        return table
+    rounded: Floats = np.rint(_shrunk(table[None], sigma**2)[0] * LATTICE) / LATTICE
     return rounded
 
 
 def _shrunk(tables: Floats, variance: float) -> Floats:
-    """Each row smoothed for its own starting point; ``variance`` is that of the noise of each of its values."""
-    cells = tables.shape[1]
+    """Each row smoothed; ``variance`` is that of the noise of each of its values.
+
+    Groups begin at the first cell and, in a second copy of the row, at the second one: over all scales they begin
+    everywhere. The last cell of a row with an odd number of them stays by itself on this scale.
+    """
+    count, cells = tables.shape
     if cells <= 2:
         return tables
     even = cells // 2 * 2
-    one, two = tables[:, :even:2], tables[:, 1:even:2]
+    both = np.concatenate([tables, np.roll(tables, -1, axis=1)])
+    one, two = both[:, :even:2], both[:, 1:even:2]
     differences = _posterior_mean(one - two, 2 * variance) if even > 2 else one - two
-    sums = _shrunk(np.concatenate([one + two, tables[:, even:]], axis=1), 2 * variance)
-    result = np.empty_like(tables)
+    sums = _shrunk(np.concatenate([one + two, both[:, even:]], axis=1), 2 * variance)
+    result = np.empty_like(both)
     result[:, :even:2] = (sums[:, : even // 2] + differences) / 2
     result[:, 1:even:2] = (sums[:, : even // 2] - differences) / 2
     result[:, even:] = sums[:, even // 2 :]
-    return result
+    mean: Floats = (result[:count] + np.roll(result[count:], 1, axis=1)) / 2
+    return mean
 
 
 def _posterior_mean(noisy: Floats, variance: float) -> Floats:

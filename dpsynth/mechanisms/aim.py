@@ -159,9 +159,9 @@ class AIM:
             queries = self._queries(ground, fitted.network.tree, closure, sigma, self._capacity(left - price, budget))
             if any(len(query.columns) > 1 for query in queries):
                 break
-            price *= 4
-            if price * (columns - 1) > left * picks:
+            if price == left or 4 * price * (columns - 1) > left * picks:
                 return left, sigma, []
+            price *= 4
         offers = []
         for query, table in zip(queries, fitted.expected_all(queries), strict=True):
             if table is not None:

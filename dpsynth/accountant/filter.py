@@ -76,11 +76,13 @@ def refusal(account: Account, cost: Cost) -> BudgetRefused:
     delta, rest, cost = account.policy.delta, account.left, charged(account, cost)
     asked = _shown(cost, delta)
     most = _most(rest, delta)
-    left = f"{_amount(rest, _DOWN)} (epsilon {most})"
+    pure = cost.measure == "pure"
+    left = f"epsilon {most}" if pure else f"{_amount(rest, _DOWN)} (epsilon {most})"
+    at = "" if pure else f", each epsilon at delta {_number(delta, _UP)}"
     advice = f"ask for an epsilon of at most {most}" if rest.amount else "nothing more can be released from it"
     return BudgetRefused(
         f"account {account.name!r} cannot pay: asked {asked}, spent {_shown(account.held, delta)}, left {left}, "
-        f"cap {_shown(account.cap, delta)}, each epsilon at delta {_number(delta, _UP)}. Nothing was spent; "
+        f"cap {_shown(account.cap, delta)}{at}. Nothing was spent; "
         f"{advice}, and no time refills it",
         account=account.name,
         asked=asked,
@@ -106,9 +108,10 @@ def overdrawn(release: str, account: str, asked: Cost, left: Cost, lost: int) ->
 
 
 def _shown(cost: Cost, delta: Fraction) -> str:
-    """A cost for people, rounded up."""
-    without = cost.measure != "pure" and cost.delta >= delta
-    epsilon = "without bound" if without else _number(epsilon_of(cost, delta), _UP)
+    """A cost for people, rounded up, and what it promises where that is another number."""
+    if cost.measure == "pure":
+        return _amount(cost, _UP)
+    epsilon = "without bound" if cost.delta >= delta else _number(epsilon_of(cost, delta), _UP)
     return f"{_amount(cost, _UP)} (epsilon {epsilon})"
 
 

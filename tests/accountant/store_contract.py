@@ -321,6 +321,17 @@ class StoreContract:
         assert (accountant.account("people"), accountant.history("people")) == before
         accountant.check("people", Budget("0.696068", "1e-9").cost(), release="r1", plan=PLAN)
 
+    def test_a_pure_account_refuses_in_epsilon_alone(self, accountant: Accountant) -> None:
+        unit: dict[str, Any] = {"entity": "person", "neighbours": "add-remove", "measure": "pure"}
+        accountant.open_account("a", budget=Budget("1", "0"), **unit)
+        reserve(accountant, "r0", Cost("pure", Fraction(1, 4)), account="a", quote=Budget("1/4", "0"))
+        with pytest.raises(BudgetRefused) as caught:
+            accountant.check("a", Cost("pure", Fraction(4, 5)), release="r1", plan=PLAN)
+        said = "cannot pay: asked epsilon 0.800001, spent epsilon 0.25, left epsilon 0.75, cap epsilon 1. Nothing was spent"
+        assert said in str(caught.value)
+        assert "ask for an epsilon of at most 0.75, and" in str(caught.value)
+        accountant.check("a", Budget("0.75", "0").cost("pure"), release="r1", plan=PLAN)
+
     def test_what_a_refusal_advises_is_granted(self, accountant: Accountant) -> None:
         with pytest.raises(BudgetRefused, match="ask for an epsilon of at most 1, and"):
             reserve(accountant, cost=Budget("2", "1e-9").cost(), quote=Budget("2", "1e-9"))

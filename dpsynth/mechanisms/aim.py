@@ -10,7 +10,7 @@ After McKenna, Mullins, Sheldon and Miklau 2022 (arXiv 2201.12677). The total, e
 4. Where the model has changed by no more than the noise, the noise is halved. A last round spends all that is left.
 
 What is changed, and why: 16 rounds of about 5 d / 16 picks each under one charge, for the paper's 16 d rounds of one
-pick (the fits are what takes time; a tenth of them loses no accuracy, and annealing seldom comes into play); two fifths
+pick (the fits are what takes time); two fifths
 of the budget for the one-way tables, which decide which rare cells are merged (a paper's round for each would leave
 them to the noise); candidates are asked at the finest levels at which their noise is at most a sixth of the rows, and
 the budget goes to the one-way tables where that leaves none; a tree has 2^20 cells at most.

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.measurement import Domain, Level, NoisyMarginal
-from dpsynth.mechanisms.oneway import best_total, known_one_ways, sum_cells
-from dpsynth.model import FittedModel, Marginal, Measurement, Residual, estimate
+from dpsynth.mechanisms.oneway import OneWay, best_total, known_one_ways, sum_cells
+from dpsynth.model import FittedModel, Marginal, MarkovNetwork, Measurement, Residual, estimate
 from dpsynth.model.operators import centred
 
 
@@ -26,23 +26,38 @@ def fit_model(
     level at which a pair holds it (the declared ones if none does): the levels of a column must be coarsenings of one
     another. Within a model cell the smoothed one-way tables decide. ``slack`` is that of ``model.estimate``.
     """
-    rows = best_total([total, *one_ways])
-    levels = dict(declared)
+    rows = float(best_total([total, *one_ways]))
     used: dict[str, Level] = {}
     for level in (level for pair in pairs for level in pair.query.levels):
         if level.column not in used or level.size > used[level.column].size:
             used[level.column] = level
-    levels.update(used)
+    return assembled({**declared, **used}, known_one_ways(one_ways), pairs, rows, slack=slack)
+
+
+def assembled(
+    levels: Mapping[str, Level],
+    known: Mapping[str, OneWay],
+    joint: Sequence[NoisyMarginal],
+    rows: float,
+    *,
+    start: MarkovNetwork | None = None,
+    slack: float = 0.0,
+) -> FittedModel:
+    """The model whose cells are those of ``levels``, fitted to what is known of each column and to joint answers.
+
+    ``start`` and ``slack`` are those of ``model.estimate``.
+    """
     domain = Domain(tuple(levels), tuple(level.size for level in levels.values()))
-    measured = [seen(domain, levels, answer) for answer in pairs]
+    measured = [seen(domain, levels, answer) for answer in joint]
     weights = {}
-    for name, known in known_one_ways(one_ways).items():
+    for name, found in known.items():
         level = levels[name]
-        cell = known.level.onto(level)
-        counts = sum_cells(cell, known.counts, level.size)
-        measured.append(Measurement.of(domain, (name,), counts, known.sigma * np.sqrt(np.bincount(cell))))
-        weights[name] = spread(known.level, level, known.mass(float(rows)))
-    return FittedModel(estimate(domain, measured, float(rows), slack=slack), levels, weights, max(0, round(rows)))
+        cell = found.level.onto(level)
+        counts = sum_cells(cell, found.counts, level.size)
+        measured.append(Measurement.of(domain, (name,), counts, found.sigma * np.sqrt(np.bincount(cell))))
+        weights[name] = spread(found.level, level, found.mass(rows))
+    network = estimate(domain, measured, rows, start=start, slack=slack)
+    return FittedModel(network, levels, weights, max(0, round(rows)))
 
 
 def spread(declared: Level, model: Level, mass: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,19 +27,11 @@ from numpy.typing import NDArray
 
 from dpsynth.measurement import LATTICE, Candidate, Domain, Level, Measurer, NoisyMarginal, NoisyScores, Query
 from dpsynth.mechanisms.assemble import fit_model
-from dpsynth.mechanisms.merging import fitting, ladder
-from dpsynth.mechanisms.oneway import (
-    TOTAL_SHARE,
-    OneWay,
-    best_total,
-    first_steps,
-    known_one_ways,
-    measure_one_ways,
-    one_way_share,
-)
+from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_one_ways
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.purchase import Offer, choose
-from dpsynth.mechanisms.rate import MEAN_SIZE, Rate
+from dpsynth.mechanisms.rate import MEAN_SIZE
+from dpsynth.mechanisms.rounds import CANDIDATE_CELLS, SLACK, Columns, Ground
 from dpsynth.mechanisms.workload import Workload
 from dpsynth.model import FittedModel
 
@@ -49,16 +41,8 @@ RESOLUTIONS = (1 << 20, 400, 100, 25)
 MODEL_CELLS = 1 << 20
 """Most cells of the junction tree."""
 
-CANDIDATE_CELLS = 1 << 26
-"""Most cells of all candidates together: their exact counts take eight bytes a cell."""
-
 PARTS = 1_000_000
 """Prices of the tables that are bought are split to this precision."""
-
-SLACK = 0.01
-"""How well a model is fitted that only decides what to ask next (see model.estimate)."""
-
-Columns = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -115,13 +99,13 @@ class MRM:
         """Measure, score, optimise, measure, estimate."""
         names, declared = measurer.domain.names, measurer.levels
         pairs = self.workload.inside(names, 2)
-        total = measurer.total(budget * TOTAL_SHARE)
         if not pairs:
+            total = measurer.total(budget * TOTAL_SHARE)
             return fit_model(declared, total, measure_one_ways(measurer, budget * (1 - TOTAL_SHARE)))
-        one_ways = measure_one_ways(measurer, budget * self.one_way)
+        finest = min(self.cells, CANDIDATE_CELLS // (2 * len(pairs)))
+        ground = Ground.measured(measurer, budget, self.one_way, self.merge, finest)
+        total, one_ways = ground.total, ground.one_ways
         residual = self.residual and one_ways[0].law != "discrete_laplace"
-        rate = Rate.of(one_ways[0], budget * self.one_way * one_way_share(declared, names, names[0]))
-        sketch = _Sketch.of(one_ways, total, self.merge, min(self.cells, CANDIDATE_CELLS // (2 * len(pairs))))
         weights: dict[Columns, int] = pairs
         joint: list[NoisyMarginal] = []
         fitted: FittedModel | None = None
@@ -130,22 +114,22 @@ class MRM:
             price, left = budget * self.select * share, budget * self._left * share
             if batch == 0 and (picks := self._picks(len(names), len(pairs))):
                 price /= 2
-                asked = sketch.candidates(pairs, self.resolutions[1:2])
+                asked = _candidates(ground, pairs, self.resolutions[1:2])
                 if asked:
                     answer = measurer.select(asked, "l1-to-model", picks, price)
                     picked = [asked[i].query.columns for i in sorted(answer.picks)]
                     weights = {columns: pairs[columns] for columns in picked}
             if fitted is not None:
                 weights = {**weights, **_inside(fitted, self.workload.inside(names, 3))}
-            asked = sketch.candidates(weights, (sketch.finest, *self.resolutions[1:]), fitted)
+            asked = _candidates(ground, weights, (finest, *self.resolutions[1:]), fitted)
             last = batch == len(self.batches) - 1
-            offers = sketch.again(pairs, float(self.again)) if last else []
+            offers = _again(ground, pairs, float(self.again)) if last else []
             if asked:
                 scores = measurer.scores(asked, "l1-to-model", price)
                 offers += _offers(asked, scores, weights, residual)
             else:
                 left += budget * self.select * share
-            bought = choose(offers, rate, float(left), self.cells, [answer.query for answer in joint])
+            bought = choose(offers, ground.rate, float(left), self.cells, [answer.query for answer in joint])
             if not bought:
                 one_ways = (*one_ways, *measure_one_ways(measurer, left))
                 continue
@@ -169,55 +153,38 @@ class MRM:
         return 4 * columns if pairs > max(self.scored, 4 * columns) else 0
 
 
-@dataclass(frozen=True, eq=False)
-class _Sketch:
-    """What the first answers tell: each column by itself, its ladder of levels, the number of rows.
+def _candidates(
+    ground: Ground, asked: Iterable[Columns], resolutions: Sequence[int], fitted: FittedModel | None = None
+) -> list[Candidate]:
+    """Each set of columns at each resolution that differs, with what the model expects (at first: independence)."""
+    found = [ground.query(columns, Fraction(cells)) for columns in asked for cells in resolutions]
+    queries = [query for query in dict.fromkeys(found) if query is not None]
+    if fitted is None:
+        return [Candidate.of(query, _independent(ground, query)) for query in queries]
+    expected = zip(queries, fitted.expected_all(queries), strict=True)
+    return [Candidate.of(query, table) for query, table in expected if table is not None]
 
-    ``finest`` is the most cells of a candidate.
+
+def _independent(ground: Ground, query: Query) -> NDArray[np.float64]:
+    """The expected counts if the columns were independent."""
+    rows = max(ground.rows, 1.0)
+    shares = [ground.known[level.column].at(level, rows) / rows for level in query.levels]
+    return np.asarray(reduce(np.multiply.outer, shares) * rows)
+
+
+def _again(ground: Ground, pairs: Mapping[Columns, int], counts: float) -> list[Offer]:
+    """The offers to ask each column by itself again.
+
+    What it leaves wrong now: sqrt(2/pi) sigma a cell, or half of it where the nearest count is none.
     """
-
-    known: Mapping[str, OneWay]
-    rungs: Mapping[str, Sequence[Level]]
-    rows: float
-    finest: int
-
-    @classmethod
-    def of(cls, one_ways: Sequence[NoisyMarginal], total: NoisyMarginal, merge: Fraction, finest: int) -> _Sketch:
-        known = known_one_ways(one_ways)
-        rungs = {name: ladder(found, merge, finest) for name, found in known.items()}
-        return cls(known, rungs, max(float(best_total([total, *one_ways])), 1.0), finest)
-
-    def candidates(
-        self, asked: Iterable[Columns], resolutions: Sequence[int], fitted: FittedModel | None = None
-    ) -> list[Candidate]:
-        """Each set of columns at each resolution that differs, with what the model expects (at first: independence)."""
-        queries = []
-        for columns in asked:
-            found = [fitting([self.rungs[name] for name in columns], Fraction(cells)) for cells in resolutions]
-            queries += [Query(levels) for levels in dict.fromkeys(found) if min(level.size for level in levels) > 1]
-        if fitted is None:
-            return [Candidate.of(query, self._independent(query)) for query in queries]
-        expected = zip(queries, fitted.expected_all(queries), strict=True)
-        return [Candidate.of(query, table) for query, table in expected if table is not None]
-
-    def again(self, pairs: Mapping[Columns, int], counts: float) -> list[Offer]:
-        """The offers to ask each column by itself again.
-
-        What it leaves wrong now: sqrt(2/pi) sigma a cell, or half of it where the nearest count is none.
-        """
-        offers = []
-        for name, found in self.known.items():
-            weight = counts * sum(count for pair, count in pairs.items() if name in pair)
-            cells = float(np.minimum(1.0, 0.5 + 0.5 * found.mass(self.rows) / found.sigma).sum())
-            wrong = MEAN_SIZE * cells * found.sigma
-            if weight > 0 and found.level.size > 1:
-                offers.append(Offer(Query((found.level,)), wrong, wrong, cells, weight))
-        return offers
-
-    def _independent(self, query: Query) -> NDArray[np.float64]:
-        """The expected counts if the columns were independent."""
-        shares = [self.known[level.column].at(level, self.rows) / self.rows for level in query.levels]
-        return np.asarray(reduce(np.multiply.outer, shares) * self.rows)
+    offers = []
+    for name, found in ground.known.items():
+        weight = counts * sum(count for pair, count in pairs.items() if name in pair)
+        cells = float(np.minimum(1.0, 0.5 + 0.5 * found.mass(ground.rows) / found.sigma).sum())
+        wrong = MEAN_SIZE * cells * found.sigma
+        if weight > 0 and found.level.size > 1:
+            offers.append(Offer(Query((found.level,)), wrong, wrong, cells, weight))
+    return offers
 
 
 def _inside(fitted: FittedModel, weights: Mapping[Columns, int]) -> dict[Columns, int]:

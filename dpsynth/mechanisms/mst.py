@@ -37,10 +37,8 @@ from dpsynth.mechanisms.oneway import (
 )
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.rate import Rate
+from dpsynth.mechanisms.rounds import CANDIDATE_CELLS
 from dpsynth.model import CELLS, FittedModel
-
-CANDIDATE_CELLS = 1 << 26
-"""Most cells of all candidates together: their exact counts take eight bytes a cell."""
 
 MODEL_CELLS = CELLS // 2
 """Most cells of the fitted tree, whatever it joins: the fit must never be refused after the budget was spent."""

@@ -10,18 +10,18 @@ from math import isqrt
 import numpy as np
 
 from dpsynth.measurement import Domain, Level, Measurer, NoisyMarginal, Query
-from dpsynth.mechanisms.assemble import seen, spread
+from dpsynth.mechanisms.assemble import assembled
 from dpsynth.mechanisms.merging import fitting, ladder
 from dpsynth.mechanisms.oneway import (
     TOTAL_SHARE,
+    OneWay,
     best_total,
     known_one_ways,
     measure_one_ways,
     one_way_share,
-    sum_cells,
 )
 from dpsynth.mechanisms.rate import MEAN_SIZE, Rate
-from dpsynth.model import FittedModel, Measurement, estimate
+from dpsynth.model import FittedModel
 
 CANDIDATE_CELLS = 1 << 26
 """Most cells of all candidates of a choice: their exact counts take eight bytes a cell."""
@@ -45,30 +45,35 @@ Columns = tuple[str, ...]
 class Ground:
     """The total, every column by itself, and what follows from these answers.
 
-    ``rungs`` are the levels at which each column may be asked with others, from fine to coarse, ``rows`` the number of
-    rows that all answers say (at least 0), ``rate`` what a price buys.
+    ``known`` is what the one-way tables say of each column, ``rungs`` the levels at which it may be asked with others,
+    from fine to coarse, ``rows`` the number of rows that all answers say (at least 0), ``rate`` what a price buys.
     """
 
     declared: Mapping[str, Level]
     total: NoisyMarginal
     one_ways: tuple[NoisyMarginal, ...]
+    known: Mapping[str, OneWay]
     rungs: Mapping[str, tuple[Level, ...]]
     rows: float
     rate: Rate
 
     @classmethod
-    def measured(cls, measurer: Measurer, budget: Fraction, one_way: Fraction, merge: Fraction) -> Ground:
+    def measured(
+        cls, measurer: Measurer, budget: Fraction, one_way: Fraction, merge: Fraction, largest: int | None = None
+    ) -> Ground:
         """Ask the total for its share of the budget, the one-way tables for theirs.
 
-        A group of cells holds at least ``merge`` noise scales on the finest rung.
+        A group of cells holds at least ``merge`` noise scales on the finest rung, which has at most ``largest`` cells:
+        so many that any tree of pairs fits PAIR_CELLS, if it is not given.
         """
         names, declared = measurer.domain.names, measurer.levels
         total = measurer.total(budget * TOTAL_SHARE)
         one_ways = measure_one_ways(measurer, budget * one_way)
         rate = Rate.of(one_ways[0], budget * one_way * one_way_share(declared, names, names[0]))
-        largest = isqrt(PAIR_CELLS // max(len(names) - 1, 1))
-        rungs = {name: ladder(known, merge, largest) for name, known in known_one_ways(one_ways).items()}
-        return cls(declared, total, one_ways, rungs, max(float(best_total([total, *one_ways])), 0.0), rate)
+        most = largest or isqrt(PAIR_CELLS // max(len(names) - 1, 1))
+        known = known_one_ways(one_ways)
+        rungs = {name: ladder(found, merge, most) for name, found in known.items()}
+        return cls(declared, total, one_ways, known, rungs, max(float(best_total([total, *one_ways])), 0.0), rate)
 
     def sigma(self, price: Fraction) -> float:
         """The standard deviation of the noise that a price buys."""
@@ -100,19 +105,10 @@ class Ground:
         ``again`` are further answers about single columns, at their declared levels.
         """
         levels = {name: rungs[0] for name, rungs in self.rungs.items()}
-        domain = Domain(tuple(levels), tuple(level.size for level in levels.values()))
-        measured = [seen(domain, levels, answer) for answer in joint]
         one_ways = (*self.one_ways, *again)
-        rows = float(best_total([self.total, *one_ways]))
-        weights = {}
-        for name, known in known_one_ways(one_ways).items():
-            cell = known.level.onto(levels[name])
-            counts = sum_cells(cell, known.counts, levels[name].size)
-            measured.append(Measurement.of(domain, (name,), counts, known.sigma * np.sqrt(np.bincount(cell))))
-            weights[name] = spread(known.level, levels[name], known.mass(rows))
+        known = known_one_ways(one_ways) if again else self.known
         start = None if before is None else before.network
-        network = estimate(domain, measured, rows, start=start, slack=SLACK)
-        return FittedModel(network, levels, weights, max(0, round(rows)))
+        return assembled(levels, known, joint, float(best_total([self.total, *one_ways])), start=start, slack=SLACK)
 
 
 def largest_tree(domain: Domain, levels: Mapping[str, Level]) -> int:

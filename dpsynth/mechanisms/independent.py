@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from dpsynth.measurement import Domain, Level, Measurer
 from dpsynth.mechanisms.assemble import fit_model
-from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_one_ways
+from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_first
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.model import FittedModel
 
@@ -29,6 +29,5 @@ class Independent:
 
     def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
         """Measure, and take the nearest distribution of each column."""
-        total = measurer.total(budget * TOTAL_SHARE)
-        one_ways = measure_one_ways(measurer, budget * (1 - TOTAL_SHARE))
+        total, one_ways, _ = measure_first(measurer, budget, 1 - TOTAL_SHARE)
         return fit_model(measurer.levels, total, one_ways)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from dpsynth.measurement import LATTICE, Candidate, Domain, Level, Measurer, NoisyMarginal, NoisyScores, Query
 from dpsynth.mechanisms.assemble import fit_model
-from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_one_ways
+from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_first, measure_one_ways
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.purchase import Offer, choose
 from dpsynth.mechanisms.rate import MEAN_SIZE
@@ -100,8 +100,8 @@ class MRM:
         names, declared = measurer.domain.names, measurer.levels
         pairs = self.workload.inside(names, 2)
         if not pairs:
-            total = measurer.total(budget * TOTAL_SHARE)
-            return fit_model(declared, total, measure_one_ways(measurer, budget * (1 - TOTAL_SHARE)))
+            total, one_ways, _ = measure_first(measurer, budget, 1 - TOTAL_SHARE)
+            return fit_model(declared, total, one_ways)
         finest = min(self.cells, CANDIDATE_CELLS // (2 * len(pairs)))
         ground = Ground.measured(measurer, budget, self.one_way, self.merge, finest)
         total, one_ways = ground.total, ground.one_ways

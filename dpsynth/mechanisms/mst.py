@@ -32,6 +32,7 @@ from dpsynth.mechanisms.oneway import (
     best_total,
     first_steps,
     known_one_ways,
+    measure_first,
     measure_one_ways,
     one_way_share,
 )
@@ -83,12 +84,11 @@ class MST:
         """Measure, choose, measure, estimate."""
         names, declared = measurer.domain.names, measurer.levels
         one_way, select, pairs = self._shares(len(names))
-        total = measurer.total(budget * TOTAL_SHARE)
-        one_ways = measure_one_ways(measurer, budget * one_way)
+        total, one_ways, paid = measure_first(measurer, budget, one_way)
         if not pairs:
             return fit_model(declared, total, one_ways)
         rows = best_total([total, *one_ways])
-        rate = Rate.of(one_ways[0], budget * one_way * one_way_share(declared, names, names[0]))
+        rate = Rate.of(one_ways[0], paid * one_way_share(declared, names, names[0]))
         limit = self._largest(rows, rate, float(budget * pairs / (len(names) - 1)))
         candidates = self._candidates(one_ways, rows, min(limit, Fraction(CANDIDATE_CELLS, len(names) ** 2)))
         if not candidates:

@@ -52,6 +52,18 @@ def measure_one_ways(measurer: Measurer, price: Fraction) -> tuple[NoisyMarginal
     return measurer.marginals(queries, price, one_way_weights(measurer.levels, names))
 
 
+def measure_first(
+    measurer: Measurer, budget: Fraction, one_way: Fraction
+) -> tuple[NoisyMarginal, tuple[NoisyMarginal, ...], Fraction]:
+    """The total for its share of the budget, the one-way tables for the share ``one_way``, and the latter's price.
+
+    Where the total is public and free, its share goes to the one-way tables.
+    """
+    total = measurer.total(budget * TOTAL_SHARE)
+    price = budget * (one_way if total.sigma else one_way + TOTAL_SHARE)
+    return total, measure_one_ways(measurer, price), price
+
+
 @dataclass(frozen=True, eq=False)
 class OneWay:
     """What is known of one column by itself: smoothed ``counts`` of the cells of ``level``.

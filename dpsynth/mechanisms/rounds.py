@@ -13,11 +13,10 @@ from dpsynth.measurement import Domain, Level, Measurer, NoisyMarginal, Query
 from dpsynth.mechanisms.assemble import assembled
 from dpsynth.mechanisms.merging import fitting, ladder
 from dpsynth.mechanisms.oneway import (
-    TOTAL_SHARE,
     OneWay,
     best_total,
     known_one_ways,
-    measure_one_ways,
+    measure_first,
     one_way_share,
 )
 from dpsynth.mechanisms.rate import MEAN_SIZE, Rate
@@ -67,9 +66,8 @@ class Ground:
         so many that any tree of pairs fits PAIR_CELLS, if it is not given.
         """
         names, declared = measurer.domain.names, measurer.levels
-        total = measurer.total(budget * TOTAL_SHARE)
-        one_ways = measure_one_ways(measurer, budget * one_way)
-        rate = Rate.of(one_ways[0], budget * one_way * one_way_share(declared, names, names[0]))
+        total, one_ways, paid = measure_first(measurer, budget, one_way)
+        rate = Rate.of(one_ways[0], paid * one_way_share(declared, names, names[0]))
         most = largest or isqrt(PAIR_CELLS // max(len(names) - 1, 1))
         known = known_one_ways(one_ways)
         rungs = {name: ladder(found, merge, most) for name, found in known.items()}

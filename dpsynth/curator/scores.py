@@ -57,9 +57,14 @@ SCORES: Mapping[Score, NamedScore] = MappingProxyType({"l1-to-model": NamedScore
 def require_expected(candidates: Sequence[Candidate]) -> None:
     """ConfigurationError where a model expects so many rows that a score could leave int64: all of it public."""
     for candidate in candidates:
-        largest = max(abs(int(candidate.expected.max())), abs(int(candidate.expected.min())))
-        if largest * candidate.query.cells > LARGEST:
+        if _size(candidate.expected) > LARGEST:
             raise ConfigurationError(
                 f"the candidate {candidate.query.columns} expects counts beyond what int64 can hold in units of "
                 f"1/{LATTICE} row: a model of so many rows cannot be compared"
             )
+
+
+def _size(expected: Counts) -> int:
+    """The exact sum of absolute values, which int64 need not hold."""
+    absolute = np.abs(expected).astype(np.uint64)
+    return (int((absolute >> np.uint64(32)).sum()) << 32) + int((absolute & np.uint64(2**32 - 1)).sum())

@@ -30,7 +30,16 @@ from dpsynth.measurement import Candidate, Domain, Level, Measurer, NoisyMargina
 from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_one_ways
 from dpsynth.mechanisms.protocol import Step
-from dpsynth.mechanisms.rounds import PAIR_CELLS, TREE_CELLS, Columns, Ground, largest_tree, noise_size, spaced
+from dpsynth.mechanisms.rounds import (
+    LARGEST_OFFSET,
+    PAIR_CELLS,
+    TREE_CELLS,
+    Columns,
+    Ground,
+    largest_tree,
+    noise_size,
+    spaced,
+)
 from dpsynth.mechanisms.workload import Workload
 from dpsynth.model import FittedModel, JunctionTree
 
@@ -91,6 +100,7 @@ class AIM:
         again: list[NoisyMarginal] = []
         joint: list[NoisyMarginal] = []
         fitted = ground.model((), ()) if closure else None
+        tree: JunctionTree | None = None
         while left and fitted is not None:
             price, sigma, offers = self._offers(ground, fitted, closure, left, price, budget)
             left -= price
@@ -102,7 +112,7 @@ class AIM:
             if choice:
                 answer = measurer.select(offers, "l1-to-model", min(picks, len(offers)), choice)
                 queries = [offers[i].query for i in answer.picks]
-            queries = _fitting(fitted.network.tree, queries, self._capacity(left, budget))
+            queries, tree = _fitting(fitted.network.tree, queries, self._capacity(left, budget))
             answers = measurer.marginals(queries, price - choice)
             again += [answer for answer in answers if len(answer.query.columns) == 1]
             joint += [answer for answer in answers if len(answer.query.columns) > 1]
@@ -110,7 +120,7 @@ class AIM:
                 before, fitted = fitted, ground.model(again, joint, fitted)
                 if _settled(before, fitted, queries, sigma):
                     price *= 2 if ground.rate.laplace else 4
-        return fit_model(ground.declared, ground.total, (*ground.one_ways, *again), joint)
+        return fit_model(ground.declared, ground.total, (*ground.one_ways, *again), joint, tree)
 
     def _picks(self, columns: int) -> int:
         """How many marginals are picked in a round."""
@@ -166,7 +176,9 @@ class AIM:
         for query, table in zip(queries, fitted.expected_all(queries), strict=True):
             if table is not None:
                 weight = closure[query.columns]
-                offers.append(Candidate.of(query, table, weight, weight * noise_size(query, sigma)))
+                offers.append(
+                    Candidate.of(query, table, weight, min(weight * noise_size(query, sigma), LARGEST_OFFSET))
+                )
         return price, sigma, offers
 
     def _queries(
@@ -186,14 +198,14 @@ class AIM:
         return found
 
 
-def _fitting(tree: JunctionTree, queries: Sequence[Query], capacity: int) -> list[Query]:
-    """The queries in order, without those that would take the tree beyond its capacity after those before."""
+def _fitting(tree: JunctionTree, queries: Sequence[Query], capacity: int) -> tuple[list[Query], JunctionTree]:
+    """The queries in order, without those that would take the tree beyond its capacity after those before; the tree."""
     kept: list[Query] = []
     for query in queries:
         grown = tree.grown(query.columns)
         if grown.cells <= max(capacity, tree.cells):
             tree, kept = grown, [*kept, query]
-    return kept
+    return kept, tree
 
 
 def _settled(before: FittedModel, after: FittedModel, queries: Sequence[Query], sigma: float) -> bool:

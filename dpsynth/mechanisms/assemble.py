@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dpsynth.measurement import Domain, Level, NoisyMarginal
 from dpsynth.mechanisms.oneway import OneWay, best_total, known_one_ways, sum_cells
-from dpsynth.model import FittedModel, Marginal, MarkovNetwork, Measurement, Residual, estimate
+from dpsynth.model import FittedModel, JunctionTree, Marginal, MarkovNetwork, Measurement, Residual, estimate
 from dpsynth.model.operators import centred
 
 
@@ -18,20 +18,22 @@ def fit_model(
     total: NoisyMarginal,
     one_ways: Sequence[NoisyMarginal],
     pairs: Sequence[NoisyMarginal] = (),
+    tree: JunctionTree | None = None,
     slack: float = 0.0,
 ) -> FittedModel:
     """Fit a network to the total, one or more tables of every column at its declared level, and some pairs.
 
     ``pairs`` may hold tables of more columns, and residuals, too. The model's cells of a column are those of the finest
     level at which a pair holds it (the declared ones if none does): the levels of a column must be coarsenings of one
-    another. Within a model cell the smoothed one-way tables decide. ``slack`` is that of ``model.estimate``.
+    another. Within a model cell the smoothed one-way tables decide. ``tree`` is one in whose nodes the pairs lie: what
+    fits it is not refused, however a fresh triangulation turns out. ``slack`` is that of ``model.estimate``.
     """
     rows = float(best_total([total, *one_ways]))
     used: dict[str, Level] = {}
     for level in (level for pair in pairs for level in pair.query.levels):
         if level.column not in used or level.size > used[level.column].size:
             used[level.column] = level
-    return assembled({**declared, **used}, known_one_ways(one_ways), pairs, rows, slack=slack)
+    return assembled({**declared, **used}, known_one_ways(one_ways), pairs, rows, tree=tree, slack=slack)
 
 
 def assembled(
@@ -41,11 +43,12 @@ def assembled(
     rows: float,
     *,
     start: MarkovNetwork | None = None,
+    tree: JunctionTree | None = None,
     slack: float = 0.0,
 ) -> FittedModel:
     """The model whose cells are those of ``levels``, fitted to what is known of each column and to joint answers.
 
-    ``start`` and ``slack`` are those of ``model.estimate``.
+    ``start``, ``tree`` (there ``known``) and ``slack`` are those of ``model.estimate``.
     """
     domain = Domain(tuple(levels), tuple(level.size for level in levels.values()))
     measured = [seen(domain, levels, answer) for answer in joint]
@@ -56,7 +59,7 @@ def assembled(
         counts = sum_cells(cell, found.counts, level.size)
         measured.append(Measurement.of(domain, (name,), counts, found.sigma * np.sqrt(np.bincount(cell))))
         weights[name] = spread(found.level, level, found.mass(rows))
-    network = estimate(domain, measured, rows, start=start, slack=slack)
+    network = estimate(domain, measured, rows, start=start, known=tree, slack=slack)
     return FittedModel(network, levels, weights, max(0, round(rows)))
 
 

@@ -33,7 +33,7 @@ from dpsynth.mechanisms.purchase import Offer, choose
 from dpsynth.mechanisms.rate import MEAN_SIZE
 from dpsynth.mechanisms.rounds import CANDIDATE_CELLS, SLACK, Columns, Ground
 from dpsynth.mechanisms.workload import Workload
-from dpsynth.model import FittedModel
+from dpsynth.model import FittedModel, JunctionTree
 
 RESOLUTIONS = (1 << 20, 400, 100, 25)
 """Most cells of a pair's table at each resolution at which it is scored."""
@@ -109,12 +109,13 @@ class MRM:
         weights: dict[Columns, int] = pairs
         joint: list[NoisyMarginal] = []
         fitted: FittedModel | None = None
+        tree: JunctionTree | None = None
         for batch, part in enumerate(self.batches):
             share = Fraction(part, sum(self.batches))
             price, left = budget * self.select * share, budget * self._left * share
             if batch == 0 and (picks := self._picks(len(names), len(pairs))):
                 price /= 2
-                asked = _candidates(ground, pairs, self.resolutions[1:2])
+                asked = _candidates(ground, pairs, (min(self.resolutions[1], CANDIDATE_CELLS // len(pairs)),))
                 if asked:
                     answer = measurer.select(asked, "l1-to-model", picks, price)
                     picked = [asked[i].query.columns for i in sorted(answer.picks)]
@@ -129,10 +130,11 @@ class MRM:
                 offers += _offers(asked, scores, weights, residual)
             else:
                 left += budget * self.select * share
-            bought = choose(offers, ground.rate, float(left), self.cells, [answer.query for answer in joint])
-            if not bought:
+            basket = choose(offers, ground.rate, float(left), self.cells, [answer.query for answer in joint])
+            if basket is None:
                 one_ways = (*one_ways, *measure_one_ways(measurer, left))
                 continue
+            tree, bought = basket.tree, basket.purchases
             queries = [offers[purchase.offer].query for purchase in bought]
             if residual:
                 queries = [Query(q.levels, "residual") if len(q.levels) > 1 else q for q in queries]
@@ -140,8 +142,8 @@ class MRM:
             one_ways = (*one_ways, *(answer for answer in answers if len(answer.query.columns) == 1))
             joint += [answer for answer in answers if len(answer.query.columns) > 1]
             if not last:
-                fitted = fit_model(declared, total, one_ways, joint, slack=SLACK)
-        return fit_model(declared, total, one_ways, joint)
+                fitted = fit_model(declared, total, one_ways, joint, tree, slack=SLACK)
+        return fit_model(declared, total, one_ways, joint, tree)
 
     @property
     def _left(self) -> Fraction:

@@ -14,6 +14,9 @@ from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.smoothing import smoothed
 from dpsynth.model import project
 
+MOST_ROWS = 1 << 50
+"""More rows than any table has; the gate compares counts with no larger ones."""
+
 Floats = NDArray[np.float64]
 
 TOTAL_SHARE = Fraction(1, 200)
@@ -111,7 +114,8 @@ def sum_cells(groups: NDArray[np.integer], mass: Floats, size: int) -> Floats:
 def best_total(answers: Iterable[NoisyMarginal]) -> Fraction:
     """The number of rows that all answers together say: the mean of their sums weighted by precision, exact.
 
-    The sum of an answer has variance cells x sigma^2. A public count (sigma 0) is taken as it stands.
+    The sum of an answer has variance cells x sigma^2. A public count (sigma 0) is taken as it stands. More rows than
+    ``MOST_ROWS`` can only be noise.
     """
     sums, precision = Fraction(0), Fraction(0)
     for answer in answers:
@@ -120,7 +124,7 @@ def best_total(answers: Iterable[NoisyMarginal]) -> Fraction:
             return Fraction(counted)
         weight = 1 / (answer.query.cells * answer.sigma**2)
         sums, precision = sums + weight * counted, precision + weight
-    return sums / precision
+    return min(sums / precision, Fraction(MOST_ROWS))
 
 
 def _cube_root(number: int) -> int:

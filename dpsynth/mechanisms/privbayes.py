@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from itertools import combinations
 from math import ceil, comb, prod
 
@@ -31,7 +32,7 @@ from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, known_one_ways, measure_one_ways
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.rounds import PAIR_CELLS, Columns, Ground, largest_tree
-from dpsynth.model import FittedModel
+from dpsynth.model import FittedModel, JunctionTree
 
 SETS = 1500
 """Most candidates of a choice, but that every column out has one parent set at least."""
@@ -109,9 +110,14 @@ class PrivBayes:
             tables -= price
             wanted -= len(joining)
             inside.update(name for offer in joining for name in offer.candidate.query.columns)
+        tree = (
+            None
+            if fitted is None
+            else reduce(JunctionTree.grown, (answer.query.columns for answer in joint), fitted.network.tree)
+        )
         if select + tables:
             again = measure_one_ways(measurer, select + tables)
-        return fit_model(ground.declared, ground.total, (*ground.one_ways, *again), joint)
+        return fit_model(ground.declared, ground.total, (*ground.one_ways, *again), joint, tree)
 
     def _shares(self, columns: int) -> tuple[Fraction, Fraction, Fraction]:
         """Shares of the one-way tables, of the choices and of the tables: nothing for what there is none of."""

@@ -62,33 +62,39 @@ class Purchase:
     share: float
 
 
-def choose(
-    offers: Sequence[Offer], rate: Rate, budget: float, limit: int, held: Sequence[Query] = ()
-) -> tuple[Purchase, ...]:
+@dataclass(frozen=True)
+class Basket:
+    """All purchases, in the order of the offers, and a tree within the limit in whose nodes they lie."""
+
+    purchases: tuple[Purchase, ...]
+    tree: JunctionTree
+
+
+def choose(offers: Sequence[Offer], rate: Rate, budget: float, limit: int, held: Sequence[Query] = ()) -> Basket | None:
     """The offers to buy for a budget, at most one for each set of columns, with a tree of at most ``limit`` cells.
 
-    The tree holds the queries that were ``held`` before, too. In the order of the offers; none if none pays.
+    The tree holds the queries that were ``held`` before, too. None if nothing pays.
     """
     if not offers:
-        return ()
+        return None
     gains = _gains(offers, rate, budget)
     every = np.arange(len(offers))
     price = _price(gains, every)
-    best: tuple[float, Ints, Ints] | None = None
+    best: tuple[float, Ints, Ints, JunctionTree] | None = None
     for _ in range(PASSES):
-        chosen = _within(offers, gains, price, limit, held)
+        chosen, tree = _within(offers, gains, price, limit, held)
         if not chosen.size:
             break
         price = _price(gains, chosen)
         bought, gain = _bought(gains, chosen, price)
         if best is None or gain > best[0]:
-            best = gain, chosen, bought
+            best = gain, chosen, bought, tree
     if best is None:
-        return ()
-    _, chosen, bought = best
+        return None
+    _, chosen, bought, tree = best
     spent = float(SHARES[bought].sum())
     pairs = sorted(zip(chosen.tolist(), SHARES[bought].tolist(), strict=True))
-    return tuple(Purchase(offer, share / spent) for offer, share in pairs)
+    return Basket(tuple(Purchase(offer, share / spent) for offer, share in pairs), tree)
 
 
 def _gains(offers: Sequence[Offer], rate: Rate, budget: float) -> Floats:
@@ -125,8 +131,10 @@ def _price(gains: Floats, chosen: Ints) -> float:
     return high
 
 
-def _within(offers: Sequence[Offer], gains: Floats, price: float, limit: int, held: Sequence[Query]) -> Ints:
-    """The offers worth something at a price, the worthiest of each set of columns that the tree has room for."""
+def _within(
+    offers: Sequence[Offer], gains: Floats, price: float, limit: int, held: Sequence[Query]
+) -> tuple[Ints, JunctionTree]:
+    """The offers worth something at a price, the worthiest of each set of columns that the tree has room for; it."""
     worth = (gains - price * SHARES).max(axis=1)
     order = [i for i in np.argsort(-worth, kind="stable").tolist() if worth[i] > 0]
     taken: dict[tuple[str, ...], int] = {}
@@ -147,7 +155,7 @@ def _within(offers: Sequence[Offer], gains: Floats, price: float, limit: int, he
             tree, sizes = wider.grown(query.columns), grown
             joint.append(query.columns)
         taken[query.columns] = i
-    return np.array(sorted(taken.values()), dtype=np.intp)
+    return np.array(sorted(taken.values()), dtype=np.intp), tree
 
 
 def _tree(sizes: Mapping[str, int], cliques: Sequence[tuple[str, ...]]) -> JunctionTree:

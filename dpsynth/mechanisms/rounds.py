@@ -117,7 +117,7 @@ def largest_tree(domain: Domain, levels: Mapping[str, Level]) -> int:
 
 def noise_size(query: Query, sigma: float) -> float:
     """The expected L1 norm of a table's noise, in rows."""
-    return min(MEAN_SIZE * sigma * query.cells, LARGEST_OFFSET)
+    return MEAN_SIZE * sigma * query.cells
 
 
 def spaced(items: Sequence[Columns], most: int) -> list[Columns]:

@@ -55,6 +55,7 @@ def estimate(
     total: float,
     *,
     start: MarkovNetwork | None = None,
+    known: JunctionTree | None = None,
     limit: int = CELLS,
     tolerance: float = TOLERANCE,
     slack: float = 0.0,
@@ -66,7 +67,8 @@ def estimate(
     ``total`` is the number of rows that is known or estimated; below 1 the shape is fitted as if it were 1. A column
     that nothing measures is uniform. A column measured alone gets its exact least-squares table. ``start`` is an
     earlier fit, perhaps of other measurements: the potentials of effects that it shares are taken over, and what its
-    tree's ``cells_with`` found to fit is not refused.
+    tree's ``cells_with`` found to fit is not refused. Nor is what fits the nodes of ``known``, a tree whose columns are
+    among the domain's and have no fewer cells there.
 
     The search stops at a total variation distance of ``tolerance`` to the minimum, or where the objective is within
     ``slack`` of it for each number fitted, by a cautious estimate of the search's own: chi-square varies by more than
@@ -81,7 +83,10 @@ def estimate(
         raise ValueError("estimate needs a finite total, a positive tolerance, and slack and shrinkage from 0 on")
     rows = max(float(total), 1.0)
     merged = _merged([_in_order(m, domain) for m in measurements if m.columns])
-    known = start.tree if start is not None and start.tree.domain == domain else None
+    if known is not None:
+        known = JunctionTree.of(domain, [node.columns for node in known.nodes], limit)
+    elif start is not None and start.tree.domain == domain:
+        known = start.tree
     tree = JunctionTree.of(domain, [m.columns for m in merged], limit, known)
     touched = Counter(name for m in merged for name in m.columns)
     plain = {m.columns[0]: project(m.values, m.stddev**2, rows) / rows for m in merged if _plain(m)}

@@ -49,7 +49,8 @@ def test_sensitivity_is_in_lattice_units() -> None:
 def test_a_score_never_leaves_int64() -> None:
     most = LARGEST // 6
     require_expected([Candidate(QUERY, np.full((2, 3), most)), Candidate(QUERY, np.full((2, 3), -most))])
-    for beyond in (most + 1, -most - 1, -(2**63)):
+    require_expected([Candidate(QUERY, np.array([[0, 0, 0], [0, 0, LARGEST]], dtype=np.int64))])
+    for beyond in (LARGEST + 1, -LARGEST - 1, -(2**63), 2**63 - 1):
         with pytest.raises(ConfigurationError, match="beyond what int64 can hold"):
             require_expected([Candidate(QUERY, np.array([[0, 0, 0], [0, 0, beyond]], dtype=np.int64))])
 

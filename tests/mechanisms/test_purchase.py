@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.measurement import Domain, Level, Query
+from dpsynth.errors import ConfigurationError
+from dpsynth.measurement import TOTAL, Domain, Level, NoisyMarginal, Query, Replayer
 from dpsynth.mechanisms import MRM, Workload
-from dpsynth.mechanisms.purchase import SHARES, Offer, choose
+from dpsynth.mechanisms.assemble import fit_model
+from dpsynth.mechanisms.purchase import SHARES, Offer, Purchase, choose
 from dpsynth.mechanisms.rate import MEAN_SIZE, Rate
 from dpsynth.model import JunctionTree
 from tests.mechanisms.fake import FakeMeasurer
@@ -20,6 +22,12 @@ RATE = Rate(10.0, 1.0, laplace=False)
 def offer(columns: str, whole: float, seen: float, size: int = 4, weight: float = 1.0) -> Offer:
     levels = tuple(Level.identity(name, size) for name in columns)
     return Offer(Query(levels), whole, seen, float(size ** len(columns)), weight)
+
+
+def bought(offers: list[Offer], budget: float, limit: int) -> tuple[Purchase, ...]:
+    basket = choose(offers, RATE, budget, limit)
+    assert basket is not None
+    return basket.purchases
 
 
 OFFERS = st.lists(
@@ -38,7 +46,8 @@ OFFERS = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(OFFERS, st.floats(1e-6, 1e6), st.integers(1, 2000), st.booleans())
 def test_what_is_bought_fits(offers: list[Offer], budget: float, limit: int, laplace: bool) -> None:
-    bought = choose(offers, Rate(10.0, 1.0, laplace), budget, limit)
+    basket = choose(offers, Rate(10.0, 1.0, laplace), budget, limit)
+    bought = () if basket is None else basket.purchases
     assert not bought or sum(purchase.share for purchase in bought) == pytest.approx(1)
     assert all(purchase.share > 0 for purchase in bought)
     queries = [offers[purchase.offer].query for purchase in bought]
@@ -47,9 +56,10 @@ def test_what_is_bought_fits(offers: list[Offer], budget: float, limit: int, lap
     sizes: dict[str, int] = {}
     for level in (level for query in joint for level in query.levels):
         sizes[level.column] = max(sizes.get(level.column, 0), level.size)
-    if joint:
-        tree = JunctionTree.of(Domain(tuple(sizes), tuple(sizes.values())), [query.columns for query in joint])
-        assert max(tree.domain.cells(node.columns) for node in tree.nodes) <= max(limit, 1)
+    if basket is not None and joint:
+        assert all(basket.tree.host(query.columns) is not None for query in joint)
+        assert all(basket.tree.domain.size(name) == size for name, size in sizes.items())
+        assert basket.tree.cells <= limit
 
 
 def test_prices_are_nearly_the_best_ones() -> None:
@@ -63,27 +73,27 @@ def test_prices_are_nearly_the_best_ones() -> None:
             total += found.weight * np.sqrt(found.whole**2 - found.seen**4 / (found.seen**2 + noise**2))
         return total
 
-    mine = left(np.array([purchase.share for purchase in choose(offers, RATE, 0.2, 10**6)]))
+    mine = left(np.array([purchase.share for purchase in bought(offers, 0.2, 10**6)]))
     best = min(left(np.array([share, 1 - share])) for share in np.linspace(0.01, 0.99, 99))
     assert mine <= 1.005 * best
 
 
 def test_a_table_too_large_for_its_noise_is_never_bought() -> None:
     small, large = offer("ab", 500, 500, 3), offer("cd", 500, 500, 300)
-    (purchase,) = choose([large, small], RATE, 1.0, 10**9)
+    (purchase,) = bought([large, small], 1.0, 10**9)
     assert purchase.offer == 1
 
 
 def test_the_finer_of_two_levels_is_bought_when_it_pays() -> None:
     coarse, fine = offer("ab", 3000, 1500, 3), offer("ab", 3000, 3000, 30)
-    assert [purchase.offer for purchase in choose([coarse, fine], RATE, 1e-3, 10**6)] == [0]
-    assert [purchase.offer for purchase in choose([coarse, fine], RATE, 1e3, 10**6)] == [1]
-    assert [purchase.offer for purchase in choose([coarse, fine], RATE, 1e3, 100)] == [0]
+    assert [purchase.offer for purchase in bought([coarse, fine], 1e-3, 10**6)] == [0]
+    assert [purchase.offer for purchase in bought([coarse, fine], 1e3, 10**6)] == [1]
+    assert [purchase.offer for purchase in bought([coarse, fine], 1e3, 100)] == [0]
 
 
 def test_nothing_to_buy() -> None:
-    assert choose([], RATE, 1.0, 100) == ()
-    assert choose([offer("ab", 0, 0)], RATE, 1.0, 100) == ()
+    assert choose([], RATE, 1.0, 100) is None
+    assert choose([offer("ab", 0, 0)], RATE, 1.0, 100) is None
     assert SHARES[0] == 1 and (np.diff(SHARES) < 0).all() and SHARES[-1] > 0
 
 
@@ -94,10 +104,64 @@ def test_mrm_heeds_its_workload() -> None:
     noise = rng.random((2, 4000)) < 0.5
     b, d = (np.where(flip, rng.integers(0, 8, 4000), x) for flip, x in zip(noise, (a, c), strict=True))
     domain = Domain(tuple("abcd"), (8, 8, 8, 8))
-    bought = {}
+    scales = {}
     for target in ("a", "c"):
         fake = FakeMeasurer(domain, np.column_stack([a, b, c, d]), 1, measure="gdp")
         MRM(Workload(columns=((target, 50),))).fit(fake, Fraction(1, 50))
-        scales = {answer.query.columns: float(answer.sigma) for answer in fake.answers[-8:] if hasattr(answer, "query")}
-        bought[target] = scales.get(("a", "b"), 1e9), scales.get(("c", "d"), 1e9)
-    assert bought["a"][0] < bought["c"][0] and bought["c"][1] < bought["a"][1]
+        found = {answer.query.columns: float(answer.sigma) for answer in fake.answers[-8:] if hasattr(answer, "query")}
+        scales[target] = found.get(("a", "b"), 1e9), found.get(("c", "d"), 1e9)
+    assert scales["a"][0] < scales["c"][0] and scales["c"][1] < scales["a"][1]
+
+
+def test_a_fresh_triangulation_does_not_refuse_what_was_checked() -> None:
+    """Thirteen pairs whose tree, grown pair by pair, has 240,000 cells, and 149 million if it is made afresh."""
+    sizes = (110, 2, 2, 110, 110, 110, 2, 110, 2, 2)
+    names = tuple("abcdefghij")
+    levels = {name: Level.identity(name, size) for name, size in zip(names, sizes, strict=True)}
+    pairs = ["hi", "ad", "ef", "gj", "be", "cf", "gh", "bc", "eh", "ab", "fi", "dg", "de"]
+    domain = Domain(names, sizes)
+    with pytest.raises(ConfigurationError, match="cells"):
+        JunctionTree.of(domain, pairs)
+    offers = [Offer(Query((levels[a], levels[b])), 1e6 - i, 1e6 - i, 1.0, 1.0) for i, (a, b) in enumerate(pairs)]
+    basket = choose(offers, RATE, 1.0, 1 << 20)
+    assert basket is not None and len(basket.purchases) == len(pairs)
+
+    def answer(query: Query) -> NoisyMarginal:
+        return NoisyMarginal(query, np.full(query.shape, 10), Fraction(5), "rounded_gaussian", 1)
+
+    total = NoisyMarginal(TOTAL, np.array(1000), Fraction(5), "rounded_gaussian", 1)
+    joint = [answer(offers[purchase.offer].query) for purchase in basket.purchases]
+    fitted = fit_model(levels, total, [answer(Query((level,))) for level in levels.values()], joint, basket.tree)
+    assert fitted.network.tree.cells <= basket.tree.cells
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        MRM(batches=(1, 2)),
+        MRM(Workload(3), batches=(1, 1, 1)),
+        MRM(residual=False),
+        MRM(again=Fraction(0)),
+        MRM(resolutions=(1 << 20,)),
+        MRM(cells=200),
+    ],
+    ids=["rounds", "triples", "tables", "not again", "one resolution", "small tree"],
+)
+def test_every_switch_spends_all_and_replays(switch: MRM) -> None:
+    rng = np.random.default_rng(1)
+    a = rng.integers(0, 6, 3000)
+    b, c = (np.where(rng.random(3000) < 0.7, a // 2, rng.integers(0, 4, 3000)) for _ in range(2))
+    d = (a + b + c) % 3
+    domain = Domain(tuple("abcd"), (6, 4, 4, 3))
+    fake = FakeMeasurer(domain, np.column_stack([a, b, c, d]), 1, measure="gdp")
+    one = switch.fit(fake, Fraction(1, 5))
+    assert fake.spent == Fraction(1, 5)
+    two = switch.fit(Replayer.of(domain, fake.levels, tuple(fake.answers)), Fraction(1, 5))
+    assert [belief.tobytes() for belief in one.network.beliefs] == [belief.tobytes() for belief in two.network.beliefs]
+    asked = [answer.query for answer in fake.answers if isinstance(answer, NoisyMarginal)]
+    assert any(len(query.columns) > 1 for query in asked)
+    if switch.cells < 1000:
+        assert one.network.tree.cells <= 200 + 17
+    if switch.workload.ways == 3:
+        assert any(len(query.columns) == 3 for query in asked)
+    assert {query.basis for query in asked if len(query.columns) > 1} == {"residual" if switch.residual else "marginal"}

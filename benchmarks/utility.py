@@ -219,7 +219,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", nargs="+", default=["adult_codes"], help=f"of {', '.join(TABLES)}; or a path")
     parser.add_argument("--rows", type=int, default=0, help="so many rows, drawn with replacement from the table's")
-    parser.add_argument("--mechanism", nargs="+", default=["mst"])
+    parser.add_argument("--mechanism", nargs="+", default=["mrm"])
     parser.add_argument("--epsilon", nargs="+", default=["1"])
     parser.add_argument("--delta", default="1e-9")
     parser.add_argument("--runs", type=int, default=5, help="of each of our mechanisms; 0: the peers alone")

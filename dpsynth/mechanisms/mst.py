@@ -61,8 +61,10 @@ class MST:
     name: str = "mst"
 
     def largest(self, domain: Domain, levels: Mapping[str, Level]) -> int:
-        """The limit on the tree, or the whole table where that is smaller."""
-        return min(MODEL_CELLS, domain.cells(domain.names))
+        """So many tables of the largest pair as the tree has, and each column's cells; or the whole table."""
+        edges = len(domain.names) - 1
+        alone = sum(level.size for level in levels.values())
+        return min(edges * self._pair(levels) + alone, domain.cells(domain.names))
 
     def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
         """The total, each column, the choice of a tree, its pairs.
@@ -75,10 +77,9 @@ class MST:
         if not pairs:
             return first
         edges = len(domain.names) - 1
-        one, two = sorted((levels[name].size for name in domain.names), reverse=True)[:2]
         columns = domain.names if edges == 1 else None
         chosen = (Step("select", None, edges, select, None),) if select else ()
-        return (*first, *chosen, Step("marginals", columns, edges, pairs, one * two))
+        return (*first, *chosen, Step("marginals", columns, edges, pairs, self._pair(levels)))
 
     def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
         """Measure, choose, measure, estimate."""
@@ -102,6 +103,13 @@ class MST:
             picked = measurer.select(candidates, "l1-to-model", edges, budget * select, "spanning-forest")
             tree = [tree[i] for i in picked.picks]
         return fit_model(declared, total, one_ways, measurer.marginals(tree, budget * pairs))
+
+    def _pair(self, levels: Mapping[str, Level]) -> int:
+        """Most cells of a pair's table: what ``fit`` allows, or the two largest columns; 1 if there is no pair."""
+        if len(levels) < 2:
+            return 1
+        one, two = sorted((level.size for level in levels.values()), reverse=True)[:2]
+        return max(min(one * two, MODEL_CELLS // (len(levels) - 1)), one)
 
     def _shares(self, columns: int) -> tuple[Fraction, Fraction, Fraction]:
         """Shares of the one-way tables, of the choice and of the pairs: nothing for what there is none of."""

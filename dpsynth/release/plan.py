@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
@@ -14,9 +14,18 @@ from typing import Any, get_args
 from dpsynth.encoding import Codec, codecs
 from dpsynth.errors import ConfigurationError, nearest
 from dpsynth.ledger import RowsRule
-from dpsynth.measurement import Domain, Level, grid
-from dpsynth.mechanisms import Mechanism, Workload, by_name
-from dpsynth.privacy import Budget, Cost, Measure, gaussian_sigma, laplace_scale, require_measure, sensitivity
+from dpsynth.measurement import LATTICE, Domain, Level, grid
+from dpsynth.mechanisms import Mechanism, Step, Workload, by_name
+from dpsynth.privacy import (
+    Budget,
+    Cost,
+    Measure,
+    exponential_scale,
+    gaussian_sigma,
+    laplace_scale,
+    require_measure,
+    sensitivity,
+)
 from dpsynth.release.config import NoiseKind, ReleaseConfig, checked
 from dpsynth.schema import Schema
 
@@ -172,9 +181,9 @@ def _require_possible(budget: Budget, measure: Measure, noise: str) -> None:
 class PlannedQuery:
     """One line of ``dpsynth plan``.
 
-    ``scale`` is the standard deviation of the noise in people (None where nothing is drawn); ``misplaced`` the expected
-    number of people that the noise puts into a wrong cell: half the expected L1 norm of the noise (a cell of Gaussian
-    noise adds scale x sqrt(2/pi), one of Laplace noise scale / sqrt(2)). Both are None where neither is known
+    ``scale`` is the standard deviation of the noise in people (None where something is chosen); ``misplaced`` the
+    expected number of people that the noise puts into a wrong cell: half the expected L1 norm of the noise (a cell of
+    Gaussian noise adds scale x sqrt(2/pi), one of Laplace noise scale / sqrt(2)). Both are None where neither is known
     beforehand.
     """
 
@@ -185,6 +194,9 @@ class PlannedQuery:
     scale: float | None
     misplaced: float | None
 
+
+MOST_TOTAL_NOISE = 1_000_000
+"""Standard deviation, in people, above which a noisy total is no number of rows to write."""
 
 SIZES = (10, 100, 1000, 10_000)
 """Cells of the tables for which a plan tells the error to expect."""
@@ -212,7 +224,7 @@ def errors_by_size(plan: Plan) -> tuple[tuple[int, float], ...]:
 
     The tables are those of the plan's last step; empty if it measures nothing but single columns.
     """
-    last = plan.algorithm().plan(plan.domain, plan.levels)[-1]
+    last = _steps(plan)[-1]
     if last.verb != "marginals" or (last.columns is not None and len(last.columns) < 2):
         return ()
     _, off = _spread(plan, plan.cost.amount * last.share / (last.likely or last.count))
@@ -223,41 +235,90 @@ def preview(plan: Plan) -> tuple[PlannedQuery, ...]:
     """Every query that the plan will ask with its price and expected error. Reads no row.
 
     Prices are those of the worst case, but where a step says among how many it is likely to be divided.
+    BudgetFormatError for a price that no noise fits; ConfigurationError where the number of rows would be mere noise.
     """
     lines = []
-    for step in plan.algorithm().plan(plan.domain, plan.levels):
+    for step in _steps(plan):
         columns, cells, share = step.columns, step.cells, step.share
+        if step.verb == "total":
+            scale, off = _total_spread(plan, plan.cost.amount * share)
+            lines.append(PlannedQuery("total", columns, cells, share, scale, off / 2))
+            continue
         if step.verb == "select":
-            lines.append(PlannedQuery(f"choose {step.count} privately", columns, None, share, None, None))
+            _require_choice(plan, plan.cost.amount * share, step.count)
+            lines.append(PlannedQuery(f"choose {step.count:,} privately", columns, None, share, None, None))
             continue
         if step.verb == "scores":
             scale = _score_spread(plan, plan.cost.amount * share, step.count)
-            lines.append(PlannedQuery(f"up to {step.count} scores", columns, None, share, scale, None))
+            lines.append(PlannedQuery(f"up to {step.count:,} distances", columns, None, share, scale, None))
             continue
         scale, off = _spread(plan, plan.cost.amount * share / (step.likely or step.count))
         if step.likely is not None:
-            lines.append(PlannedQuery(f"up to {step.count} marginals", columns, cells, share, scale, None))
+            lines.append(PlannedQuery(f"up to {step.count:,} marginals", columns, cells, share, scale, None))
             continue
-        what = "total" if step.verb == "total" else "marginal" if step.count == 1 else f"{step.count} marginals"
+        what = "marginal" if step.count == 1 else f"{step.count:,} marginals"
         lines.append(PlannedQuery(what, columns, cells, share, scale, None if cells is None else cells * off / 2))
     return tuple(lines)
+
+
+def _steps(plan: Plan) -> tuple[Step, ...]:
+    """The mechanism's steps; where the total is public its share goes to the tables of one column, as in the fit."""
+    steps = plan.algorithm().plan(plan.domain, plan.levels)
+    if _moved_total(plan):
+        return steps
+    freed = sum((step.share for step in steps if step.verb == "total"), Fraction(0))
+    single = [step for step in steps if step.verb == "marginals" and step.columns and len(step.columns) == 1]
+    grown = 1 + freed / sum((step.share for step in single), Fraction(0))
+    return tuple(
+        replace(step, share=Fraction(0) if step.verb == "total" else step.share * (grown if step in single else 1))
+        for step in steps
+    )
+
+
+def _moved_total(plan: Plan) -> int:
+    """By how much one entity moves the number of rows: 0 where that number is public."""
+    unit = plan.schema.unit
+    return sensitivity.total(unit.max_rows, unit.neighbours, unit.column is None)
+
+
+def _total_spread(plan: Plan, price: Fraction) -> tuple[float, float]:
+    """As of :func:`_spread`, for the number of rows; ConfigurationError where that would be noise alone."""
+    moved = _moved_total(plan)
+    if not moved:
+        return 0.0, 0.0
+    scale, off = _noise(plan.measure, moved, moved**2, price)
+    if plan.rows is None and scale > MOST_TOTAL_NOISE:
+        raise ConfigurationError(
+            f"the number of rows would be a total with noise of {scale:,.0f} people, above {MOST_TOTAL_NOISE:,}: give "
+            "[release] rows (or rows=...), or a larger epsilon"
+        )
+    return scale, off
+
+
+def _require_choice(plan: Plan, price: Fraction, picks: int) -> None:
+    """BudgetFormatError where so many private choices cannot be bought for a price, even of candidates of weight 1."""
+    unit = plan.schema.unit
+    exponential_scale(plan.measure, LATTICE * sensitivity.l1_to_model(unit.max_rows, unit.neighbours), price, picks)
 
 
 def _score_spread(plan: Plan, price: Fraction, scores: int) -> float:
     """Standard deviation, in people, of the noise of each of so many scores at one price."""
     unit = plan.schema.unit
-    moved = sensitivity.l1_to_model(unit.max_rows, unit.neighbours)
-    if plan.measure == "pure":
-        return sqrt(2) * float(laplace_scale("pure", scores * moved, price))
-    return float(gaussian_sigma(plan.measure, scores * moved**2, price))
+    moved = LATTICE * sensitivity.l1_to_model(unit.max_rows, unit.neighbours)
+    return _noise(plan.measure, scores * moved, scores * moved**2, price)[0] / LATTICE
 
 
 def _spread(plan: Plan, price: Fraction) -> tuple[float, float]:
     """Standard deviation and mean absolute value of the noise that a price buys for a cell of a marginal."""
     unit = plan.schema.unit
-    if plan.measure == "pure":
-        scale = float(laplace_scale("pure", sensitivity.marginal_l1(unit.max_rows, unit.neighbours), price))
+    one = sensitivity.marginal_l1(unit.max_rows, unit.neighbours)
+    return _noise(plan.measure, one, sensitivity.marginal_squared(unit.max_rows, unit.neighbours), price)
+
+
+def _noise(measure: Measure, l1: int, squared: int, price: Fraction) -> tuple[float, float]:
+    """Standard deviation and mean absolute value of a measure's noise for a sensitivity, in L1 and in L2 squared."""
+    if measure == "pure":
+        scale = float(laplace_scale("pure", l1, price))
         return sqrt(2) * scale, scale
-    squared = sensitivity.marginal_squared(unit.max_rows, unit.neighbours)
-    sigma = float(gaussian_sigma(plan.measure, squared, price))
+    sigma = float(gaussian_sigma(measure, squared, price))
     return sigma, sigma * sqrt(2 / pi)

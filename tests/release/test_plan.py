@@ -1,0 +1,80 @@
+"""What a plan prices, and what it refuses, before a row is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dpsynth.errors import BudgetFormatError, ConfigurationError
+from dpsynth.measurement import TOTAL, NoisyMarginal
+from dpsynth.mechanisms import REGISTRY
+from dpsynth.privacy import Budget
+from dpsynth.release import Plan, preview, run_file
+from dpsynth.schema import Schema
+from tests.desk import SCHEMA, Desk, call
+
+ROWS = Schema.parse(SCHEMA)
+PUBLIC = Schema.parse(SCHEMA.replace("[unit]\n", '[unit]\nneighbours = "replace-one"\n'))
+NAMED = Schema.parse(SCHEMA.replace("[unit]\n", '[unit]\nneighbours = "replace-one"\ncolumn = "id"\nmax_rows = 3\n'))
+
+
+def planned(schema: Schema = ROWS, epsilon: str = "1", mechanism: str = "mst", **more: Any) -> Plan:
+    delta = "0" if more.get("measure") == "pure" else "1e-6"
+    return Plan("first", schema, mechanism, Budget(epsilon=epsilon, delta=delta), **more)
+
+
+@pytest.mark.parametrize("schema", [ROWS, NAMED])
+def test_a_total_that_is_mere_noise_is_no_number_of_rows(schema: Schema) -> None:
+    with pytest.raises(ConfigurationError, match=r"above 1,000,000: give \[release\] rows"):
+        preview(planned(schema, "1e-8", measure="pure", mechanism="independent"))
+    assert preview(planned(schema, "1e-8", measure="pure", mechanism="independent", rows=50))
+
+
+def test_a_total_that_is_public_has_no_noise() -> None:
+    plan = planned(PUBLIC, "1e-8", measure="pure", mechanism="independent")
+    total = preview(plan)[0]
+    assert (total.what, total.share, total.scale, total.misplaced) == ("total", 0, 0, 0)
+
+
+def test_it_is_refused_before_anything_is_spent(desk: Desk) -> None:
+    path = desk.release(epsilon="1e-8", delta="0", budget='measure = "pure"', mechanism="independent")
+    for words in (("plan", path), ("run", path, "--out", desk.folder / "out")):
+        refused = call(*words)
+        assert refused.exit_code == 2
+        assert "[release] rows" in refused.stderr
+    assert not list(desk.folder.glob("*.db"))
+    assert not (desk.folder / "out").exists()
+
+
+@pytest.mark.parametrize("mechanism", sorted(REGISTRY))
+@pytest.mark.parametrize("schema", [ROWS, PUBLIC, NAMED])
+def test_the_shares_are_all_of_the_budget(schema: Schema, mechanism: str) -> None:
+    assert sum(line.share for line in preview(planned(schema, mechanism=mechanism))) == 1
+
+
+@pytest.mark.parametrize("unit", ["", 'neighbours = "replace-one"', 'neighbours = "replace-one"\ncolumn = "note"'])
+def test_the_planned_noise_of_the_first_queries_is_that_of_the_run(desk: Desk, unit: str) -> None:
+    schema = desk.folder / "schema.toml"
+    schema.write_text(SCHEMA.replace("[unit]\n", f"[unit]\n{unit}\n"))
+    release = run_file(desk.release(more="rows = 20"), desk.folder / "out").release
+    drawn = [float(answer.sigma) for answer in release.answers if isinstance(answer, NoisyMarginal)]
+    assert isinstance(release.answers[0], NoisyMarginal)
+    assert release.answers[0].query == TOTAL
+    assert [line.scale for line in preview(release.plan)][:5] == pytest.approx(drawn[:5])
+
+
+def test_choices_and_scores_that_cannot_be_bought_are_refused() -> None:
+    """Choices are drawn in units of 1/1024 row: the price that still buys a table may not buy them."""
+    bought = preview(planned(epsilon="1e-12", measure="pure", mechanism="independent", rows=5))
+    assert max(line.scale or 0 for line in bought) < 2**60
+    for mechanism, measure, epsilon in (("mst", "pure", "1e-14"), ("mrm", "pure", "1e-13")):
+        with pytest.raises(BudgetFormatError, match="64-bit"):
+            preview(planned(epsilon=epsilon, measure=measure, mechanism=mechanism, rows=5))
+
+
+def test_scores_are_told_in_people() -> None:
+    plan = planned(mechanism="mrm", measure="pure")
+    (line,) = (line for line in preview(plan) if line.what.endswith("distances"))
+    scores = int(line.what.split()[2].replace(",", ""))
+    assert line.scale == pytest.approx(2**0.5 * scores / float(plan.cost.amount * line.share))

@@ -74,7 +74,8 @@ class Accountant:
             raise ConfigurationError(f"neighbours {neighbours!r}: must be {known}{nearest(neighbours, NEIGHBOURS)}")
         if column == "":
             raise ConfigurationError("column '': name the column that tells entities apart, or None for rows")
-        cap = budget.cost(require_measure(measure))
+        budget.require(require_measure(measure))
+        cap = budget.cost(measure)
         split(cap)
         wanted = Account(name, entity, column, neighbours, measure, budget, cap, Cost.nothing(measure))
 

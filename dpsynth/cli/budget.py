@@ -118,6 +118,7 @@ def convert(
     dpsynth budget convert --mu2 1/30 --delta 1e-9                    the epsilon of a mu squared
     """
     from dpsynth.privacy import Budget, Cost, decimal_text, epsilon_of, highest_tpr, parse_fraction
+    from dpsynth.report.text import percent_above
 
     if sum(given is not None for given in (epsilon, rho, mu2)) != 1:
         raise ConfigurationError("give exactly one of --mu2, --rho and --epsilon")
@@ -128,6 +129,7 @@ def convert(
         )
     if epsilon is not None:
         asked = Budget(epsilon=epsilon, delta=delta)
+        asked.require(measure or "gdp")
         cost, exact_delta = asked.cost(measure or "gdp"), asked.delta
     else:
         cost = Cost(own or "gdp", parse_fraction(mu2 or rho or "", f"--{'rho' if own == 'zcdp' else 'mu2'}"))
@@ -143,7 +145,8 @@ def convert(
     say(f"epsilon  {decimal_text(quoted)}")
     say(f"delta    {delta}")
     for rate, tpr in worst.items():
-        say(f"at most {tpr:7.2%} true positives at {float(rate):.1%} false positives")
+        shown = percent_above(tpr).replace("\u202f", " ")
+        say(f"at most {shown:>7} true positives at {float(rate):.1%} false positives")
 
 
 def _document(account: Account) -> dict[str, Any]:

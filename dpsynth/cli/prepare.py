@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dpsynth.cli.output import hint, json_option, say, say_json, table
 from dpsynth.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dpsynth.release import PlannedQuery
 
 
 @click.command()
@@ -90,7 +94,8 @@ def plan(file: Path, as_json: bool) -> None:
             }
         )
         return
-    say(f"{found.release}: {found.mechanism} over {len(found.domain.names)} columns ({cells} cells on the finest grid)")
+    columns = len(found.domain.names)
+    say(f"{found.release}: {found.mechanism} over {columns} columns ({cells:,} cells on the finest grid)")
     claim = f"epsilon {exact_text(found.budget.epsilon)} at delta {exact_text(found.budget.delta)}"
     reserved = f"{found.cost.unit} {float(found.cost.amount):.6g}"
     say(f"{claim}: {reserved} is reserved, in {NAMES[found.measure]}")
@@ -98,20 +103,33 @@ def plan(file: Path, as_json: bool) -> None:
     rows = [
         [
             f"{line.what} {', '.join(line.columns)}" if line.columns else line.what,
-            "" if line.cells is None else str(line.cells),
+            "" if line.cells is None else f"{line.cells:,}",
             _percent(line.share),
-            "" if line.scale is None else f"±{line.scale:.3g}",
-            "" if line.misplaced is None else f"{line.misplaced:.4g}",
+            _noise(line),
+            "" if line.misplaced is None else _people(line.misplaced),
         ]
         for line in lines
     ]
-    say(table(["query", "cells", "share", "people a cell", "misplaced people"], rows))
+    say(table(["query", "cells", "share", "noise, in people", "misplaced people"], rows))
     if errors := errors_by_size(found):
         say("\nin a table that is bought, at the price that is likely:")
-        say(table(["cells", "misplaced people"], [[f"{size:,}", f"{people:.4g}"] for size, people in errors]))
+        say(table(["cells", "misplaced people"], [[f"{size:,}", _people(people)] for size, people in errors]))
     say(f"\nat most {most:,} cells are measured: {most * 8 / 2**20:.1f} MB of answers")
     say(f"the model has at most {largest_model(found):,} cells")
     hint("noise is that of the worst case where the number of queries is fixed; no row was read and nothing was spent")
+
+
+def _noise(line: PlannedQuery) -> str:
+    """The standard deviation of the noise, and of what: of each cell of a table, or of each distance to a model."""
+    if line.scale is None:
+        return ""
+    of = "a distance" if line.cells is None else "a cell" if line.columns != () else "in all"
+    return f"±{_people(line.scale)} {of}"
+
+
+def _people(value: float) -> str:
+    """A number of people to four digits, those of a thousand or more in whole people."""
+    return f"{value:,.0f}" if 1000 <= value < 1e12 else f"{value:.4g}"
 
 
 def _percent(share: Fraction) -> str:

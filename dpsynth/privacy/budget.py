@@ -29,6 +29,15 @@ class Budget:
         object.__setattr__(self, "epsilon", parse_fraction(epsilon, "epsilon"))
         object.__setattr__(self, "delta", _delta(delta))
 
+    def require(self, measure: Measure) -> None:
+        """BudgetFormatError for a delta that the measure does not give: pure gives 0 alone, the others never 0."""
+        if measure == "pure" and self.delta:
+            raise BudgetFormatError('delta: an account of measure "pure" promises delta 0; write delta = "0"')
+        if measure != "pure" and not self.delta:
+            raise BudgetFormatError(
+                f'delta: measure "{measure}" never gives 0; write a small one such as "1e-9", or take measure = "pure"'
+            )
+
     def cost(self, measure: Measure = "gdp") -> Cost:
         """The most, rounded down to the grid of 2^-60, that stays within epsilon at delta in this measure.
 

@@ -56,7 +56,8 @@ class Plan:
     def __post_init__(self) -> None:
         by_name(self.mechanism, self.workload)
         self.workload.require(self.schema.names)
-        _require_possible(self.budget, require_measure(self.measure), self.noise)
+        self.budget.require(require_measure(self.measure))
+        _require_noise(self.measure, self.noise)
         section = checked(
             {"id": self.release, "rows": self.rows, "seed": self.seed, "formats": self.formats, "title": self.title}
         )
@@ -160,14 +161,8 @@ class Plan:
         return by_name(self.mechanism, self.workload)
 
 
-def _require_possible(budget: Budget, measure: Measure, noise: str) -> None:
-    """ConfigurationError for a budget or a noise that the measure does not have."""
-    if measure == "pure" and budget.delta:
-        raise ConfigurationError('delta: an account of measure "pure" promises delta 0; write delta = "0"')
-    if measure != "pure" and not budget.delta:
-        raise ConfigurationError(
-            f'delta: measure "{measure}" never gives 0; write a small one such as "1e-9", or take measure = "pure"'
-        )
+def _require_noise(measure: Measure, noise: str) -> None:
+    """ConfigurationError for a noise that the measure does not have."""
     if noise not in get_args(NoiseKind):
         raise ConfigurationError(f"noise {noise!r}: must be 'exact' or 'opendp'{nearest(noise, get_args(NoiseKind))}")
     if noise == "opendp" and measure != "zcdp":

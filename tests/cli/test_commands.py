@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -171,6 +172,15 @@ class TestInitAndPlan:
         assert "sex" in call("plan", desk.release()).stdout
         assert not list(desk.folder.glob("*.db"))
 
+    def test_a_plan_writes_numbers_in_one_way(self, desk: Desk) -> None:
+        schema = desk.folder / "schema.toml"
+        schema.write_text(schema.read_text().replace("bins = 20", "bins = 100").replace("bins = 8", "bins = 5000"))
+        shown = call("plan", desk.release(mechanism="mrm")).stdout
+        assert re.search(r"(?<![\d.,])\d{4}", shown) is None
+        (scores,) = (line for line in shown.splitlines() if "distances" in line)
+        assert scores.endswith(" a distance")
+        assert "noise, in people" in shown
+
 
 class TestBudget:
     def test_open_and_show(self, tmp_path: Path) -> None:
@@ -229,6 +239,21 @@ class TestBudget:
         assert 1 - 1e-12 < float(bought["epsilon"]) <= 1
         assert unit in bought
         assert "true positives" in call(*words).stdout
+
+    def test_true_positives_are_never_shown_fewer_than_they_may_be(self) -> None:
+        words = ("budget", "convert", "--mu2", "1/30", "--delta", "1e-9")
+        most = [Fraction(rate) for rate in document(call(*words, "--json"))["tpr"].values()]
+        lines = [line for line in call(*words).stdout.splitlines() if line.startswith("at most")]
+        shown = [Fraction(line.split()[2]) / 100 for line in lines]
+        assert all(0 <= some - rate <= Fraction(1, 1000) for some, rate in zip(shown, most, strict=True))
+        assert len(shown) == 3
+
+    def test_a_pure_account_has_no_delta(self, tmp_path: Path) -> None:
+        terms = ("--epsilon", "1", "--delta", "1e-9", "--measure", "pure")
+        store = tmp_path / "accounts.db"
+        for refused in (call("budget", "convert", *terms), call("budget", "open", "a", "--store", store, *terms)):
+            assert refused.exit_code == 2
+            assert 'an account of measure "pure" promises delta 0; write delta = "0"' in refused.stderr
 
     def test_convert_takes_gaussian_dp_by_default(self) -> None:
         words = ("budget", "convert", "--epsilon", "1", "--delta", "1e-9", "--json")

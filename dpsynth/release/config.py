@@ -6,9 +6,9 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dpsynth.errors import ConfigurationError, nearest
 from dpsynth.mechanisms import DEFAULT, Workload
@@ -85,6 +85,14 @@ class WorkloadSection(_Section):
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.marginals and "ways" in self.model_fields_set:
+            raise ValueError(
+                "ways means all marginals of so many columns, and marginals lists some: remove ways, or the marginals"
+            )
+        return self
 
     @property
     def workload(self) -> Workload:
@@ -176,22 +184,30 @@ class ReleaseConfig(_Section):
 
 def _complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
     result = []
-    for item in error.errors(include_input=False, include_url=False, include_context=False):
+    for item in error.errors(include_url=False):
         path = [str(part) for part in item["loc"]]
         key = ".".join(path)
         if item["type"] == "extra_forbidden":
             result.append(f"unknown key {key!r}{nearest(path[-1], _keys(model, path[:-1]))}")
         elif item["type"] == "missing":
             result.append(f"key {key!r} is missing")
+        elif item["type"] == "literal_error":
+            known = item["ctx"]["expected"]
+            close = nearest(str(item["input"]), re.findall(r"'([^']*)'", known))
+            result.append(f"key {key!r}: must be {known}{close}")  # never what was read: it may be data by mistake
         else:
             result.append(f"key {key!r}: {item['msg'].removeprefix('Value error, ')}")
     return result
 
 
 def _keys(model: type[BaseModel], path: list[str]) -> list[str]:
+    """The keys of the section at a path, of which whole numbers are places in a list."""
     for part in path:
+        if part.isdecimal():
+            continue
         found = next((f.annotation for n, f in model.model_fields.items() if part in (n, f.alias)), None)
-        if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        inner = [kind for kind in (found, *get_args(found)) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not inner:
             return []
-        model = found
+        model = inner[0]
     return [field.alias or name for name, field in model.model_fields.items()]

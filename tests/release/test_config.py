@@ -43,6 +43,16 @@ def test_defaults() -> None:
         (('source = "people.csv"', "source = "), ["not valid TOML"]),
         (('epsilon = "1"', 'epsilon = "1"\nmeasure = "rdp"'), ["budget.measure", "'gdp'", "'pure'"]),
         (('epsilon = "1"', 'epsilon = "1"\nnoise = "none"'), ["budget.noise", "'exact'", "'opendp'"]),
+        (('epsilon = "1"', 'epsilon = "1"\nmeasure = "zdp"'), ["budget.measure': must be", "did you mean 'zcdp'?"]),
+        (('epsilon = "1"', 'epsilon = "1"\nnoise = "exakt"'), ["budget.noise': must be", "did you mean 'exact'?"]),
+        (
+            ("[release]", '[[mechanism.workload.marginals]]\ncolums = ["sex"]\n[release]'),
+            ["mechanism.workload.marginals.0.colums", "did you mean 'columns'?"],
+        ),
+        (
+            ("[release]", '[mechanism.workload]\nways = 2\nmarginals = [{columns = ["sex"]}]\n[release]'),
+            ["mechanism.workload", "remove ways, or the marginals"],
+        ),
     ],
 )
 def test_a_wrong_key_is_named(change: tuple[str, str], words: list[str]) -> None:
@@ -96,6 +106,11 @@ def test_an_unknown_mechanism_names_the_nearest() -> None:
     config = ReleaseConfig.parse(GOOD + '[mechanism]\nname = "mts"\n', "release.toml")
     with pytest.raises(ConfigurationError, match="mst"):
         Plan.of(config, SCHEMA)
+
+
+def test_listed_marginals_without_ways() -> None:
+    text = GOOD + '[mechanism.workload]\nmarginals = [{columns = ["sex"]}]\n'
+    assert Plan.of(ReleaseConfig.parse(text, "x"), SCHEMA).workload.marginals == ((("sex",), 1),)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

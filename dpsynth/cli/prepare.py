@@ -57,7 +57,7 @@ def plan(file: Path, as_json: bool) -> None:
     """Show what the release in FILE would ask, at what price, and the error to expect. Reads no row."""
     from dpsynth.ledger import amount
     from dpsynth.privacy import NAMES, Cost, decimal_text, epsilon_of, exact_text
-    from dpsynth.release import errors_by_size, largest_model, load_plan, most_measured_cells, preview
+    from dpsynth.release import errors_by_size, largest_model, load_plan, most_measured_cells, preview, workload_told
 
     found = load_plan(file)
     lines = preview(found)
@@ -70,6 +70,7 @@ def plan(file: Path, as_json: bool) -> None:
                 "release": found.release,
                 "plan": found.digest,
                 "mechanism": found.mechanism,
+                "workload": found.workload.document(),
                 "epsilon": str(found.budget.epsilon),
                 "delta": str(found.budget.delta),
                 "measure": found.measure,
@@ -96,6 +97,8 @@ def plan(file: Path, as_json: bool) -> None:
         return
     columns = len(found.domain.names)
     say(f"{found.release}: {found.mechanism} over {columns} columns ({cells:,} cells on the finest grid)")
+    if told := workload_told(found):
+        say(f"workload: {told}")
     claim = f"epsilon {exact_text(found.budget.epsilon)} at delta {exact_text(found.budget.delta)}"
     reserved = f"{found.cost.unit} {float(found.cost.amount):.6g}"
     say(f"{claim}: {reserved} is reserved, in {NAMES[found.measure]}")

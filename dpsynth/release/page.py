@@ -15,7 +15,7 @@ from dpsynth.measurement import LATTICE, TOTAL, Level, NoisyMarginal
 from dpsynth.release.describe import title
 from dpsynth.release.picture import picture
 from dpsynth.release.release import Release
-from dpsynth.release.words import outside, public_things
+from dpsynth.release.words import outside, public_things, workload_told
 from dpsynth.sampling import IntegerTables, RowsDigest
 from dpsynth.schema import Categorical
 
@@ -73,6 +73,7 @@ def facts(release: Release, tally: Tally) -> report.ReportFacts:
         outside=outside(release),
         fingerprints=(("plan", plan.digest), ("schema", plan.schema.digest), ("rows", tally.text)),
         artificial=plan.artificial,
+        workload=workload_told(plan),
     )
 
 

@@ -3,9 +3,42 @@
 from __future__ import annotations
 
 from dpsynth.ledger import parse
+from dpsynth.mechanisms import Workload
+from dpsynth.mechanisms.registry import HEEDING
+from dpsynth.mechanisms.workload import TARGET_WEIGHT
 from dpsynth.release.plan import Plan
 from dpsynth.release.release import Release
 from dpsynth.schema import Boolean, Categorical, Column, Integer, Ordinal, Real
+
+TOLD = 8
+"""Listed marginals and weighed columns that are told one by one."""
+
+
+def workload_told(plan: Plan) -> str:
+    """Which marginals the release is meant to get right; empty where the mechanism heeds no workload."""
+    return _told(plan.workload) if plan.mechanism in HEEDING else ""
+
+
+def _told(workload: Workload) -> str:
+    if workload.marginals:
+        listed = [" × ".join(names) + _times(weight) for names, weight in workload.marginals]
+        parts = [f"{'the marginal' if len(listed) == 1 else f'{len(listed):,} marginals:'} {_few(listed)}"]
+    else:
+        parts = ["all marginals of " + ("1 column" if workload.ways == 1 else f"{workload.ways} columns")]
+    if workload.columns:
+        parts.append(_few([f"{name} counts {weight} times" for name, weight in workload.columns]))
+    if workload.target is not None:
+        parts.append(f"{workload.target} is to be predicted and counts {TARGET_WEIGHT} times")
+    return "; ".join(parts)
+
+
+def _times(weight: int) -> str:
+    return "" if weight == 1 else f" ({weight} times)"
+
+
+def _few(parts: list[str]) -> str:
+    more = len(parts) - TOLD
+    return ", ".join(parts[:TOLD]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def public_things(plan: Plan) -> tuple[str, ...]:
@@ -19,6 +52,8 @@ def public_things(plan: Plan) -> tuple[str, ...]:
         *(f"column {name!r}: {_declared(column)}" for name, column in plan.schema.columns.items()),
         f"the plan {plan.digest}: mechanism {plan.mechanism!r}, budget, sampling seed {plan.seed}",
     ]
+    if told := workload_told(plan):
+        things.append(f"the workload: {told}")
     if plan.rows is not None:
         things.append(f"the number of rows to write, {plan.rows}")
     if unit.neighbours == "replace-one" and unit.column is None:
@@ -36,6 +71,11 @@ def outside(release: Release) -> tuple[str, ...]:
         "anything else that was computed from the same rows, by this or any other program",
         "facts about a person that hold whether or not that person is in the table",
     ]
+    if release.plan.noise == "opendp" or release.plan.measure == "pure":
+        things.append(
+            "a virtual machine copied while it draws: the noise is OpenDP's, which reads OpenSSL's generator in the "
+            "process, so that the copies may repeat noise"
+        )
     if lost:
         things.append(f"that {lost} answers were lost to a crash; they stay charged")
     return tuple(things)

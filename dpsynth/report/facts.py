@@ -170,7 +170,8 @@ class ReportFacts:
     """Everything on the page. ``total`` is the noisy or public number of rows of the private table; None if unasked.
 
     ``rows_rule`` says how the number of synthetic rows came about; ``fingerprints`` are (what, digest) pairs.
-    ``artificial`` declares that nobody in the private table exists. ``hazards`` None: the short list for this claim.
+    ``artificial`` declares that nobody in the private table exists. ``workload`` says which
+    marginals the mechanism was to get right, empty if it heeds none. ``hazards`` None: the short list for this claim.
     """
 
     title: str
@@ -191,6 +192,7 @@ class ReportFacts:
     outside: tuple[str, ...]
     fingerprints: tuple[tuple[str, str], ...] = ()
     artificial: bool = False
+    workload: str = ""
     not_proved: tuple[str, ...] = NOT_PROVED
     commands: tuple[tuple[str, str], ...] = COMMANDS
     hazards: tuple[Hazard, ...] | None = None

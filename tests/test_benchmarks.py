@@ -38,7 +38,7 @@ def test_utility_hands_out_missing_answers_and_takes_them_back() -> None:
         pytest.skip("needs ../shared/score.py")
     done = benchmark("utility.py", "--quick", "--no-peers", "--json", "--table", "census")
     (found,) = json.loads(done)
-    (run,) = found["ours"]["mst"]
+    (run,) = found["ours"]["mrm"]
     assert found["rows"] == 500
     assert 0 < run["1-way"] < run["2-way"] < run["3-way"] < 1
 

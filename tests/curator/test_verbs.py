@@ -339,7 +339,7 @@ BAD: dict[str, Refused] = {
     "scores of too many cells": lambda c: c.scores(
         [Candidate.of(ask(c, "sex", "town"), np.zeros((2, 4)))] * 2, "l1-to-model", RHO
     ),
-    "a score beyond int64": lambda c: c.scores([Candidate(ask(c, "sex"), np.array([2**61, 0]))], "l1-to-model", RHO),
+    "a score beyond int64": lambda c: c.scores([Candidate(ask(c, "sex"), np.array([2**61, 1]))], "l1-to-model", RHO),
     "a float price of scores": lambda c: c.scores(
         [Candidate.of(ask(c, "sex"), np.zeros(2))],
         "l1-to-model",

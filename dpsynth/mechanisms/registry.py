@@ -28,17 +28,20 @@ REGISTRY: Mapping[str, Callable[[Workload], Mechanism]] = MappingProxyType(
 )
 """What each name makes for a workload, with its defaults."""
 
+ANY = Workload()
+"""What is asked for where no workload is: every pair of columns."""
+
 HEEDING = frozenset({"aim", "mrm"})
 """The mechanisms that choose by the workload."""
 
 
-def by_name(name: str, workload: Workload = Workload()) -> Mechanism:  # noqa: B008 (frozen)
+def by_name(name: str, workload: Workload = ANY) -> Mechanism:
     """The mechanism of this name; ConfigurationError names the nearest right one, or a workload that it cannot heed."""
     if name not in REGISTRY:
         raise ConfigurationError(
             f"mechanism {name!r}: expected one of {', '.join(map(repr, REGISTRY))}{nearest(name, REGISTRY)}"
         )
-    if workload != Workload() and name not in HEEDING:
+    if workload != ANY and name not in HEEDING:
         raise ConfigurationError(
             f"workload: mechanism {name!r} measures what it measures; take one of {', '.join(sorted(HEEDING))}, or no "
             "workload"

@@ -8,11 +8,18 @@
     │   └── BudgetFormatError         2  ... a budget that is not an exact positive string
     ├── SourceError                   3  the data do not have the structure that the schema names (never: the values)
     ├── BudgetRefused                10  asked, left, cap
+    ├── WaitingForApproval           11  the files lie under pending/ until the officers have decided
     ├── VerificationError
+    │   ├── Rejected                 12  the officers decided against it
+    │   ├── Withdrawn                13  published once, no longer to be used
+    │   ├── StatusStale              14  the newest status is past its day: ask for a fresh one
     │   ├── SignatureInvalid         20
     │   ├── DigestMismatch           21  a file, or a rebuild, differs from what was signed
     │   ├── TotalsMismatch           22  a cost or a sum is not what the entries give
-    │   └── UnknownEntry             23  a schema, kind or mechanism that the verifier does not know
+    │   ├── UnknownEntry             23  a schema, kind or mechanism that the verifier does not know
+    │   ├── LogInconsistent          24  the log was forked or rolled back, or a proof does not fit
+    │   ├── KeyRefused               25  a key is expired, revoked or not known to the root
+    │   └── ThresholdNotMet          26  fewer distinct people signed than the root asks for
     ├── StoreError
     │   ├── StoreBusy                30  another process holds the store: try again
     │   ├── StoreDamaged             31  never silently replaced
@@ -67,10 +74,34 @@ class BudgetRefused(DpsynthError):
         self.left = left
 
 
+class WaitingForApproval(DpsynthError):
+    """The release is made and lies under ``pending/``: the officers have to approve it before it is published."""
+
+    exit_code = 11
+
+
 class VerificationError(DpsynthError):
     """A release is not what its signature says."""
 
     exit_code = 22
+
+
+class Rejected(VerificationError):
+    """The officers decided against the release. What it spent stays spent."""
+
+    exit_code = 12
+
+
+class Withdrawn(VerificationError):
+    """The release was published and is withdrawn. What it spent stays spent."""
+
+    exit_code = 13
+
+
+class StatusStale(VerificationError):
+    """Nothing that is still valid says that the release is current."""
+
+    exit_code = 14
 
 
 class SignatureInvalid(VerificationError):
@@ -95,6 +126,24 @@ class UnknownEntry(VerificationError):
     """A schema, kind or mechanism that the verifier does not know: epsilon counts as infinite."""
 
     exit_code = 23
+
+
+class LogInconsistent(VerificationError):
+    """The log was forked or rolled back: it does not extend what was seen of it, or a proof does not fit."""
+
+    exit_code = 24
+
+
+class KeyRefused(VerificationError):
+    """A key is expired, revoked, or not known to the root of the officers."""
+
+    exit_code = 25
+
+
+class ThresholdNotMet(VerificationError):
+    """Fewer distinct people have signed than the root of the officers asks for."""
+
+    exit_code = 26
 
 
 class StoreError(DpsynthError):

@@ -85,7 +85,7 @@ class AIM:
         most = max(prod(levels[name].size for name in columns) for columns in closure)
         return (
             *first_steps(domain, levels, self.one_way),
-            Step("select", None, picks, left * self.select, None),
+            Step("select", None, picks, left * self.select, None, weight=max(closure.values())),
             Step("marginals", None, picks, left * (1 - self.select), max(one, min(most, PAIR_CELLS)), picks),
         )
 

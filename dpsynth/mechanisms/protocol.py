@@ -18,7 +18,7 @@ class Step:
     At most ``count`` queries for ``share`` of the budget together: at the same price, unless ``likely`` says among how
     many the price is likely to be divided, each then getting what it is worth. ``columns`` is None where they are
     chosen privately; then ``cells`` is the largest a query can be. None cells: nothing is measured, something is
-    scored or chosen.
+    scored or chosen, among candidates of at most this ``weight``.
     """
 
     verb: Literal["total", "marginals", "scores", "select"]
@@ -27,6 +27,7 @@ class Step:
     share: Fraction
     cells: int | None
     likely: int | None = None
+    weight: int = 1
 
 
 class Mechanism(Protocol):

@@ -176,17 +176,17 @@ def _require_noise(measure: Measure, noise: str) -> None:
 class PlannedQuery:
     """One line of ``dpsynth plan``.
 
-    ``scale`` is the standard deviation of the noise in people (None where something is chosen); ``misplaced`` the
-    expected number of people that the noise puts into a wrong cell: half the expected L1 norm of the noise (a cell of
-    Gaussian noise adds scale x sqrt(2/pi), one of Laplace noise scale / sqrt(2)). Both are None where neither is known
-    beforehand.
+    ``scale`` is the standard deviation of the noise in people: of a choice that of the Gumbel noise that would make it,
+    on the distance of a candidate of the largest weight. ``misplaced`` is the expected number of people that the noise
+    puts into a wrong cell: half the expected L1 norm of the noise (a cell of Gaussian noise adds scale x sqrt(2/pi),
+    one of Laplace noise scale / sqrt(2)); None where no table is measured, or not at a price known beforehand.
     """
 
     what: str
     columns: tuple[str, ...] | None
     cells: int | None
     share: Fraction
-    scale: float | None
+    scale: float
     misplaced: float | None
 
 
@@ -240,8 +240,8 @@ def preview(plan: Plan) -> tuple[PlannedQuery, ...]:
             lines.append(PlannedQuery("total", columns, cells, share, scale, off / 2))
             continue
         if step.verb == "select":
-            _require_choice(plan, plan.cost.amount * share, step.count)
-            lines.append(PlannedQuery(f"choose {step.count:,} privately", columns, None, share, None, None))
+            scale = _choice_spread(plan, plan.cost.amount * share, step.count, step.weight)
+            lines.append(PlannedQuery(f"choose {step.count:,} privately", columns, None, share, scale, None))
             continue
         if step.verb == "scores":
             scale = _score_spread(plan, plan.cost.amount * share, step.count)
@@ -290,10 +290,15 @@ def _total_spread(plan: Plan, price: Fraction) -> tuple[float, float]:
     return scale, off
 
 
-def _require_choice(plan: Plan, price: Fraction, picks: int) -> None:
-    """BudgetFormatError where so many private choices cannot be bought for a price, even of candidates of weight 1."""
+def _choice_spread(plan: Plan, price: Fraction, picks: int, weight: int) -> float:
+    """Standard deviation, in people, of the Gumbel noise on the distance of a candidate of this weight, the largest.
+
+    BudgetFormatError where so many private choices cannot be bought for a price.
+    """
     unit = plan.schema.unit
-    exponential_scale(plan.measure, LATTICE * sensitivity.l1_to_model(unit.max_rows, unit.neighbours), price, picks)
+    lattice = LATTICE * weight
+    moved = lattice * sensitivity.l1_to_model(unit.max_rows, unit.neighbours)
+    return pi / sqrt(6) * float(exponential_scale(plan.measure, moved, price, picks) / lattice)
 
 
 def _score_spread(plan: Plan, price: Fraction, scores: int) -> float:

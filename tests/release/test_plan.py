@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
+from math import pi
 from typing import Any
 
 import pytest
 
 from dpsynth.errors import BudgetFormatError, ConfigurationError
-from dpsynth.measurement import TOTAL, NoisyMarginal
-from dpsynth.mechanisms import REGISTRY
+from dpsynth.ledger import cost_of, parse
+from dpsynth.measurement import LATTICE, TOTAL, NoisyMarginal
+from dpsynth.mechanisms import REGISTRY, Workload
 from dpsynth.privacy import Budget
 from dpsynth.release import Plan, preview, run_file
 from dpsynth.schema import Schema
@@ -67,10 +71,43 @@ def test_the_planned_noise_of_the_first_queries_is_that_of_the_run(desk: Desk, u
 def test_choices_and_scores_that_cannot_be_bought_are_refused() -> None:
     """Choices are drawn in units of 1/1024 row: the price that still buys a table may not buy them."""
     bought = preview(planned(epsilon="1e-12", measure="pure", mechanism="independent", rows=5))
-    assert max(line.scale or 0 for line in bought) < 2**60
+    assert max(line.scale for line in bought) < 2**60
     for mechanism, measure, epsilon in (("mst", "pure", "1e-14"), ("mrm", "pure", "1e-13")):
         with pytest.raises(BudgetFormatError, match="64-bit"):
             preview(planned(epsilon=epsilon, measure=measure, mechanism=mechanism, rows=5))
+
+
+@pytest.mark.parametrize(("measure", "epsilon"), [("gdp", "30"), ("zcdp", "30"), ("pure", "200")])
+@pytest.mark.parametrize("workload", ["columns = {income = 3}", 'ways = 3\ntarget = "smokes"', "ways = 2"])
+def test_the_planned_noise_of_a_weighted_choice_is_that_of_the_run(
+    desk: Desk, measure: str, epsilon: str, workload: str
+) -> None:
+    """The ledger's scale is of the score in lattice units, of the heaviest candidate; all choices cost one share."""
+    path = desk.release(
+        mechanism="aim",
+        epsilon=epsilon,
+        delta="0" if measure == "pure" else "1e-6",
+        budget=f'measure = "{measure}"',
+        more=f"[mechanism.workload]\n{workload}",
+    )
+    release = run_file(path, desk.folder / "out").release
+    plan = release.plan
+    (step,) = (step for step in plan.algorithm().plan(plan.domain, plan.levels) if step.verb == "select")
+    (line,) = (line for line in preview(plan) if line.what.startswith("choose"))
+    chosen = [entry.fields for text in release.lines if (entry := parse(text)).kind == "select"]
+    assert step.weight > 1
+    assert {fields["query"]["weight"] for fields in chosen} == {step.weight}
+    scale = Fraction(chosen[0]["mechanism"]["scale"]) / (LATTICE * step.weight)
+    assert line.scale == pytest.approx(pi / 6**0.5 * float(scale))
+    paid, planned = sum(cost_of(fields["cost"]).amount for fields in chosen), plan.cost.amount * line.share
+    assert planned * (1 - Fraction(1, 10**9)) < paid <= planned
+
+
+def test_heavy_candidates_are_priced_by_their_weight() -> None:
+    light = planned(epsilon="5e-12", measure="pure", mechanism="aim", rows=5)
+    assert preview(light)
+    with pytest.raises(BudgetFormatError, match="64-bit"):
+        preview(replace(light, workload=Workload(columns=(("income", 5),))))
 
 
 def test_scores_are_told_in_people() -> None:

@@ -35,7 +35,6 @@ PRIVATE = {
     *(f"dpsynth.noise.{name}" for name in ("normal", "opendp", "rounded", "segments")),
     *(f"dpsynth.privacy.{name}" for name in ("conversion", "interval", "normal", "tradeoff", "cost._smallest")),
     *(f"dpsynth.privacy.{name}" for name in ("gdp", "gdp.epsilon_of_gdp", "gdp.mu_squared_of", "promise")),
-    *(f"dpsynth.privacy.gdp_cost.{name}_mu_squared" for name in ("laplace", "pure")),
     *(f"dpsynth.privacy.tradeoff.{name}" for name in ("_gaussian_power", "_pure_power")),
     *(f"dpsynth.privacy.cost.{name}" for name in ("Cost", "exponential_cost", "gaussian_cost", "laplace_cost")),
     *(

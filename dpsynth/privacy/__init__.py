@@ -20,7 +20,6 @@ from dpsynth.privacy.cost import (
 )
 from dpsynth.privacy.exact import GRID, ceil_to_grid, decimal_text, exact_text, floor_to_grid, parse_fraction
 from dpsynth.privacy.gdp import delta_of_gdp, epsilon_of_gdp, mu_squared_of
-from dpsynth.privacy.gdp_cost import laplace_mu_squared, pure_mu_squared
 from dpsynth.privacy.measure import MEASURES, NAMES, UNITS, Measure, require_measure
 from dpsynth.privacy.promise import amount_of, epsilon_of
 from dpsynth.privacy.sensitivity import NEIGHBOURS, l1_to_model, marginal_l1, marginal_squared, residual_squared, total
@@ -54,13 +53,11 @@ __all__ = [
     "highest_tpr",
     "l1_to_model",
     "laplace_cost",
-    "laplace_mu_squared",
     "laplace_scale",
     "marginal_l1",
     "marginal_squared",
     "mu_squared_of",
     "parse_fraction",
-    "pure_mu_squared",
     "require_measure",
     "residual_squared",
     "rho_of_epsilon",

@@ -8,8 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit, log_ndtr, logsumexp, ndtr, ndtri
 
-from dpsynth.errors import ConfigurationError
-from dpsynth.privacy import GRID, PI_ABOVE, exponential_cost, gaussian_cost, laplace_mu_squared, pure_mu_squared
+from dpsynth.privacy import PI_ABOVE, exponential_cost, gaussian_cost
 from dpsynth.privacy.normal import pi
 
 EPSILONS = ["0.01", "0.1", "0.5", "1", "2", "4", "8", "16"]
@@ -81,44 +80,3 @@ class TestGaussian:
         worst = max(advantage(laws[0], laws[1]), advantage(laws[1], laws[0]))
         mu = float(gaussian_cost("gdp", moved**2, sigma).amount) ** 0.5
         assert 0.99 * mu < worst <= mu * (1 + 1e-6)
-
-
-class TestPure:
-    @pytest.mark.parametrize("epsilon", EPSILONS)
-    def test_randomised_response_attains_it(self, epsilon: str) -> None:
-        size = float(epsilon)
-        truth = (2 * ndtri(expit(-size))) ** 2
-        stated = pure_mu_squared(Fraction(epsilon))
-        assert (stated * GRID).denominator == 1
-        assert float(stated) == pytest.approx(truth, rel=1e-9)
-        assert truth <= float(exponential_cost("gdp", 1, 1 / Fraction(epsilon), 1).amount), (
-            "eps-DP has a range of 2 eps"
-        )
-
-    @pytest.mark.parametrize("epsilon", EPSILONS)
-    def test_no_threshold_on_laplace_noise_beats_its_cost(self, epsilon: str) -> None:
-        size = float(epsilon)
-        stated = float(laplace_mu_squared(Fraction(epsilon))) ** 0.5
-        x = np.concatenate([np.exp(np.linspace(-size - 12, np.log(0.5), 4001)), np.linspace(0.5, 0.999, 500)])
-        first = np.exp(-size) / 2
-        y = np.where(x <= first, np.exp(size) * x, 1 - np.exp(-size) / (4 * x))
-        y = np.where(x >= 0.5, 1 - np.exp(-size) * (1 - x), y)
-        mu = np.where(y > 0.5, -ndtri(np.where(x <= 0.5, np.exp(-size) / (4 * x), np.exp(-size) * (1 - x))), ndtri(y))
-        mu = np.where(x <= first, ndtri(np.minimum(np.exp(size) * x, 0.5)), mu) - ndtri(x)
-        assert mu.max() <= stated * (1 + 1e-9)
-        assert mu.max() > stated * (1 - 1e-4)
-        assert stated**2 < float(pure_mu_squared(Fraction(epsilon)))
-
-    def test_laplace_noise_on_several_numbers_costs_no_more_than_on_one(self) -> None:
-        for first, second in product(EPSILONS, repeat=2):
-            apart = laplace_mu_squared(Fraction(first)) + laplace_mu_squared(Fraction(second))
-            assert apart <= laplace_mu_squared(Fraction(first) + Fraction(second)) + Fraction(2, GRID)
-
-    @pytest.mark.parametrize("cost", [pure_mu_squared, laplace_mu_squared])
-    def test_at_the_ends(self, cost: type[pure_mu_squared]) -> None:
-        assert 0 <= cost(Fraction(0)) <= Fraction(1, GRID)
-        rising = [cost(Fraction(epsilon)) for epsilon in (0, 1, 10, 100, 999, 1000, 1001, 10**30)]
-        assert rising == sorted(rising)
-        for wrong in (Fraction(-1), 1.5, True):
-            with pytest.raises(ConfigurationError, match="epsilon"):
-                cost(wrong)

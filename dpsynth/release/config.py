@@ -39,6 +39,7 @@ class DataSection(_Section):
 class BudgetSection(_Section):
     """``[budget]``: exact strings; ``account`` and ``store`` may be left out for the store beside the data.
 
+    ``store`` is a file, by a path relative to the ``release.toml``, or the ``postgresql://`` URL of a database.
     ``measure`` is that of the account; ``"pure"`` goes with delta "0". ``noise`` "opendp" needs the measure "zcdp".
     """
 
@@ -109,7 +110,7 @@ class MechanismSection(_Section):
 
 
 class ReleaseSection(_Section):
-    """``[release]``: the identity of the release and what is written."""
+    """``[release]``: the identity of the release and what is written; ``supersedes`` is the id that it replaces."""
 
     id: ReleaseId
     rows: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
@@ -117,6 +118,7 @@ class ReleaseSection(_Section):
     formats: tuple[Literal["parquet", "csv"], ...] = ("parquet",)
     sign_with: str | None = None
     title: str = ""
+    supersedes: ReleaseId | None = None
 
     @field_validator("formats", mode="before")
     @classmethod
@@ -129,6 +131,12 @@ class ReleaseSection(_Section):
         if "parquet" not in value or len(set(value)) != len(value):
             raise ValueError('formats name "parquet" and, if wanted, "csv", each once')
         return tuple(sorted(value, reverse=True))
+
+    @model_validator(mode="after")
+    def _another(self) -> Self:
+        if self.supersedes == self.id:
+            raise ValueError("supersedes names the release itself: give the id of the one that it replaces")
+        return self
 
 
 def checked(section: Mapping[str, object]) -> ReleaseSection:

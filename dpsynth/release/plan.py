@@ -36,8 +36,9 @@ class Plan:
 
     ``budget`` is counted in ``measure``, as the account is; ``noise`` says who draws. ``rows`` is None for the noisy
     total. ``seed`` drives the public sampling alone; it is bound here, before anything is measured, so that nobody can
-    choose among draws. ``workload`` says which marginals matter. Two plans are the same release when their digests are
-    equal. ConfigurationError names a value that no ``release.toml`` could have.
+    choose among draws. ``workload`` says which marginals matter; ``supersedes`` is the id of the release that this one
+    is to replace. Two plans are the same release when their digests are equal. ConfigurationError names a value that no
+    ``release.toml`` could have.
     """
 
     release: str
@@ -52,6 +53,7 @@ class Plan:
     measure: Measure = "gdp"
     noise: NoiseKind = "exact"
     workload: Workload = field(default_factory=Workload)
+    supersedes: str | None = None
 
     def __post_init__(self) -> None:
         by_name(self.mechanism, self.workload)
@@ -59,7 +61,14 @@ class Plan:
         self.budget.require(require_measure(self.measure))
         _require_noise(self.measure, self.noise)
         section = checked(
-            {"id": self.release, "rows": self.rows, "seed": self.seed, "formats": self.formats, "title": self.title}
+            {
+                "id": self.release,
+                "rows": self.rows,
+                "seed": self.seed,
+                "formats": self.formats,
+                "title": self.title,
+                "supersedes": self.supersedes,
+            }
         )
         object.__setattr__(self, "formats", section.formats)
 
@@ -80,6 +89,7 @@ class Plan:
             config.budget.measure,
             config.budget.noise,
             config.mechanism.workload.workload,
+            chosen.supersedes,
         )
 
     def document(self) -> dict[str, Any]:
@@ -100,6 +110,7 @@ class Plan:
             "formats": list(self.formats),
             "title": self.title,
             "artificial": self.artificial,
+            **({} if self.supersedes is None else {"supersedes": self.supersedes}),
         }
 
     @classmethod
@@ -119,6 +130,7 @@ class Plan:
             budget["measure"],
             budget["noise"],
             Workload.from_document(document["mechanism"]["workload"]),
+            document.get("supersedes"),
         )
 
     @cached_property

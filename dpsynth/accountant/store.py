@@ -7,7 +7,7 @@ must do).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -72,6 +72,32 @@ class EntryRow:
     before: bytes
 
 
+@dataclass(frozen=True)
+class GrantRow:
+    """A grant that raised a cap: ``added`` by the line ``seq`` of the log, for ever. ``digest`` is of its payload.
+
+    A cap that was granted when its account was opened has the number of the opening line.
+    """
+
+    seq: int
+    account: str
+    digest: str
+    added: Cost
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """What was asked in vain of an account and of all accounts below it, by its end.
+
+    ``refused``: asks that some account could not pay. ``lost``: answers paid for and lost in a crash. ``rejected``:
+    releases that officers turned down.
+    """
+
+    refused: int = 0
+    lost: int = 0
+    rejected: int = 0
+
+
 class Reading(Protocol):
     """What can be asked inside a transaction. Everything seen is of one moment."""
 
@@ -111,16 +137,55 @@ class Reading(Protocol):
         """All log lines of a release, in order."""
         ...
 
+    def lines_of(self, account: str, kinds: Collection[str]) -> tuple[EntryRow, ...]:
+        """The log lines of an account that are of one of these kinds, in order."""
+        ...
+
+    def attempts(self, account: str) -> Attempts:
+        """The lines ``refused`` and ``lost`` and the releases REJECTED of an account and of all accounts below it."""
+        ...
+
+    def granted(self, account: str) -> tuple[GrantRow, ...]:
+        """The grants that make up the cap of an account, in order; none where the cap was fixed at its opening."""
+        ...
+
+    def attestation(self, digest: str) -> bytes | None:
+        """The signed file that is kept under a digest: a grant, a root or a decision."""
+        ...
+
     def head(self) -> tuple[int, bytes]:
         """The length of the whole log and the link of its last line (zeros if it is empty)."""
         ...
 
+    def link(self, seq: int) -> bytes | None:
+        """The link of one line of the whole log; None if the log is not that long."""
+        ...
+
+    def leaves(self, upto: int) -> tuple[bytes, ...]:
+        """The RFC 6962 leaf hashes of the first ``upto`` lines of the whole log, in order."""
+        ...
+
+    def heads(self) -> tuple[int, ...]:
+        """The lengths that the whole log had after each release was settled, ascending."""
+        ...
+
 
 class Writing(Reading, Protocol):
-    """What can be written inside a transaction: rows are added, and a release goes on. Nothing is ever taken away."""
+    """What can be written inside a transaction: rows are added, and a release goes on.
+
+    Nothing is ever taken away but what a void release held.
+    """
 
     def add_account(self, row: AccountRow) -> None:
         """Open an account; ``held`` must be nothing."""
+        ...
+
+    def grant(self, row: GrantRow) -> None:
+        """Raise the cap of an account. The database itself lets no cap move in any other way.
+
+        It refuses a grant that was used before, one whose line is not in the log of this account, and any for an
+        account whose cap was fixed at its opening (the first grant is that of the opening line).
+        """
         ...
 
     def add_release(self, row: ReleaseRow) -> None:
@@ -132,7 +197,14 @@ class Writing(Reading, Protocol):
         ...
 
     def advance(self, release: str, state: str, lease: int) -> None:
-        """Set the state and the lease of a release."""
+        """Set the state and the lease of a release. The database itself refuses a step that does not lead on."""
+        ...
+
+    def void(self, release: str) -> None:
+        """End a release and take what it held from every account that held it.
+
+        The database itself refuses it unless the release is RESERVED, with no verb: nothing was ever drawn.
+        """
         ...
 
     def append(self, row: EntryRow) -> None:
@@ -145,6 +217,14 @@ class Writing(Reading, Protocol):
 
     def close_verb(self, first: int, answer: bytes | None) -> None:
         """Give a verb its one outcome. The database itself refuses a second one."""
+        ...
+
+    def add_head(self, size: int) -> None:
+        """Note the present length of the whole log, once, as one at which a release was settled."""
+        ...
+
+    def add_attestation(self, digest: str, data: bytes) -> None:
+        """Keep a signed file under a digest, for ever; one that is kept already stays as it is."""
         ...
 
 
@@ -166,6 +246,11 @@ class Store(Protocol):
     @property
     def secret(self) -> bytes:
         """32 bytes, drawn when the store was made, that never leave the curator's side."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """The public name of this store's log: ``dpsynth.log/`` and 32 hex digits, drawn when the store was made."""
         ...
 
     def read(self, act: Callable[[Reading], T]) -> T:

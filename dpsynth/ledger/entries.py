@@ -23,8 +23,23 @@ VERSION = 1
 ChargeKind = Literal["measure", "select", "score"]
 CHARGES: tuple[ChargeKind, ...] = get_args(ChargeKind)
 """The kinds of entries that cost."""
-Kind = Literal["open", "reserve", ChargeKind, "stored", "lost", "settle"]
+DecisionKind = Literal["approve", "reject", "release", "supersede", "withdraw"]
+DECISIONS: tuple[DecisionKind, ...] = get_args(DecisionKind)
+"""The kinds of lines that say what became of a settled release."""
+Kind = Literal[
+    "open", "grant", "root", "external", "refused", "reserve", "void", ChargeKind, "stored", "lost", "settle",
+    DecisionKind,
+]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Level = Literal["organisation", "population", "source", "project"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+"""The levels of accounts, from the top down."""
+GrantReason = Literal["opening", "new-people", "new-period-data", "policy-change"]
+GRANT_REASONS: tuple[GrantReason, ...] = get_args(GrantReason)
+"""Why officers grant a budget. The first opens an account; no clock is among them."""
+WithdrawReason = Literal["privacy-fault", "data-fault", "legal", "superseded", "other"]
+WITHDRAW_REASONS: tuple[WithdrawReason, ...] = get_args(WithdrawReason)
+"""Why a release is withdrawn."""
 
 
 class Claim(Protocol):
@@ -142,6 +157,10 @@ def _hex32(value: Any) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{32}", value))
 
 
+def _hex64(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{64}", value))
+
+
 def _day(value: Any) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value))
 
@@ -163,7 +182,15 @@ def _amount(value: Any) -> bool:
     )
 
 
-_CLAIM: Shape = {"epsilon": _fraction, "delta": _fraction}
+def _or_none(shape: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or shape(value)
+
+
+def _object(shape: dict[str, Shape]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, Mapping) and not _wrong(value, shape)
+
+
+_CLAIM: dict[str, Shape] = {"epsilon": _fraction, "delta": _fraction}
 _NEIGHBOURS = _among("add-remove", "replace-one")
 _CHARGE: dict[str, Shape] = {
     "release": _name,
@@ -206,6 +233,13 @@ _SCORE: dict[str, Shape] = {
     "candidates": _positive,
     "digest": _digest,
 }
+_OFFICER: dict[str, Shape] = {"release": _name, "attestation": _digest, "by": _name, "keyid": _hex64}
+
+
+def _without(shape: dict[str, Shape], *keys: str) -> dict[str, Shape]:
+    return {key: inner for key, inner in shape.items() if key not in keys}
+
+
 FIELDS: dict[Kind, dict[str, Shape]] = {
     "open": {
         "entity": _name,
@@ -214,7 +248,21 @@ FIELDS: dict[Kind, dict[str, Shape]] = {
         "measure": _among(*MEASURES),
         "cap": _amount,
         "policy": _CLAIM,
+        "parent": _or_none(_name),
+        "level": _among(*LEVELS),
+        "grant": _or_none(_digest),
+        "root": _or_none(_digest),
     },
+    "grant": {
+        "grant": _digest,
+        "added": _amount,
+        "cap": _amount,
+        "policy": _CLAIM,
+        "reason": _among(*GRANT_REASONS),
+    },
+    "root": {"root": _digest, "version": _positive},
+    "external": {"what": _name, "claim": _or_none(_object(_CLAIM))},
+    "refused": {"release": _name, "plan": _digest, "asked": _amount, "by": _name},
     "reserve": {
         "release": _name,
         "plan": _digest,
@@ -222,7 +270,9 @@ FIELDS: dict[Kind, dict[str, Shape]] = {
         "quote": _CLAIM,
         "held": _amount,
         "running_epsilon": _decimal,
+        "above": _each(_object({"account": _name, "held": _amount})),
     },
+    "void": {"release": _name},
     "measure": {
         "mechanism": _mechanism(*_NOISE, "public_count"),
         "query": {
@@ -238,8 +288,19 @@ FIELDS: dict[Kind, dict[str, Shape]] = {
     "stored": {"release": _name, "of": _each(_count), "answer": _digest},
     "lost": {"release": _name, "of": _each(_count)},
     "settle": {"release": _name, "spent": _amount, "reserved": _amount},
+    "approve": _OFFICER,
+    "reject": _OFFICER,
+    "release": {"release": _name, "ledger": _digest, "approvals": _each(_digest)},
+    "supersede": {"release": _name, "by": _name},
+    "withdraw": {"release": _name, "reason": _among(*WITHDRAW_REASONS), "attestations": _each(_digest)},
 }
-"""The fields of each kind of line, besides v, seq, nonce, kind, day and account."""
+"""The fields of each kind of line as it is written, besides v, seq, nonce, kind, day and account."""
+
+OLDER: dict[Kind, tuple[dict[str, Shape], ...]] = {
+    "open": (_without(FIELDS["open"], "parent", "level", "grant", "root"),),
+    "reserve": (_without(FIELDS["reserve"], "above"),),
+}
+"""The forms in which a kind of line was written before, which are still read: a whole form or none of it."""
 
 _COMMON: dict[str, Shape] = {
     "v": _among(VERSION),
@@ -293,11 +354,16 @@ def parse(line: bytes) -> Entry:
     if canonical(value) != line:
         raise SignatureInvalid("a line of the ledger is not in canonical form")
     common = {key: value.pop(key, None) for key in _COMMON}
-    wrong = _wrong(common, _COMMON) or _wrong(value, FIELDS[common["kind"]])  # kind was checked by the first
+    wrong = _wrong(common, _COMMON) or _wrong(value, _form(common["kind"], value))  # kind was checked by the first
     if wrong:
         raise UnknownEntry(f"a line of the ledger with a wrong, missing or unknown field {wrong!r}")
     stamp = Stamp(common["day"], common["nonce"])
     return Entry(common["kind"], common["seq"], common["account"], stamp, value, line)
+
+
+def _form(kind: Kind, value: Mapping[str, Any]) -> dict[str, Shape]:
+    """The form of a kind that has the keys of ``value``, or the one that is written today."""
+    return next((shape for shape in OLDER.get(kind, ()) if shape.keys() == value.keys()), FIELDS[kind])
 
 
 def _exact(value: Any) -> Any:

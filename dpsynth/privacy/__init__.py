@@ -5,7 +5,6 @@ Every bound is rounded to the safe side and proved under ``proofs/privacy/``.
 """
 
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.conversion import epsilon_of_rho, rho_of_epsilon
 from dpsynth.privacy.cost import (
     COARSEST,
     FINEST,
@@ -18,8 +17,7 @@ from dpsynth.privacy.cost import (
     laplace_cost,
     laplace_scale,
 )
-from dpsynth.privacy.exact import GRID, ceil_to_grid, decimal_text, exact_text, floor_to_grid, parse_fraction
-from dpsynth.privacy.gdp import delta_of_gdp, epsilon_of_gdp, mu_squared_of
+from dpsynth.privacy.exact import GRID, ceil_to_grid, decimal_text, exact_text, parse_fraction
 from dpsynth.privacy.measure import MEASURES, NAMES, UNITS, Measure, require_measure
 from dpsynth.privacy.promise import amount_of, epsilon_of
 from dpsynth.privacy.sensitivity import NEIGHBOURS, l1_to_model, marginal_l1, marginal_squared, residual_squared, total
@@ -40,14 +38,10 @@ __all__ = [
     "amount_of",
     "ceil_to_grid",
     "decimal_text",
-    "delta_of_gdp",
     "epsilon_of",
-    "epsilon_of_gdp",
-    "epsilon_of_rho",
     "exact_text",
     "exponential_cost",
     "exponential_scale",
-    "floor_to_grid",
     "gaussian_cost",
     "gaussian_sigma",
     "highest_tpr",
@@ -56,10 +50,8 @@ __all__ = [
     "laplace_scale",
     "marginal_l1",
     "marginal_squared",
-    "mu_squared_of",
     "parse_fraction",
     "require_measure",
     "residual_squared",
-    "rho_of_epsilon",
     "total",
 ]

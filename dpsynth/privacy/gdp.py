@@ -12,7 +12,7 @@ d ln delta / d mu = 1/(R(a) - R(b)). Proofs: proofs/privacy/delta_of_gdp.md, eps
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from fractions import Fraction
 
 from dpsynth.errors import BudgetFormatError
@@ -21,36 +21,8 @@ from dpsynth.privacy.exact import GRID, floor_to_grid
 from dpsynth.privacy.interval import Interval, context
 from dpsynth.privacy.normal import density, mills, root
 
-SMALLEST_DELTA = Fraction(1, 10**1000)
-"""A delta below this is stated as this (the delta of mu = 0 is 0)."""
-
 _GUARD = 60
-_FAR = 70
-"""phi(70) < 10^-1000: with a beyond it, delta is 0 or 1 to a thousand digits."""
-_SHOWN = 30
 _SETTLED = Decimal("1e-24")
-
-
-def delta_of_gdp(mu_squared: Fraction, epsilon: Fraction) -> Fraction:
-    """The least delta with which mu-GDP is (``epsilon``, delta)-DP, rounded up.
-
-    Never below the exact delta and at most 1e-29 of it above (or 10^-1000, where that is more). ``mu_squared`` >= 0,
-    ``epsilon`` >= 0; BudgetFormatError otherwise.
-    """
-    _check_amount(mu_squared)
-    if epsilon < 0:
-        raise BudgetFormatError("epsilon: must not be below zero")
-    if mu_squared == 0:
-        return Fraction(0)
-    digits = _digits(mu_squared, Fraction(1, 2))
-    a, _ = _ends(mu_squared, epsilon, digits)
-    if a.lo >= _FAR:
-        return SMALLEST_DELTA
-    if a.hi <= -_FAR:
-        return Fraction(1)
-    exact, _, _ = _delta(mu_squared, epsilon, digits)
-    rounded = Fraction(context(_SHOWN, ROUND_CEILING).create_decimal(exact.hi))
-    return min(Fraction(1), max(rounded, SMALLEST_DELTA))
 
 
 def epsilon_of_gdp(mu_squared: Fraction, delta: Fraction, delta0: Fraction | int = 0) -> Fraction:

@@ -24,7 +24,7 @@ from dpsynth.accountant import Accountant, Charge, Reservation, log
 from dpsynth.accountant.store import AccountRow, Store, Writing
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, ReleaseConflict, StoreBusy
 from dpsynth.ledger import leaf_hash, parse
-from dpsynth.privacy import GRID, UNITS, Budget, Cost, Measure, decimal_text, epsilon_of_gdp
+from dpsynth.privacy import GRID, UNITS, Budget, Cost, Measure, decimal_text, epsilon_of
 
 PLAN, OTHER_PLAN = ("sha256:" + digit * 64 for digit in "ab")
 CAP = Budget("1", "1e-9")
@@ -292,7 +292,7 @@ class StoreContract:
         assert entry.kind == "reserve"
         assert entry.fields["reserved"]["mu2"] == str(TENTH.amount)
         assert entry.fields["held"]["mu2"] == str((HALF + TENTH).amount)
-        assert entry.fields["running_epsilon"] == decimal_text(epsilon_of_gdp((HALF + TENTH).amount, CAP.delta))
+        assert entry.fields["running_epsilon"] == decimal_text(epsilon_of(HALF + TENTH, CAP.delta))
         assert accountant.account("people").epsilon == Fraction(entry.fields["running_epsilon"])
 
     def test_the_cap_can_be_reached_and_not_passed(self, accountant: Accountant) -> None:

@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dpsynth.errors import BudgetFormatError
-from dpsynth.privacy import GRID, Budget, decimal_text, epsilon_of_rho, rho_of_epsilon
-from dpsynth.privacy.conversion import QUOTE
+from dpsynth.privacy import GRID, Budget, decimal_text
+from dpsynth.privacy.conversion import QUOTE, epsilon_of_rho, rho_of_epsilon
 
 DELTA = Fraction(1, 10**9)
 CLOSE = Fraction(1, 2**50)

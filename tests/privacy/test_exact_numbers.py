@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpsynth.errors import BudgetFormatError
-from dpsynth.privacy import GRID, Budget, Cost, ceil_to_grid, decimal_text, floor_to_grid, parse_fraction
+from dpsynth.privacy import GRID, Budget, Cost, ceil_to_grid, decimal_text, parse_fraction
+from dpsynth.privacy.exact import floor_to_grid
 
 GOOD = [
     ("1", Fraction(1)),

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dpsynth.privacy import Cost, delta_of_gdp, highest_tpr
+from dpsynth.privacy import Cost, highest_tpr
+from tests.privacy.test_gdp import exact
 
 CONTEXT = mpmath.mp.clone()
 CONTEXT.dps = 60
@@ -53,7 +54,7 @@ def test_no_epsilon_and_delta_of_the_same_mu_are_broken_and_one_is_touched() -> 
     mu_squared, rate = Fraction(1, 4), Fraction(1, 50)
     cap = highest_tpr_of_gdp(mu_squared, rate)
     lines = [
-        float(delta_of_gdp(mu_squared, epsilon)) + float(mpmath.exp(float(epsilon))) * float(rate)
+        float(exact(mu_squared, epsilon)) + float(mpmath.exp(float(epsilon))) * float(rate)
         for epsilon in (Fraction(k, 100) for k in range(200))
     ]
     assert cap <= min(lines) * (1 + 1e-12)

@@ -17,9 +17,9 @@ from dpsynth.privacy import (
     amount_of,
     decimal_text,
     epsilon_of,
-    epsilon_of_gdp,
-    epsilon_of_rho,
 )
+from dpsynth.privacy.conversion import epsilon_of_rho
+from dpsynth.privacy.gdp import epsilon_of_gdp
 
 STEP = Fraction(1, GRID)
 BUDGETS = [(epsilon, delta) for epsilon in ("0.1", "1", "4", "10") for delta in ("1e-6", "1e-9")]

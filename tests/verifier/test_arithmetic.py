@@ -14,7 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dpsynth import verifier
-from dpsynth.privacy import epsilon_of_gdp, epsilon_of_rho, residual_squared
+from dpsynth.privacy import residual_squared
+from dpsynth.privacy.conversion import epsilon_of_rho
+from dpsynth.privacy.gdp import epsilon_of_gdp
 from dpsynth.verifier import (
     SLACK,
     TOLERANCE,

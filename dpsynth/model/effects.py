@@ -24,7 +24,7 @@ from dpsynth.measurement import Domain
 from dpsynth.model.factor import Floats
 from dpsynth.model.levels import Levels, Nests, nests_of
 from dpsynth.model.main_effects import MainEffects, Seen
-from dpsynth.model.operators import Groups, LinearQuery, Marginal, Measurement, centred
+from dpsynth.model.operators import Groups, LinearQuery, Marginal, Measurement, centred, key_of
 from dpsynth.model.stack import Ints, Stack, added
 
 
@@ -54,27 +54,30 @@ class Effects:
     @classmethod
     def of(cls, domain: Domain, measured: Sequence[tuple[Measurement, Floats]], rows: float) -> Effects:
         """``measured`` pairs each measurement with its ridge: a number, or one a cell for a query of one column."""
-        seen: dict[str, list[Seen]] = {}
+        single: dict[tuple[str, str], tuple[Groups, list[Floats], list[Floats]]] = {}
         precision: dict[str, float] = {}
         weighted: dict[str, Floats] = {}
         queries: dict[str, Marginal] = {}
-        for m, ridge in measured:
-            for axes in m.query.effects:
-                others = tuple(i for i in range(len(m.columns)) if i not in axes)
-                table = m.values.sum(axis=others)
-                strength = ridge * prod(m.values.shape[i] for i in others)
+        for (m, ridge), tables in zip(measured, _parts([m for m, _ in measured]), strict=True):
+            for axes, table in zip(m.query.effects, tables, strict=True):
+                strength = ridge * (m.values.size // table.size)
                 if len(axes) == 1:
-                    name, groups = m.columns[axes[0]], m.query.groups[axes[0]]
-                    cells = np.arange(domain.size(name)) if groups is None else groups
-                    each = np.broadcast_to(strength, table.shape)
-                    seen.setdefault(name, []).append(Seen(cells, summing(table, each, rows), each))
+                    groups: Groups = (m.query.groups[axes[0]],)
+                    level = single.setdefault((m.columns[axes[0]], key_of((), (), groups)), (groups, [], []))
+                    level[1].append(table)
+                    level[2].append(strength if strength.shape else np.full(table.shape, strength))
                 elif min(table.shape) > 1:
-                    order, query = _ordered(domain, m.columns, m.query.groups, axes)
-                    key = query.key
-                    queries.setdefault(key, query)
-                    precision[key] = precision.get(key, 0.0) + 1 / float(strength)
-                    part = centred(table.transpose(order)) / float(strength)
-                    weighted[key] = weighted[key] + part if key in weighted else part
+                    order, named = _ordered(domain, m.columns, m.query.groups, axes)
+                    key, weight = key_of(*named), 1 / float(strength)
+                    if key not in queries:
+                        queries[key] = Marginal(*named)
+                        precision[key], weighted[key] = 0.0, np.zeros([table.shape[i] for i in order])
+                    precision[key] += weight
+                    weighted[key] += table.transpose(order) * weight
+        seen: dict[str, list[Seen]] = {}
+        for (name, _), (groups, values, ridges) in single.items():
+            cells = np.arange(domain.size(name)) if groups[0] is None else groups[0]
+            seen.setdefault(name, []).append(Seen.together(cells, np.stack(values), np.stack(ridges), rows))
         main = MainEffects.of(domain, seen, rows)
         found = list(queries)
         keys = [found[i] for i in Stack.order([queries[key].shape for key in found])]
@@ -125,17 +128,18 @@ class Effects:
 
     def key(self, query: LinearQuery) -> str | None:
         """The name of the potential of the interaction of all columns of a query; None if it has no place here."""
-        key = self._ordered(query)[1].key
+        key = self._named(query)[1]
         return key if key in self._places else None
 
     def add(self, vector: Floats, query: LinearQuery, table: Floats) -> None:
         """Add a table of a query's shape to a vector, at the place of the interaction of all its columns."""
-        order, ordered = self._ordered(query)
-        start = self._places[ordered.key]
+        order, key = self._named(query)
+        start = self._places[key]
         vector[start : start + table.size] += table.transpose(order).ravel()
 
-    def _ordered(self, query: LinearQuery) -> tuple[list[int], Marginal]:
-        return _ordered(self.domain, query.columns, query.groups, tuple(range(len(query.columns))))
+    def _named(self, query: LinearQuery) -> tuple[list[int], str]:
+        order, named = _ordered(self.domain, query.columns, query.groups, tuple(range(len(query.columns))))
+        return order, key_of(*named)
 
     def seen(self, marginals: Sequence[Floats]) -> Floats:
         """The adjoint: the marginals over model cells, as coarsely as each effect is seen, in one vector."""
@@ -217,8 +221,13 @@ class Effects:
         faces = self.stack.faces
         target, source = [np.zeros(0, dtype=np.intp)], [np.zeros(0, dtype=np.intp)]
         main = dict(zip(self.main.names, self.main.cells, strict=True))
+        known: dict[str, tuple[Ints, Ints]] = {}
         for owner, axes, start in zip(faces.owners, faces.axes, faces.stack.starts.tolist(), strict=True):
-            to, from_ = self._entries(self.queries[owner].part(axes), main)
+            named = _chosen(self.queries[owner], axes)
+            key = key_of(*named)
+            if key not in known:
+                known[key] = self._entries(Marginal(*named), main)
+            to, from_ = known[key]
             target.append(to)
             source.append(start + from_)
         return _Pushes(np.concatenate(target), np.concatenate(source))
@@ -237,16 +246,41 @@ class Effects:
         return both[0], both[1]
 
 
+Named = tuple[tuple[str, ...], tuple[int, ...], Groups]
+"""What makes a marginal: its columns, their sizes and their groups."""
+
+
+def _chosen(query: Marginal, axes: tuple[int, ...]) -> Named:
+    """What makes the marginal of some axes of one."""
+    return (
+        tuple([query.columns[i] for i in axes]),
+        tuple([query.sizes[i] for i in axes]),
+        tuple([query.groups[i] for i in axes]),
+    )
+
+
 def _ordered(
     domain: Domain, columns: tuple[str, ...], groups: Groups, axes: tuple[int, ...]
-) -> tuple[list[int], Marginal]:
-    """The marginal of some axes with its columns in the order of the domain, and the order that brings them there."""
-    order = sorted(range(len(axes)), key=lambda i: domain.position[columns[axes[i]]])
-    names = tuple(columns[axes[i]] for i in order)
-    return order, Marginal(names, domain.shape(names), tuple(groups[axes[i]] for i in order))
+) -> tuple[list[int], Named]:
+    """What makes the marginal of some axes with its columns in the order of the domain; the order that brings them."""
+    places = [domain.position[columns[i]] for i in axes]
+    order = sorted(range(len(axes)), key=places.__getitem__)
+    names = tuple([columns[axes[i]] for i in order])
+    sizes = tuple([domain.sizes[places[i]] for i in order])
+    return order, (names, sizes, tuple([groups[axes[i]] for i in order]))
 
 
-def summing(values: Floats, weights: Floats, rows: float) -> Floats:
-    """Values shifted along the weights to sum to the rows: it changes the fit's objective by a constant only."""
-    shifted: Floats = values + (rows - float(values.sum())) * (weights / float(weights.sum()))
-    return shifted
+def _parts(measurements: Sequence[Measurement]) -> list[tuple[Floats, ...]]:
+    """The table of each effect of each measurement, centred if it is an interaction; those of one shape together."""
+    found: list[tuple[Floats, ...]] = [()] * len(measurements)
+    alike: dict[tuple[tuple[int, ...], tuple[tuple[int, ...], ...]], list[int]] = {}
+    for i, m in enumerate(measurements):
+        alike.setdefault((m.values.shape, m.query.effects), []).append(i)
+    for (shape, effects), same in alike.items():
+        values, tables = np.stack([measurements[i].values for i in same]), []
+        for axes in effects:
+            sums = np.add.reduce(values, axis=tuple(1 + i for i in range(len(shape)) if i not in axes))
+            tables.append(sums if len(axes) == 1 else centred(sums, 1))
+        for i, *own in zip(same, *tables, strict=True):
+            found[i] = tuple(own)
+    return found

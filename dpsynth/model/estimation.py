@@ -34,7 +34,7 @@ from dpsynth.model.network import Convergence, MarkovNetwork
 from dpsynth.model.operators import Marginal, Measurement
 from dpsynth.model.optimise import minimise
 from dpsynth.model.projection import project
-from dpsynth.model.strength import ridge
+from dpsynth.model.strength import ridges
 
 TOLERANCE = 1e-9
 """Total variation distance to the exact minimum at which the search stops."""
@@ -144,7 +144,7 @@ def _ridges(
     measurements: Sequence[Measurement], domain: Domain, prior: Mapping[str, Floats], rows: float, shrinkage: float
 ) -> list[Floats]:
     """The ridge of each measurement. As the shrinkage falls they become alike in units of the noise's variance."""
-    own = [_ridge(m, domain, prior, rows) for m in measurements]
+    own = _own_ridges(measurements, domain, prior, rows)
     least = min((float(np.min(r / m.stddev**2)) for m, r in zip(measurements, own, strict=True)), default=0.0)
     kept = min(shrinkage, 1.0)
     return [
@@ -153,11 +153,22 @@ def _ridges(
     ]
 
 
-def _ridge(m: Measurement, domain: Domain, prior: Mapping[str, Floats], rows: float) -> Floats:
-    """The ridge r of a measurement: a number, or one a cell for a query of one column."""
-    if len(m.columns) == 1:
-        return m.stddev
-    alone = [prior[name] / prior[name].sum() for name in m.columns]
-    joint = reduce(np.multiply.outer, alone) * rows
-    expected = Marginal(m.columns, domain.shape(m.columns), m.query.groups).apply(joint)
-    return np.array(ridge(m.values - m.query.apply(joint), float(m.stddev), expected))
+def _own_ridges(
+    measurements: Sequence[Measurement], domain: Domain, prior: Mapping[str, Floats], rows: float
+) -> list[Floats]:
+    """The ridge r that each measurement's noise asks for: a number, or one a cell for a query of one column."""
+    result = [m.stddev for m in measurements]
+    shares = {name: prior[name] / prior[name].sum() for name in domain.names}
+    alike: dict[int, list[tuple[int, Floats, Floats]]] = {}
+    for i, m in enumerate(measurements):
+        if len(m.columns) > 1:
+            joint = reduce(np.multiply.outer, [shares[name] for name in m.columns]) * rows
+            expected = Marginal(m.columns, joint.shape, m.query.groups).apply(joint)
+            off = m.values - m.query.apply(joint)
+            alike.setdefault(off.size, []).append((i, off.ravel(), expected.ravel()))
+    for same in alike.values():
+        stddev = np.array([float(result[i]) for i, _, _ in same])
+        found = ridges(np.stack([off for _, off, _ in same]), stddev, np.stack([expected for _, _, expected in same]))
+        for (i, _, _), r in zip(same, found, strict=True):
+            result[i] = np.array(r)
+    return result

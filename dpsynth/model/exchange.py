@@ -33,18 +33,39 @@ MOST = 4
 LEAST = 0.2
 """Least variance that is believed, in units of a table's mean: expectations are not known better."""
 
+TOGETHER = 1 << 16
+"""Cells of three columns that are worked on at a time."""
+
 TINY = 1e-300
 
 Axis = tuple[str, bytes]
 
 
 @dataclass(frozen=True, eq=False)
+class _Table:
+    """A table of two axes in the stack, taken in either order: its first cell, and how far apart its cells are."""
+
+    start: int
+    shape: tuple[int, int]
+    strides: tuple[int, int]
+
+    @property
+    def turned(self) -> _Table:
+        """With its axes exchanged."""
+        return _Table(self.start, self.shape[::-1], self.strides[::-1])
+
+
+@dataclass(frozen=True, eq=False)
 class _Direction:
-    """From cells of the table of x and y to those of x and z: ``shares`` holds P(y | x, z), axes x, y, z."""
+    """From cells of the table of x and y to those of x and z: ``shares`` holds P(y | x, z), axes x, y, z.
+
+    ``place`` says when it was found.
+    """
 
     told: float
-    cells: Ints
-    others: Ints
+    place: tuple[int, int]
+    here: _Table
+    there: _Table
     shares: Floats
     left: Floats
 
@@ -77,13 +98,13 @@ class Exchange:
         left_out, probabilities = set(coarse.tolist()), np.maximum(seen, TINY)
         telling = _telling(stack, probabilities)
         tables = {
-            (_axis(query, 0), _axis(query, 1)): start + np.arange(prod(query.shape)).reshape(query.shape)
+            (_axis(query, 0), _axis(query, 1)): _Table(start, (query.shape[0], query.shape[1]), (query.shape[1], 1))
             for query, start in zip(queries, stack.starts.tolist(), strict=True)
             if len(query.shape) == 2 and start not in left_out
         }
         found, room, met = list[_Direction](), ENTRIES * stack.size, Counter[int]()
-        for direction in sorted(_directions(tables, telling, probabilities), key=lambda d: -d.told):
-            ends = int(direction.cells.min()), int(direction.others.min())
+        for direction in sorted(_directions(tables, telling, probabilities), key=lambda d: (-d.told, d.place)):
+            ends = direction.here.start, direction.there.start
             if direction.shares.size <= room and max(met[end] for end in ends) < MOST:
                 room -= direction.shares.size
                 met.update(ends)
@@ -93,16 +114,16 @@ class Exchange:
         shares, left, ridges = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
         at = to = 0
         for d in found:
-            shape = d.shares.shape
-            cells.append(d.cells.ravel())
-            onto.append(d.others.ravel())
-            one, two = (np.arange(part.size).reshape(part.shape) for part in (d.cells, d.others))
+            shape, here, there = d.shares.shape, _cells([d.here])[0], _cells([d.there])[0]
+            cells.append(here.ravel())
+            onto.append(there.ravel())
+            one, two = (np.arange(part.size).reshape(part.shape) for part in (here, there))
             source.append(np.broadcast_to(at + one[:, :, None], shape).ravel())
             target.append(np.broadcast_to(to + two[:, None, :], shape).ravel())
             shares.append(d.shares.ravel())
             left.append(d.left.ravel())
-            ridges.append((ridge[d.cells] + np.einsum("xyz,xz->xy", d.shares**2, ridge[d.others])).ravel())
-            at, to = at + d.cells.size, to + d.others.size
+            ridges.append((ridge[here] + np.einsum("xyz,xz->xy", d.shares**2, ridge[there])).ravel())
+            at, to = at + here.size, to + there.size
         for fine, holding in across:
             own, group = np.unique(holding, return_inverse=True)
             cells.append(own)
@@ -151,27 +172,47 @@ def _telling(stack: Stack, seen: Floats) -> set[int]:
     return set(starts[told > TOLD / 2].tolist())
 
 
-def _directions(tables: Mapping[tuple[Axis, Axis], Ints], telling: set[int], seen: Floats) -> Iterator[_Direction]:
-    near: dict[Axis, dict[Axis, Ints]] = {}
-    for (one, two), cells in tables.items():
-        near.setdefault(one, {})[two] = cells
-        near.setdefault(two, {})[one] = cells.T
-    for (y, z), cells in tables.items():
-        if int(cells[0, 0]) not in telling:
-            continue
-        both = seen[cells]
-        of_y, of_z = both.sum(axis=1), both.sum(axis=0)
-        for x in near[y]:
-            if x not in near[z]:
-                continue
-            first, second = near[x][y], near[x][z]
-            # the three columns together, as if they had no interaction of their own
-            joint = both * (seen[first] / of_y)[:, :, None] * (seen[second] / of_z)[:, None, :]
-            for here, there, table in ((first, second, joint), (second, first, joint.transpose(0, 2, 1))):
-                shares = table / table.sum(axis=1, keepdims=True)
-                given = seen[here]
-                kept = np.minimum(np.einsum("xyz,xz->xy", shares**2, seen[there]) / given, 1.0)
-                chance = float(np.sum((given**2).sum(axis=1) / given.sum(axis=1)))
-                mean = float(np.sum(given * kept)) / float(given.sum())
-                if mean - chance > TOLD * (1 - chance):
-                    yield _Direction(mean, here, there, shares, np.maximum(1 - kept, LEAST * (1 - mean)))
+def _cells(tables: Sequence[_Table]) -> Ints:
+    """The cells of tables of one shape, in their order of the axes."""
+    starts, strides = np.array([t.start for t in tables], dtype=np.intp), np.array([t.strides for t in tables])
+    rows, columns = (np.arange(length) for length in tables[0].shape)
+    return np.add(starts[:, None, None] + strides[:, :1, None] * rows[:, None], strides[:, 1:, None] * columns)
+
+
+def _directions(tables: Mapping[tuple[Axis, Axis], _Table], telling: set[int], seen: Floats) -> Iterator[_Direction]:
+    """Those of all triples, the triples of one shape together."""
+    near: dict[Axis, dict[Axis, _Table]] = {}
+    for (one, two), table in tables.items():
+        near.setdefault(one, {})[two] = table
+        near.setdefault(two, {})[one] = table.turned
+    alike: dict[tuple[int, ...], list[tuple[int, _Table, _Table, _Table]]] = {}
+    number = 0
+    for (y, z), both in tables.items():
+        if both.start in telling:
+            for x in near[y]:
+                if x in near[z]:
+                    first, second = near[x][y], near[x][z]
+                    alike.setdefault((first.shape[0], *both.shape), []).append((number, first, second, both))
+                    number += 1
+    for shape, triples in alike.items():
+        count = max(1, TOGETHER // prod(shape))
+        for low in range(0, len(triples), count):
+            yield from _of_one_shape(triples[low : low + count], seen)
+
+
+def _of_one_shape(triples: Sequence[tuple[int, _Table, _Table, _Table]], seen: Floats) -> Iterator[_Direction]:
+    numbers, *ends = zip(*triples, strict=True)
+    first, second, both = (seen[_cells(tables)] for tables in ends)
+    # the three columns together, as if they had no interaction of their own
+    joint = both[:, None] * (first / both.sum(axis=2)[:, None])[..., None]
+    joint *= (second / both.sum(axis=1)[:, None])[:, :, None]
+    sides = (first, second, joint), (second, first, joint.swapaxes(2, 3))
+    for side, (given, other, table) in enumerate(sides):
+        shares = table / table.sum(axis=2, keepdims=True)
+        kept = np.minimum(np.einsum("nxyz,nxz->nxy", shares**2, other) / given, 1.0)
+        chance = ((given**2).sum(axis=2) / given.sum(axis=2)).sum(axis=1)
+        mean = (given * kept).sum(axis=(1, 2)) / given.sum(axis=(1, 2))
+        for i in np.flatnonzero(mean - chance > TOLD * (1 - chance)).tolist():
+            left = np.maximum(1 - kept[i], LEAST * (1 - mean[i]))
+            here, there = ends[side][i], ends[1 - side][i]
+            yield _Direction(float(mean[i]), (numbers[i], side), here, there, shares[i], left)

@@ -86,13 +86,7 @@ class Potentials:
 
         The tables are flat. ValueError if a leaf leaves no possible cell or is not a number.
         """
-        buffer = np.empty(self._cells)
-        if self._sharing:
-            flat = np.concatenate([potentials[k].reshape(-1) for k, _, _ in self._sharing])
-            buffer[: self._shared] = _sums(flat, self._to_cells)
-        if self._alone:
-            tables = [potentials[k] if turn is None else turn.there(potentials[k]) for k, _, _, turn in self._alone]
-            np.concatenate([table.reshape(-1) for table in tables], out=buffer[self._shared :])
+        buffer = self._summed(potentials)
         tops = np.maximum.reduceat(buffer, self._starts)
         total = float(np.add.reduce(tops))
         if not np.isfinite(total):
@@ -100,6 +94,21 @@ class Potentials:
         buffer -= np.repeat(tops, self._lengths)
         np.exp(buffer, out=buffer)
         return [buffer[low:high] for low, high in self._spans], total
+
+    def logarithms(self, potentials: Sequence[Floats]) -> list[Floats]:
+        """Each leaf's sum of its potentials, flat."""
+        buffer = self._summed(potentials)
+        return [buffer[low:high] for low, high in self._spans]
+
+    def _summed(self, potentials: Sequence[Floats]) -> Floats:
+        buffer = np.empty(self._cells)
+        if self._sharing:
+            flat = np.concatenate([potentials[k].reshape(-1) for k, _, _ in self._sharing])
+            buffer[: self._shared] = _sums(flat, self._to_cells)
+        if self._alone:
+            tables = [potentials[k] if turn is None else turn.there(potentials[k]) for k, _, _, turn in self._alone]
+            np.concatenate([table.reshape(-1) for table in tables], out=buffer[self._shared :])
+        return buffer
 
     def marginals(self, tables: Sequence[Floats], slopes: Sequence[Floats]) -> tuple[dict[int, Floats], bool]:
         """Flat probabilities of each clique's cells, leaf times slope, and whether those of every leaf sum to 1."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import isfinite, log
 
 import numpy as np
@@ -101,27 +100,17 @@ class BeliefPropagation:
         return Alignment.of(self.tree.domain.project(clique), self.tree.node_domain(host))
 
     def _spread(self, potentials: Sequence[Floats]) -> tuple[Floats, ...]:
-        """The sums of potentials on the nodes; what lies inside another clique is added there, where cells are few."""
+        """The sums of potentials on the nodes, by way of the leaves, where cells are few."""
         tables = tuple(np.zeros(self.tree.node_domain(i).sizes) for i in range(len(self.tree.nodes)))
-        sums, domain = list(potentials), self.tree.domain
-        for k in sorted(range(len(sums)), key=lambda k: len(self.cliques[k])):
-            around = self._around[k]
-            if around is None:
-                tables[self._hosts[k]][...] += self._lie(self.cliques[k], self._hosts[k]).spread(sums[k])
-            else:
-                small, large = domain.project(self.cliques[k]), domain.project(self.cliques[around])
-                sums[around] = sums[around] + Alignment.of(small, large).spread(sums[k])
+        for k in self._scalars:
+            tables[self._hosts[k]][...] += potentials[k].item()
+        domain = self.tree.domain
+        if self._leaves is not None:
+            for table, order, i in zip(self._leaves.logarithms(potentials), self._orders, self._homes, strict=True):
+                own = domain.project(tuple(domain.names[c] for c in order))
+                lie = Alignment.of(own, self.tree.node_domain(i))
+                tables[i][...] += lie.spread(table.reshape(own.sizes))
         return tables
-
-    @cached_property
-    def _around(self) -> tuple[int | None, ...]:
-        """For each clique the smallest larger one that holds its columns."""
-        sets = [frozenset(clique) for clique in self.cliques]
-        holders: dict[str, list[int]] = {}
-        for k in sorted(range(len(sets)), key=lambda k: self.tree.domain.cells(self.cliques[k])):
-            for name in sets[k]:
-                holders.setdefault(name, []).append(k)
-        return tuple(next((j for j in holders[min(own)] if own < sets[j]), None) if own else None for own in sets)
 
     def _plan(self) -> None:
         domain = self.tree.domain
@@ -138,18 +127,20 @@ class BeliefPropagation:
                 hosted[host][k] = mask
         leaves: list[Leaf] = []
         pools: list[dict[int, int]] = []
-        for held in hosted:
+        self._homes: list[int] = []
+        for i, held in enumerate(hosted):
             own = leaves_of(held, domain.sizes)
             pools.append({len(leaves) + j: leaf.columns for j, leaf in enumerate(own)})
             leaves += own
+            self._homes += [i] * len(own)
         given = [sum(1 << index[name] for name in node.given) for node in self.tree.nodes]
         parents = [node.parent for node in self.tree.nodes]
         contractions, self._roots = plan(pools, given, parents, domain.sizes, len(leaves))
         natural = [cliques[leaf.cliques[0]] for leaf in leaves]
         layout = Layout(contractions, natural, self._roots, domain.sizes)
         self._steps = layout.steps
-        orders = [layout.orders[i] for i in range(len(leaves))]
-        self._leaves = Potentials(leaves, cliques, orders, domain.sizes) if leaves else None
+        self._orders = [layout.orders[i] for i in range(len(leaves))]
+        self._leaves = Potentials(leaves, cliques, self._orders, domain.sizes) if leaves else None
 
     def _contract(self, potentials: Sequence[Floats]) -> tuple[float, dict[int, Floats]]:
         """Log-partition and flat marginals; Underflow if they may have lost digits.

@@ -22,21 +22,27 @@ LEAST = 0.25
 """Least ridge in units of the noise's scale: what a strong dependence pays so that the fit stays well conditioned."""
 
 
-def ridge(off: Floats, stddev: float, expected: Floats) -> float:
-    """The ridge of a table, in rows, from its noise and from how much dependence it shows.
+def ridges(off: Floats, stddev: Floats, expected: Floats) -> Floats:
+    """The ridge in rows of each of several tables of as many cells: from its noise and how much dependence it shows.
 
-    ``expected`` holds the counts >= 0 of independent columns, ``off`` how far the noisy counts are from them. Prior: t
-    has mean e and variance e / s. The strength s of the whole table is the one under which the noisy counts are
-    likeliest (empirical Bayes: y is normal with mean e and variance e / s + stddev^2). To first order the fit then
-    weighs prior and noise rightly with r = s stddev^2.
+    Row i of ``expected`` holds the counts >= 0 of independent columns, that of ``off`` how far the noisy counts are
+    from them. Prior: t has mean e and variance e / s. The strength s of a whole table is the one under which its noisy
+    counts are likeliest (empirical Bayes: y is normal with mean e and variance e / s + stddev^2). To first order the
+    fit then weighs prior and noise rightly with r = s stddev^2.
     """
-    noise, counts, squares = stddev**2, expected.ravel(), off.ravel() ** 2
+    noise, squares = stddev**2, off**2
+    step = max(1, CELLS // len(off))
 
-    def likeliest(strengths: Floats) -> float:
-        surprise = np.zeros(strengths.size)
-        for low in range(0, counts.size, CELLS):
-            variance = counts[low : low + CELLS] / strengths[:, None] + noise
-            surprise += np.sum(np.log(variance) + squares[low : low + CELLS] / variance, axis=1)
-        return float(strengths[surprise.argmin()])
+    def likeliest(strengths: Floats) -> Floats:
+        """The likeliest of each row's strengths."""
+        surprise = np.zeros(strengths.shape)
+        for low in range(0, off.shape[1], step):
+            counts = expected[:, None, low : low + step]
+            variance = counts / strengths[:, :, None] + noise[:, None, None]
+            surprise += np.sum(np.log(variance) + squares[:, None, low : low + step] / variance, axis=2)
+        best: Floats = strengths[np.arange(len(strengths)), surprise.argmin(axis=1)]
+        return best
 
-    return max(likeliest(np.multiply(likeliest(COARSE), FINE)) * noise, LEAST * stddev)
+    coarse = likeliest(np.broadcast_to(COARSE, (len(off), COARSE.size)))
+    found: Floats = np.maximum(likeliest(np.multiply.outer(coarse, FINE)) * noise, LEAST * stddev)
+    return found

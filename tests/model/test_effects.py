@@ -13,10 +13,10 @@ from scipy.optimize import minimize
 from dpsynth.measurement import Domain
 from dpsynth.model import JunctionTree, Marginal, Measurement, Residual, estimate
 from dpsynth.model.dual import Dual
-from dpsynth.model.effects import Effects, summing
+from dpsynth.model.effects import Effects
 from dpsynth.model.main_effects import MainEffects, Seen
 from tests.model.test_estimation import joint, measured
-from tests.model.worlds import World, summed, worlds
+from tests.model.worlds import World, summed, summing, worlds
 
 ROWS = 1000.0
 

@@ -18,9 +18,9 @@ from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import Domain
 from dpsynth.model import JunctionTree, MarkovNetwork, Measurement, estimate, project
 from dpsynth.model.dual import Dual
-from dpsynth.model.effects import Effects, summing
-from dpsynth.model.estimation import FLOOR, _in_order, _merged, _ridge
-from tests.model.worlds import World, summed, worlds
+from dpsynth.model.effects import Effects
+from dpsynth.model.estimation import FLOOR, _in_order, _merged, _own_ridges
+from tests.model.worlds import World, summed, summing, worlds
 
 DOMAIN = Domain(("a", "b", "c"), (3, 2, 4))
 
@@ -85,7 +85,8 @@ def test_it_is_the_minimum_that_a_generic_optimiser_finds(world: World, scale: f
             prior[m.columns[0]] = np.maximum(shares, FLOOR / shares.size)
     touched = [n for m in measurements for n in m.columns]
     solo = [m for m in measurements if plain(m) and touched.count(m.columns[0]) == 1]
-    terms = [(m, _ridge(m, domain, prior, rows)) for m in measurements if m not in solo]
+    joined = [m for m in measurements if m not in solo]
+    terms = list(zip(joined, _own_ridges(joined, domain, prior, rows), strict=True))
     base = np.ones(())
     for name in domain.names:
         base = np.multiply.outer(base, prior[name] / prior[name].sum())
@@ -129,7 +130,8 @@ def test_the_gradient_is_that_of_finite_differences(world: World, scale: float) 
         return
     tree = JunctionTree.of(world.domain, [m.columns for m in measurements])
     prior = {n: world.rng.dirichlet(np.ones(world.domain.size(n))) + 1e-3 for n in world.domain.names}
-    effects = Effects.of(world.domain, [(m, _ridge(m, world.domain, prior, 1000.0)) for m in measurements], 1000.0)
+    ridges = _own_ridges(measurements, world.domain, prior, 1000.0)
+    effects = Effects.of(world.domain, list(zip(measurements, ridges, strict=True)), 1000.0)
     dual = Dual(tree, effects, 1000.0, prior)
     point = effects.pushed(world.rng.normal(0, 0.3, effects.size))
     for direction in effects.pushed(1e-4 * world.rng.normal(0, 1, effects.size)), effects.pushed(dual(point).gradient):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from math import prod
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from dpsynth.measurement import Domain
 from dpsynth.model import Marginal, Measurement, estimate
+from dpsynth.model import exchange as module
 from dpsynth.model.exchange import Exchange
 from dpsynth.model.stack import Stack
 
@@ -68,3 +71,27 @@ def test_independent_columns_exchange_nothing() -> None:
     exchange = Exchange.of(queries, stack, np.full(stack.size, 0.1), seen, np.zeros(0, dtype=np.intp))
     assert exchange.cells.size == 0
     np.testing.assert_array_equal(exchange.step(exchange.inverse(seen), seen), np.zeros(36))
+
+
+def test_triples_are_told_apart_however_many_are_looked_at_together() -> None:
+    rng = np.random.default_rng(2)
+    domain = Domain(tuple("abcde"), (3, 2, 3, 2, 3))
+    base = rng.integers(0, 6, 4000)
+    codes = np.stack([np.where(rng.random(4000) < 0.9, base, rng.integers(0, 6, 4000)) % size for size in domain.sizes])
+    queries = [Marginal.of(domain, pair, {}) for pair in combinations(domain.names, 2)]
+    queries = [queries[i] for i in Stack.order([query.shape for query in queries])]
+    stack = Stack(tuple(query.shape for query in queries))
+    joint = np.zeros(domain.sizes)
+    np.add.at(joint, tuple(codes), 1 / 4000)
+    lacks = [tuple(i for i, name in enumerate(domain.names) if name not in query.columns) for query in queries]
+    seen = np.concatenate([joint.sum(axis=axes).ravel() for axes in lacks])
+
+    def found() -> Exchange:
+        return Exchange.of(queries, stack, np.full(stack.size, 0.1), seen, np.zeros(0, dtype=np.intp))
+
+    together = found()
+    assert together.cells.size
+    with patch.object(module, "TOGETHER", 1):
+        alone = found()
+    for one, two in zip(vars(together).values(), vars(alone).values(), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-12)

@@ -57,3 +57,9 @@ def summed(joint: np.ndarray, domain: Domain, names: tuple[str, ...]) -> np.ndar
     kept = [n for n in domain.names if n in names]
     table = joint.sum(axis=tuple(i for i, n in enumerate(domain.names) if n not in names))
     return table.transpose([kept.index(n) for n in names])
+
+
+def summing(values: np.ndarray, weights: np.ndarray, rows: float) -> np.ndarray:
+    """Values shifted along the weights to sum to the rows."""
+    weights = np.broadcast_to(weights, values.shape)
+    return values + (rows - values.sum()) * (weights / weights.sum())

@@ -122,7 +122,7 @@ def add_signature(data: bytes, key: SigningKey) -> bytes:
 
 
 def merge(first: bytes, second: bytes) -> bytes:
-    """Two copies of a file that different people have signed, as one file; SignatureInvalid if their payloads differ."""
+    """Two copies of a file, signed by different people, as one; SignatureInvalid if their payloads differ."""
     return read_envelope(first).merged(read_envelope(second)).data
 
 

@@ -77,8 +77,37 @@ TOTAL = Query(())
 """The number of rows."""
 
 
+class _Noisy:
+    """What has int64 ``values``, each with independent noise of one ``law`` and ``scale``, in the ``shape`` asked."""
+
+    values: NDArray[np.int64]
+    scale: Fraction
+    law: Law
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the values."""
+        raise NotImplementedError
+
+    def __post_init__(self) -> None:
+        values = np.array(self.values, dtype=np.int64)
+        if values.shape != self.shape:
+            raise ValueError(f"values of shape {values.shape} do not answer what was asked in shape {self.shape}")
+        if self.law not in get_args(Law):
+            raise ValueError(f"law {self.law!r}: the laws of noise are {', '.join(get_args(Law))}")
+        if self.scale < 0 or (self.scale == 0) != (self.law == "public_count"):
+            raise ValueError("noise has a scale above zero, and a public count has the scale zero")
+        values.flags.writeable = False
+        object.__setattr__(self, "values", values)
+
+    @property
+    def sigma(self) -> Fraction:
+        """A standard deviation of the noise of each value, whatever its law: for Laplace just above sqrt(2) scale."""
+        return ROOT_TWO_ABOVE * self.scale if self.law == "discrete_laplace" else self.scale
+
+
 @dataclass(frozen=True, eq=False)
-class NoisyMarginal:
+class NoisyMarginal(_Noisy):
     """A noisy answer: int64 ``values`` of the query's shape, each with independent noise of one law and scale.
 
     ``scale`` is the exact parameter of the ``law``: sigma of a Gaussian, b of Laplace, and 0 for a public count (the
@@ -92,29 +121,10 @@ class NoisyMarginal:
     law: Law
     entry: int
 
-    def __post_init__(self) -> None:
-        values = np.array(self.values, dtype=np.int64)
-        if values.shape != self.query.shape:
-            raise ValueError(f"values of shape {values.shape} do not answer a query of shape {self.query.shape}")
-        _require_noise(self.law, self.scale)
-        values.flags.writeable = False
-        object.__setattr__(self, "values", values)
-
     @property
-    def sigma(self) -> Fraction:
-        """A standard deviation of the noise of each value, whatever its law: for Laplace just above sqrt(2) scale."""
-        return _deviation(self.law, self.scale)
-
-
-def _require_noise(law: Law, scale: Fraction) -> None:
-    if law not in get_args(Law):
-        raise ValueError(f"law {law!r}: the laws of noise are {', '.join(get_args(Law))}")
-    if scale < 0 or (scale == 0) != (law == "public_count"):
-        raise ValueError("noise has a scale above zero, and a public count has the scale zero")
-
-
-def _deviation(law: Law, scale: Fraction) -> Fraction:
-    return ROOT_TWO_ABOVE * scale if law == "discrete_laplace" else scale
+    def shape(self) -> tuple[int, ...]:
+        """That of the query."""
+        return self.query.shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +177,7 @@ class Selection:
 
 
 @dataclass(frozen=True, eq=False)
-class NoisyScores:
+class NoisyScores(_Noisy):
     """The scores of all candidates at once: int64 ``values`` in lattice units, each with independent noise.
 
     ``scale`` and ``law`` are those of :class:`NoisyMarginal`. ``candidates`` holds the columns of every candidate.
@@ -180,18 +190,10 @@ class NoisyScores:
     law: Law
     entry: int
 
-    def __post_init__(self) -> None:
-        values = np.array(self.values, dtype=np.int64)
-        if values.shape != (len(self.candidates),):
-            raise ValueError(f"scores of shape {values.shape} for {len(self.candidates)} candidates")
-        _require_noise(self.law, self.scale)
-        values.flags.writeable = False
-        object.__setattr__(self, "values", values)
-
     @property
-    def sigma(self) -> Fraction:
-        """A standard deviation of the noise of each score, in lattice units: see :attr:`NoisyMarginal.sigma`."""
-        return _deviation(self.law, self.scale)
+    def shape(self) -> tuple[int, ...]:
+        """One score a candidate."""
+        return (len(self.candidates),)
 
 
 def candidates_digest(candidates: Sequence[Candidate]) -> str:

@@ -2,10 +2,14 @@
 
 Every function here works element by element: the text or number of an element depends on that element alone. Imports
 pyarrow, so this module is imported by whoever reads rows, when it does.
+
+Between numpy and Arrow it goes by buffers: pyarrow's own conversions first load pandas, which takes longer than to
+encode a hundred thousand rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -57,6 +61,34 @@ def unfold(array: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
         )
     encoded = array.dictionary_encode()
     return encoded.dictionary, _places(encoded.indices)
+
+
+def of_numpy(values: NDArray[np.generic], missing: NDArray[np.bool_] | None = None) -> pa.Array:
+    """The Arrow array of a vector of numbers or truth values, null where ``missing`` says so; shares its memory."""
+    data = _bits(values) if values.dtype == np.bool_ else pa.py_buffer(np.ascontiguousarray(values))
+    gone = 0 if missing is None else int(np.count_nonzero(missing))
+    valid = None if missing is None or not gone else _bits(~missing)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), values.size, [valid, data], gone)
+
+
+def of_texts(values: Sequence[str | None]) -> pa.Array:
+    """The Arrow array of a few texts."""
+    raw = [(value or "").encode() for value in values]
+    offsets = np.cumsum([0, *map(len, raw)], dtype=np.int32)
+    valid = _bits(np.array([value is not None for value in values], dtype=np.bool_))
+    return pa.Array.from_buffers(pa.string(), len(raw), [valid, pa.py_buffer(offsets), pa.py_buffer(b"".join(raw))])
+
+
+def to_numpy(array: pa.Array) -> NDArray[np.generic]:
+    """The vector behind an Arrow array of numbers or truth values; what stands at a null means nothing."""
+    first, size = array.offset, len(array)
+    data = array.buffers()[1]
+    if data is None:
+        return np.zeros(size, dtype=array.type.to_pandas_dtype())
+    if kind.is_boolean(array.type):
+        bits = np.frombuffer(data, dtype=np.uint8)
+        return np.unpackbits(bits, count=first + size, bitorder="little")[first:].view(np.bool_)
+    return np.frombuffer(data, dtype=array.type.to_pandas_dtype(), count=first + size)[first:]
 
 
 def is_number(array: pa.Array) -> bool:
@@ -112,20 +144,19 @@ def numbers(array: pa.Array) -> NDArray[np.float64]:
     A float32 that is not whole counts as its shortest decimal, the one that a CSV file would hold.
     """
     if is_number(array):
-        values = np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)
+        values = _or_nan(array)
         if not kind.is_float32(array.type):
             return values
-        shortest = array.cast(pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
-        return np.where(values == np.rint(values), values, shortest)
+        return np.where(values == np.rint(values), values, _or_nan(array.cast(pa.string()).cast(pa.float64())))
     if not is_text(array.type):
         return np.array([number(text or "") for text in spelt(array)], dtype=np.float64)
     result = np.full(len(array), np.nan)
     simple = _flags(pc.match_substring_regex(array, pattern=SIMPLE))
-    trimmed = pc.ascii_trim_whitespace(array.filter(pa.array(simple)).cast(pa.large_string()))
-    result[simple] = trimmed.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    rest = array.filter(pa.array(~simple))
+    trimmed = pc.ascii_trim_whitespace(array.filter(of_numpy(simple)).cast(pa.large_string()))
+    result[simple] = _or_nan(trimmed.cast(pa.float64()))
+    rest = array.filter(of_numpy(~simple))
     possible = _flags(pc.match_substring_regex(rest, pattern=POSSIBLE))
-    found = [number(text or "") for text in spelt(rest.filter(pa.array(possible)))]
+    found = [number(text or "") for text in spelt(rest.filter(of_numpy(possible)))]
     result[np.flatnonzero(~simple)[possible]] = found
     return result
 
@@ -169,7 +200,22 @@ def _without_idle_zeros(decimals: pa.Array) -> pa.Array:
 
 
 def _places(indices: pa.Array) -> NDArray[np.int64]:
-    return np.asarray(indices.cast(pa.int64(), safe=False).fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
+    places = to_numpy(indices).astype(np.int64)
+    if indices.null_count:
+        places[to_numpy(indices.is_null())] = -1
+    return places
+
+
+def _or_nan(array: pa.Array) -> NDArray[np.float64]:
+    """Numbers as binary64, NaN for a null."""
+    values = to_numpy(array).astype(np.float64)
+    if array.null_count:
+        values[to_numpy(array.is_null())] = np.nan
+    return values
+
+
+def _bits(flags: NDArray[np.generic]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(flags.view(np.bool_), bitorder="little"))
 
 
 def _is_flat(type_: pa.DataType) -> bool:
@@ -189,7 +235,10 @@ def _decoded(raw: bytes) -> str | None:
 
 
 def _flags(matches: pa.Array) -> NDArray[np.bool_]:
-    return np.asarray(matches.fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+    flags = to_numpy(matches).astype(np.bool_)
+    if matches.null_count:
+        flags &= to_numpy(matches.is_valid()).astype(np.bool_)
+    return flags
 
 
 def _times(array: pa.Array) -> list[str | None]:

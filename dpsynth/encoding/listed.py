@@ -103,9 +103,9 @@ class ListedCodec(_Lookup):
         return places
 
     def _decode(self, cells: NDArray[np.int64], words: NDArray[np.uint64]) -> pa.Array:
-        import pyarrow as pa
+        from dpsynth.encoding import arrays
 
-        return pa.array([*self.column.values, None], type=pa.string()).take(pa.array(cells))
+        return arrays.of_texts([*self.column.values, None]).take(arrays.of_numpy(cells))
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,6 @@ class BooleanCodec(_Lookup):
         return text.lower()
 
     def _decode(self, cells: NDArray[np.int64], words: NDArray[np.uint64]) -> pa.Array:
-        import pyarrow as pa
+        from dpsynth.encoding import arrays
 
-        return pa.array([False, True, None], type=pa.bool_()).take(pa.array(cells))
+        return arrays.of_numpy(cells == 1, cells == 2)

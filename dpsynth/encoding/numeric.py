@@ -89,13 +89,13 @@ class IntegerCodec(_Grid):
         return (whole - self.column.min) // self.width
 
     def _decode(self, cells: NDArray[np.int64], words: NDArray[np.uint64]) -> pa.Array:
-        import pyarrow as pa
+        from dpsynth.encoding import arrays
 
         first = np.minimum(cells, self.leaves - 1) * self.width
         room = np.minimum(self._count - first, self.width)
         # A leaf has less than 2**43 numbers, so the remainder of a 64-bit word favours none by more than 2**-21.
         drawn = (words % room.astype(np.uint64)).astype(np.int64)
-        return pa.array(self.column.min + first + drawn, mask=cells == self.leaves)
+        return arrays.of_numpy(self.column.min + first + drawn, cells == self.leaves)
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,13 @@ class RealCodec(_Grid):
         return np.searchsorted(self.edges[1:-1], values, side="right").astype(np.int64)
 
     def _decode(self, cells: NDArray[np.int64], words: NDArray[np.uint64]) -> pa.Array:
-        import pyarrow as pa
+        from dpsynth.encoding import arrays
 
         highest = np.append(np.nextafter(self.edges[1:-1], -np.inf), self.edges[-1])
         leaf = np.minimum(cells, self.leaves - 1)
         share = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
         drawn = self.edges[leaf] + (self.edges[leaf + 1] - self.edges[leaf]) * share
-        return pa.array(np.minimum(drawn, highest[leaf]), mask=cells == self.leaves)
+        return arrays.of_numpy(np.minimum(drawn, highest[leaf]), cells == self.leaves)
 
 
 def _edges(low: float, high: float, leaves: int) -> NDArray[np.float64]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from fractions import Fraction
 from itertools import pairwise
 
@@ -231,6 +233,24 @@ def test_decode_refuses_what_is_no_code(codec: Codec) -> None:
         codec.decode(np.array([-1]), word)
     with pytest.raises(ValueError, match="same length"):
         codec.decode(np.zeros(2, np.uint8), word)
+
+
+def test_pandas_is_not_loaded() -> None:
+    code = """
+import sys
+import numpy as np
+from dpsynth.encoding import arrays, codecs
+from dpsynth.schema import Boolean, Categorical, Integer, Real, Schema
+kinds = [Categorical(values=("x", "1")), Boolean(nullable=True), Integer(min=0, max=9), Real(min=0, max=1, nullable=True)]
+for codec in codecs(Schema(columns={str(place): kind for place, kind in enumerate(kinds)})):
+    cells = np.arange(codec.size)
+    values = codec.decode(cells, np.zeros(codec.size, np.uint64))
+    assert codec.encode(values).tolist() == cells.tolist()
+    codec.encode(arrays.of_texts(["1", "x", " 2.5 ", None, "1_0", ""]))
+print("pandas" in sys.modules)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
 
 
 def test_codecs_are_values() -> None:

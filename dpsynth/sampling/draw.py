@@ -9,7 +9,7 @@ order they would move together). The first table orders all rows of the chunk at
 exchangeable: no order of the output tells anything, and a last permutation would change nothing in law.
 
 The random order is the order of the distinct 64-bit keys (state, random bits, row), so that the result does not depend
-on the sorting algorithm, which numpy picks by processor.
+on the sorting algorithm, which numpy picks by processor. A row's cell depends on its rank among them alone.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ Codes = Mapping[str, NDArray[np.uint16]]
 """Column name -> uint16 codes on the fine grid, one a row."""
 
 _ROWS = np.uint64(CHUNK - 1)
+_ROW_BITS = np.uint64((CHUNK - 1).bit_length())
+_RANDOM_BITS = np.uint64(64) - _ROW_BITS
+_MIXED = np.uint32(2**32 - 1)
+"""No cell of a table: a mark."""
 _BELOW_ONE = np.uint64(ONE - 1)
 _HALF = np.uint64(32)
 
@@ -137,22 +141,38 @@ class _Rounding:
         times = below.view(np.int64).copy()
         times[1:] -= below.view(np.int64)[:-1]
         times[self.first] = below.view(np.int64)[self.first]
-        placed = np.empty(states.size, dtype=self.cells.dtype)
-        placed[_shuffled(states, self.widths.size, order)] = np.repeat(self.cells, times)
-        return placed
+        return _by_rank(np.repeat(self.cells, times), states, counts, order)
 
 
-def _shuffled(states: NDArray[np.uint64], count: int, order: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """The rows sorted by state, in random order within each: by the distinct keys (state, random bits, row)."""
-    bits = (count - 1).bit_length()
-    keys = order >> np.uint64(bits)
+def _by_rank(
+    cells: NDArray[np.uint32], states: NDArray[np.uint64], counts: NDArray[np.uint64], order: NDArray[np.uint64]
+) -> NDArray[np.uint32]:
+    """To the row that is i-th by state, and in random order within each, ``cells[i]``.
+
+    The order is that of the keys (state, random bits, row). The random bits of a row say nearly where in its state it
+    stands; rows with one such guess stand together, so that only those are sorted whose cells differ.
+    """
+    bits = np.uint64((counts.size - 1).bit_length())
+    guess = order >> (_ROW_BITS + bits)
+    guess *= counts[states]  # at most 2^20, and 64 - 20 - bits random bits
+    guess >>= _RANDOM_BITS - bits
+    guess += (counts.cumsum() - counts)[states]
+    alike = np.bincount(guess.view(np.int64), minlength=order.size)
+    ends = alike.cumsum()
+    cell = cells[np.minimum(ends - alike, order.size - 1)]
+    mixed = (cell != cells[np.maximum(ends - 1, 0)]) & (alike > 0)
+    cell[mixed] = _MIXED
+    placed: NDArray[np.uint32] = cell[guess]
+    rows = np.flatnonzero(placed == _MIXED)
+    keys = order[rows] >> bits
     keys &= ~_ROWS
-    keys |= np.arange(order.size, dtype=np.uint64)
+    keys |= rows.view(np.uint64)
     if bits:
-        keys |= states << np.uint64(64 - bits)
+        keys |= states[rows] << (np.uint64(64) - bits)
     keys.sort()
     keys &= _ROWS
-    return keys.view(np.int64)
+    placed[keys] = cells[np.repeat(mixed, alike)]
+    return placed
 
 
 @dataclass(frozen=True, eq=False)

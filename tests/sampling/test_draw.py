@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import Level
 from dpsynth.sampling import CHUNK, ONE, IntegerTables, rows_digest, sample_chunk, sample_chunks
+from dpsynth.sampling.draw import _by_rank
 from tests.sampling.oracle import EVIDENCE, forest, oracle, tvd
 
 GOLDEN = "sha256:1803fb76534677bd0e449c5956fb2a8c5f1ec20df006d589fbd61c5de088ef19"
@@ -47,6 +48,22 @@ def expected(tables: IntegerTables) -> np.ndarray:
 def test_it_is_what_its_description_says(rows, seed):
     codes = sample_chunk(forest(), rows, seed, 0)
     assert {name: values.tolist() for name, values in codes.items()} == oracle(forest(), rows, seed, 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 2000), st.lists(st.integers(0, 300), min_size=1, max_size=20), st.integers(0, 2**32))
+def test_rows_are_placed_as_if_all_keys_were_sorted(rows, weights, seed):
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    share = np.array(weights) + 1e-3
+    states = rng.choice(share.size, p=share / share.sum(), size=rows).astype(np.uint64)
+    order = rng.integers(0, 2**64, rows, dtype=np.uint64) << np.uint64(seed % 64)  # alike where few bits are random
+    cells = np.sort(rng.integers(0, 1 + seed % 50, rows)).astype(np.uint32)
+    bits = (share.size - 1).bit_length()
+    keys = zip(states.tolist(), (order >> np.uint64(bits + 20)).tolist(), range(rows), strict=True)
+    expected = np.empty_like(cells)
+    expected[[row for _, _, row in sorted(keys)]] = cells
+    counts = np.bincount(states.view(np.int64), minlength=share.size).astype(np.uint64)
+    assert _by_rank(cells, states, counts, order).tolist() == expected.tolist()
 
 
 @settings(max_examples=40, deadline=None)

@@ -18,11 +18,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from memory import peak_mib
+from posed import posed
 from problems import Problem
 from worker import parser
 
-from dpsynth.measurement import Domain
-from dpsynth.model import Measurement, estimate
+from dpsynth.model import estimate
 
 
 def main() -> None:
@@ -34,11 +34,7 @@ def main() -> None:
     arguments.add_argument("--grow", action="store_true", help="fit all but the last measurement, then all from there")
     asked = arguments.parse_args()
     problem = Problem.load(asked.given)
-    domain = Domain(problem.names, problem.sizes)
-    measurements = [
-        Measurement.of(domain, clique, table, problem.scale, problem.groups(k))
-        for k, (clique, table) in enumerate(zip(problem.cliques, problem.tables, strict=True))
-    ]
+    domain, measurements = posed(problem)
     fit = partial(estimate, domain, total=problem.rows, shrinkage=asked.shrinkage, slack=asked.slack, cap=asked.cap)
     seconds, began = [], asked.started
     for _ in range(asked.runs):

@@ -17,11 +17,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
+from posed import posed
 from problems import Problem
 from worker import parser
 
-from dpsynth.measurement import Domain
-from dpsynth.model import MarkovNetwork, Measurement, estimate
+from dpsynth.model import MarkovNetwork, estimate
 
 
 def main() -> None:
@@ -30,11 +30,7 @@ def main() -> None:
     arguments.add_argument("--slack", type=float, default=0.01, help="estimate's, but for the last fit")
     asked = arguments.parse_args()
     problem = Problem.load(asked.given)
-    domain = Domain(problem.names, problem.sizes)
-    measurements = [
-        Measurement.of(domain, clique, table, problem.scale, problem.groups(k))
-        for k, (clique, table) in enumerate(zip(problem.cliques, problem.tables, strict=True))
-    ]
+    domain, measurements = posed(problem)
 
     def fit(count: int, start: MarkovNetwork | None, slack: float) -> tuple[MarkovNetwork, float]:
         began = time.perf_counter()

@@ -241,7 +241,7 @@ import sys
 import numpy as np
 from dpsynth.encoding import arrays, codecs
 from dpsynth.schema import Boolean, Categorical, Integer, Real, Schema
-kinds = [Categorical(values=("x", "1")), Boolean(nullable=True), Integer(min=0, max=9), Real(min=0, max=1, nullable=True)]
+kinds = [Categorical(values=("x", "1")), Boolean(nullable=True), Integer(min=0, max=9), Real(min=0, max=1)]
 for codec in codecs(Schema(columns={str(place): kind for place, kind in enumerate(kinds)})):
     cells = np.arange(codec.size)
     values = codec.decode(cells, np.zeros(codec.size, np.uint64))

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TypeVar
 from weakref import WeakSet
 
+from dpsynth.accountant.filesystem import require_local
 from dpsynth.accountant.locks import FileLock
+from dpsynth.accountant.sqlite_additions import EARLIER_HEADS, TABLES, TRIGGERS, VERSION
 from dpsynth.accountant.sqlite_rows import SqliteTransaction
-from dpsynth.accountant.sqlite_schema import APPLICATION_ID, SCHEMA, VERSION
+from dpsynth.accountant.sqlite_schema import APPLICATION_ID, FIRST_VERSION, SCHEMA
 from dpsynth.accountant.store import Reading, Writing
 from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged, StoreError
 from dpsynth.ledger import new_secret, nonce
@@ -28,15 +30,17 @@ WAIT = 5.0
 """Seconds to wait for another process before StoreBusy."""
 
 _OBJECTS = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY name"
+_OTHER_TABLES = "its tables are not those of a store of dpsynth accounts"
 
 
 class SqliteStore:
     """A :class:`~dpsynth.accountant.store.Store` in one file, for one thread of one process at a time a handle."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, secret: bytes) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, secret: bytes, origin: str) -> None:
         self._path = path
         self._connection = connection
         self._secret = secret
+        self._origin = origin
         self._process = os.getpid()
         self._locks: WeakSet[FileLock] = WeakSet()
 
@@ -44,10 +48,11 @@ class SqliteStore:
     def open(cls, path: str | Path, create: bool = False, wait: float = WAIT) -> SqliteStore:
         """Open the store at ``path``, made first if it is missing and ``create`` is true.
 
-        A file that is there is never made anew, whatever it holds. Raises ConfigurationError (missing, or the place
-        is not writable), StoreBusy or StoreDamaged.
+        A file that is there is never made anew, whatever it holds; one of version 2 gets what version 3 has more.
+        Raises ConfigurationError (missing, the place is not writable, or on a network), StoreBusy or StoreDamaged.
         """
         path = Path(path).resolve()
+        require_local(path)
         with _translated(path, StoreDamaged):
             if not path.exists():
                 if not create:
@@ -60,16 +65,21 @@ class SqliteStore:
                 raise ConfigurationError(f"{path}: a store of accounts is a file, and this is none; name another path")
             connection = _connect(path, wait)
             try:
-                secret = _accept(path, connection)
+                secret, origin = _accept(path, connection)
             except BaseException:
                 connection.close()
                 raise
-        return cls(path, connection, secret)
+        return cls(path, connection, secret, origin)
 
     @property
     def secret(self) -> bytes:
         """32 bytes, drawn when the store was made."""
         return self._secret
+
+    @property
+    def origin(self) -> str:
+        """The public name of the log."""
+        return self._origin
 
     def read(self, act: Callable[[Reading], T]) -> T:
         """Give the result of ``act`` on one consistent moment."""
@@ -147,10 +157,10 @@ def _create(path: Path) -> None:
     try:
         connection = _connect(new, WAIT)
         try:
-            connection.executescript(
-                f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; BEGIN; {SCHEMA}"
-            )
+            begin = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; BEGIN;"
+            connection.executescript(begin + SCHEMA + TABLES + TRIGGERS)
             connection.execute("INSERT INTO store VALUES (1, ?)", (new_secret(),))
+            connection.execute("INSERT INTO log VALUES (1, ?)", (_new_origin(),))
             connection.execute("COMMIT")
         finally:
             connection.close()
@@ -172,43 +182,80 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _accept(path: Path, connection: sqlite3.Connection) -> bytes:
-    """Check that the file is a whole store of this version, and give its secret."""
-
-    def pragma(name: str) -> object:
-        return connection.execute(f"PRAGMA {name}").fetchone()[0]
-
-    if pragma("application_id") != APPLICATION_ID:
+def _accept(path: Path, connection: sqlite3.Connection) -> tuple[bytes, str]:
+    """Check that the file is a whole store, bring it to this version, and give its secret and the name of its log."""
+    if _pragma(connection, "application_id") != APPLICATION_ID:
         raise _damaged(path, "it is not a store of dpsynth accounts (empty, truncated, or of another program)")
-    version = pragma("user_version")
+    version = _pragma(connection, "user_version")
     if isinstance(version, int) and version > VERSION:
         raise ConfigurationError(f"{path}: made by a newer dpsynth (store version {version}); update dpsynth")
-    if isinstance(version, int) and 0 < version < VERSION:
+    if isinstance(version, int) and 0 < version < FIRST_VERSION:
         raise ConfigurationError(
-            f"{path}: made by an older dpsynth (store version {version}; since version {VERSION} each account has its "
-            "measure). It is left as it is: finish its releases with that dpsynth, and open accounts for other people "
-            "in another --store"
+            f"{path}: made by an older dpsynth (store version {version}; since version {FIRST_VERSION} each account "
+            "has its measure). It is left as it is: finish its releases with that dpsynth, and open accounts for other "
+            "people in another --store"
         )
-    if version != VERSION or connection.execute(_OBJECTS).fetchall() != _expected_objects():
-        raise _damaged(path, "its tables are not those of a store of dpsynth accounts")
-    if pragma("journal_mode = DELETE") != "delete":
+    if version == FIRST_VERSION:
+        _require_whole(path, connection, SCHEMA)
+        _migrate(connection)
+    elif version != VERSION:
+        raise _damaged(path, _OTHER_TABLES)
+    _require_whole(path, connection, SCHEMA + TABLES + TRIGGERS)
+    if _pragma(connection, "journal_mode = DELETE") != "delete":
         raise StoreError(f"{path}: SQLite keeps no rollback journal here; move the store to a local disk")
-    if pragma("integrity_check(1)") != "ok" or connection.execute("PRAGMA foreign_key_check").fetchone():
-        raise _damaged(path, "SQLite's own check of it fails")
-    row = connection.execute("SELECT secret FROM store").fetchone()
+    row = connection.execute("SELECT secret, origin FROM store, log").fetchone()
     if row is None:
-        raise _damaged(path, "its secret is missing")
-    return bytes(row[0])
+        raise _damaged(path, "its secret or the name of its log is missing")
+    return bytes(row[0]), row[1]
 
 
-def _expected_objects() -> list[tuple[str, ...]]:
-    """The tables, indices and triggers that the schema makes in this SQLite."""
+def _pragma(connection: sqlite3.Connection, name: str) -> object:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def _require_whole(path: Path, connection: sqlite3.Connection, schema: str) -> None:
+    """StoreDamaged unless the tables, indices and triggers are those of a schema and SQLite's own checks pass."""
     memory = sqlite3.connect(":memory:")
     try:
-        memory.executescript(SCHEMA)
-        return memory.execute(_OBJECTS).fetchall()
+        memory.executescript(schema)
+        expected = memory.execute(_OBJECTS).fetchall()
     finally:
         memory.close()
+    if connection.execute(_OBJECTS).fetchall() != expected:
+        raise _damaged(path, _OTHER_TABLES)
+    broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+    if broken or _pragma(connection, "integrity_check(1)") != "ok":
+        raise _damaged(path, "SQLite's own check of it fails")
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Add to a whole store of version 2 what version 3 has more, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if _pragma(connection, "user_version") == FIRST_VERSION:  # otherwise another process was quicker
+            for statement in (*_statements(TABLES), EARLIER_HEADS, *_statements(TRIGGERS)):
+                connection.execute(statement)
+            connection.execute("INSERT INTO log VALUES (1, ?)", (_new_origin(),))
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(text: str) -> Iterator[str]:
+    """The statements of a text, one by one: a trigger is one statement with others inside."""
+    statement = ""
+    for line in text.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement.strip()
+            statement = ""
+
+
+def _new_origin() -> str:
+    return f"dpsynth.log/{nonce()}"
 
 
 def _damaged(path: Path, what: str) -> StoreDamaged:

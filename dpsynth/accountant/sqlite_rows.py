@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 
 from dpsynth.accountant.grid import Amount, cost_of, split
-from dpsynth.accountant.store import AccountRow, EntryRow, ReleaseRow, VerbRow
+from dpsynth.accountant.store import AccountRow, Attempts, EntryRow, GrantRow, ReleaseRow, VerbRow
+from dpsynth.ledger import leaf_hash
 from dpsynth.privacy import Cost, Measure
 
 _ACCOUNT = (
@@ -23,6 +25,20 @@ _LAST_VERB = (
     "SELECT verb.release, verb.first, verb.last, outcome.verb IS NOT NULL, NULL "
     "FROM verb LEFT JOIN outcome ON outcome.verb = verb.first WHERE verb.release = ? ORDER BY verb.first DESC LIMIT 1"
 )
+_GRANTED = (
+    "SELECT granted.seq, granted.digest, account.measure, granted.whole, granted.units, granted.delta "
+    "FROM granted JOIN account ON account.name = granted.account "
+)
+_ATTEMPTS = """
+WITH RECURSIVE below (name) AS (
+    SELECT ?1 UNION SELECT account.name FROM account JOIN below ON account.parent = below.name)
+SELECT
+    (SELECT count(*) FROM below JOIN entry ON entry.account = below.name
+        AND json_extract(entry.line, '$.kind') = 'refused'),
+    (SELECT count(*) FROM below JOIN entry ON entry.account = below.name
+        AND json_extract(entry.line, '$.kind') = 'lost'),
+    (SELECT count(*) FROM below JOIN release ON release.account = below.name AND release.state = 'REJECTED')
+"""
 
 
 class SqliteTransaction:
@@ -46,7 +62,11 @@ class SqliteTransaction:
     def held(self, name: str) -> Cost:
         """The sum of what this account holds for each release, added up anew."""
         (measure,) = self._connection.execute("SELECT measure FROM account WHERE name = ?", (name,)).fetchone()
-        rows = self._connection.execute("SELECT whole, units, delta FROM hold WHERE account = ?", (name,))
+        query = (
+            "SELECT whole, units, delta FROM hold JOIN release ON release.id = hold.release "
+            "WHERE hold.account = ? AND release.state <> 'VOID'"
+        )
+        rows = self._connection.execute(query, (name,))
         return sum((cost_of(measure, Amount(*row)) for row in rows), Cost.nothing(measure))
 
     def release(self, name: str) -> ReleaseRow | None:
@@ -80,10 +100,47 @@ class SqliteTransaction:
         rows = self._connection.execute(_ENTRY + "WHERE entry.release = ? ORDER BY entry.seq", (release,))
         return tuple(_entry(row) for row in rows)
 
+    def lines_of(self, account: str, kinds: Collection[str]) -> tuple[EntryRow, ...]:
+        """The log lines of an account that are of one of these kinds, in order."""
+        marks = ", ".join("?" * len(kinds))
+        query = f"WHERE entry.account = ? AND json_extract(entry.line, '$.kind') IN ({marks}) ORDER BY entry.seq"
+        return tuple(_entry(row) for row in self._connection.execute(_ENTRY + query, (account, *kinds)))
+
+    def attempts(self, account: str) -> Attempts:
+        """The lines ``refused`` and ``lost`` and the releases REJECTED of an account and of all accounts below it."""
+        return Attempts(*self._connection.execute(_ATTEMPTS, (account,)).fetchone())
+
+    def granted(self, account: str) -> tuple[GrantRow, ...]:
+        """The grants that make up the cap of an account, in order."""
+        rows = self._connection.execute(_GRANTED + "WHERE granted.account = ? ORDER BY seq", (account,))
+        return tuple(
+            GrantRow(seq, account, digest, cost_of(measure, Amount(*numbers)))
+            for seq, digest, measure, *numbers in rows
+        )
+
+    def attestation(self, digest: str) -> bytes | None:
+        """The signed file that is kept under a digest."""
+        row = self._connection.execute("SELECT data FROM attestation WHERE digest = ?", (digest,)).fetchone()
+        return None if row is None else bytes(row[0])
+
     def head(self) -> tuple[int, bytes]:
         """The length of the whole log and the link of its last line (zeros if it is empty)."""
         row = self._connection.execute("SELECT seq + 1, chain FROM entry ORDER BY seq DESC LIMIT 1").fetchone()
         return (0, bytes(32)) if row is None else (row[0], row[1])
+
+    def link(self, seq: int) -> bytes | None:
+        """The link of one line of the whole log."""
+        row = self._connection.execute("SELECT chain FROM entry WHERE seq = ?", (seq,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def leaves(self, upto: int) -> tuple[bytes, ...]:
+        """The RFC 6962 leaf hashes of the first ``upto`` lines of the whole log, in order."""
+        rows = self._connection.execute("SELECT CAST(line AS BLOB) FROM entry WHERE seq < ? ORDER BY seq", (upto,))
+        return tuple(leaf_hash(line) for (line,) in rows)
+
+    def heads(self) -> tuple[int, ...]:
+        """The lengths that the whole log had after each release was settled, ascending."""
+        return tuple(size for (size,) in self._connection.execute("SELECT size FROM head ORDER BY size"))
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -105,6 +162,14 @@ class SqliteTransaction:
             ),
         )
 
+    def grant(self, row: GrantRow) -> None:
+        """Raise the cap of an account; a trigger adds it up."""
+        added = split(row.added)
+        self._connection.execute(
+            "INSERT INTO granted VALUES (?, ?, ?, ?, ?, ?)",
+            (row.seq, row.account, row.digest, added.whole, added.units, added.delta),
+        )
+
     def add_release(self, row: ReleaseRow) -> None:
         """Add a reserved release."""
         self._connection.execute(
@@ -123,6 +188,10 @@ class SqliteTransaction:
         """Set the state and the lease of a release."""
         self._connection.execute("UPDATE release SET state = ?, lease = ? WHERE id = ?", (state, lease, release))
 
+    def void(self, release: str) -> None:
+        """End a release for which nothing was drawn; a trigger takes what it held from each account."""
+        self._connection.execute("UPDATE release SET state = 'VOID' WHERE id = ?", (release,))
+
     def append(self, row: EntryRow) -> None:
         """Add the next line of the log."""
         self._connection.execute(
@@ -137,6 +206,15 @@ class SqliteTransaction:
     def close_verb(self, first: int, answer: bytes | None) -> None:
         """Give a verb its one outcome."""
         self._connection.execute("INSERT INTO outcome VALUES (?, ?)", (first, answer))
+
+    def add_head(self, size: int) -> None:
+        """Note the present length of the whole log as one at which a release was settled."""
+        self._connection.execute("INSERT INTO head VALUES (?)", (size,))
+
+    def add_attestation(self, digest: str, data: bytes) -> None:
+        """Keep a signed file under a digest; one that is kept already stays as it is."""
+        if self.attestation(digest) is None:
+            self._connection.execute("INSERT INTO attestation VALUES (?, ?)", (digest, data))
 
 
 def _account(row: tuple[str, str | None, Measure, int, int, int, int, int, int]) -> AccountRow:

@@ -1,7 +1,7 @@
-"""The tables of a store of accounts in SQLite, version 2.
+"""The tables of a store of accounts in SQLite: version 2, to which ``sqlite_additions`` adds what version 3 has more.
 
-An existing store is accepted only if its ``sqlite_schema`` is word for word what this text makes, so this text never
-changes: a later version adds a text of its own, a new ``user_version`` and a migration.
+An existing store is accepted only if its ``sqlite_schema`` is word for word what these texts make, so they never
+change: a later version adds a text of its own, a new ``user_version`` and a migration.
 
 SQLite itself enforces what must never depend on Python being right:
 
@@ -23,7 +23,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x64707379
 """``dpsy``: what ``file`` and SQLite tell about the file."""
 
-VERSION = 2
+FIRST_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE store (

@@ -28,13 +28,13 @@ from dpsynth.measurement import Candidate, Domain, Level, Measurer, NoisyMargina
 from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.merging import fitting, ladder
 from dpsynth.mechanisms.oneway import (
-    TOTAL_SHARE,
     best_total,
     first_steps,
     known_one_ways,
     measure_first,
     measure_one_ways,
     one_way_share,
+    shares,
 )
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.rate import Rate
@@ -72,7 +72,7 @@ class MST:
         Where no pair of columns holds rows enough for its noise, ``fit`` asks the one-way tables a second time for the
         price of the choice and the pairs instead.
         """
-        one_way, select, pairs = self._shares(len(domain.names))
+        one_way, select, pairs = shares(len(domain.names), self.one_way, self.select)
         first = first_steps(domain, levels, one_way)
         if not pairs:
             return first
@@ -84,7 +84,7 @@ class MST:
     def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
         """Measure, choose, measure, estimate."""
         names, declared = measurer.domain.names, measurer.levels
-        one_way, select, pairs = self._shares(len(names))
+        one_way, select, pairs = shares(len(names), self.one_way, self.select)
         total, one_ways, paid = measure_first(measurer, budget, one_way)
         if not pairs:
             return fit_model(declared, total, one_ways)
@@ -110,13 +110,6 @@ class MST:
             return 1
         one, two = sorted((level.size for level in levels.values()), reverse=True)[:2]
         return max(min(one * two, MODEL_CELLS // (len(levels) - 1)), one)
-
-    def _shares(self, columns: int) -> tuple[Fraction, Fraction, Fraction]:
-        """Shares of the one-way tables, of the choice and of the pairs: nothing for what there is none of."""
-        if columns == 1:
-            return 1 - TOTAL_SHARE, Fraction(0), Fraction(0)
-        select = self.select if columns > 2 else Fraction(0)
-        return self.one_way, select, 1 - TOTAL_SHARE - self.one_way - select
 
     def _largest(self, rows: Fraction, rate: Rate, price: float) -> Fraction:
         """Most cells of a pair bought at a price, so that its cells hold ``useful`` noise scales on average."""

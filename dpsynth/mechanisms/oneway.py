@@ -37,6 +37,17 @@ def one_way_share(levels: Mapping[str, Level], names: Sequence[str], name: str) 
     return Fraction(weights[names.index(name)], sum(weights))
 
 
+def shares(columns: int, one_way: Fraction, select: Fraction) -> tuple[Fraction, Fraction, Fraction]:
+    """Shares of the one-way tables, of private choices and of larger tables, which get what these and the total leave.
+
+    Nothing for what there is none of: one column has no larger table, and of two there is no choice.
+    """
+    if columns == 1:
+        return 1 - TOTAL_SHARE, Fraction(0), Fraction(0)
+    choices = select if columns > 2 else Fraction(0)
+    return one_way, choices, 1 - TOTAL_SHARE - one_way - choices
+
+
 def first_steps(domain: Domain, levels: Mapping[str, Level], share: Fraction) -> tuple[Step, ...]:
     """The plan of the total and of all one-way tables; ``share`` is for the latter."""
     return (

@@ -29,7 +29,7 @@ from math import ceil, comb, prod
 
 from dpsynth.measurement import Candidate, Domain, Level, Measurer, NoisyMarginal, Query
 from dpsynth.mechanisms.assemble import fit_model
-from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, known_one_ways, measure_one_ways
+from dpsynth.mechanisms.oneway import first_steps, known_one_ways, measure_one_ways, shares
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.rounds import PAIR_CELLS, Columns, Ground, largest_tree
 from dpsynth.model import FittedModel, JunctionTree
@@ -72,7 +72,7 @@ class PrivBayes:
 
         Where no further table is useful, ``fit`` asks the one-way tables again for what is left.
         """
-        one_way, select, tables = self._shares(len(domain.names))
+        one_way, select, tables = shares(len(domain.names), self.one_way, self.select)
         first = first_steps(domain, levels, one_way)
         if not tables:
             return first
@@ -84,9 +84,9 @@ class PrivBayes:
     def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
         """Measure, then choose, measure and fit until every column is in."""
         names = measurer.domain.names
-        one_way, *shares = self._shares(len(names))
+        one_way, *later = shares(len(names), self.one_way, self.select)
         ground = Ground.measured(measurer, budget, one_way, self.merge)
-        select, tables = (budget * share for share in shares)
+        select, tables = (budget * share for share in later)
         joint: list[NoisyMarginal] = []
         again: tuple[NoisyMarginal, ...] = ()
         inside: set[str] = set()
@@ -118,13 +118,6 @@ class PrivBayes:
         if select + tables:
             again = measure_one_ways(measurer, select + tables)
         return fit_model(ground.declared, ground.total, (*ground.one_ways, *again), joint, tree)
-
-    def _shares(self, columns: int) -> tuple[Fraction, Fraction, Fraction]:
-        """Shares of the one-way tables, of the choices and of the tables: nothing for what there is none of."""
-        if columns == 1:
-            return 1 - TOTAL_SHARE, Fraction(0), Fraction(0)
-        select = self.select if columns > 2 else Fraction(0)
-        return self.one_way, select, 1 - TOTAL_SHARE - self.one_way - select
 
     def _offers(self, ground: Ground, fitted: FittedModel, inside: set[str], price: Fraction) -> list[_Offer]:
         """What may join next: the useful tables at this price, with their counts if the column were independent."""

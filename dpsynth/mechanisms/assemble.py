@@ -17,23 +17,23 @@ def fit_model(
     declared: Mapping[str, Level],
     total: NoisyMarginal,
     one_ways: Sequence[NoisyMarginal],
-    pairs: Sequence[NoisyMarginal] = (),
+    joint: Sequence[NoisyMarginal] = (),
     tree: JunctionTree | None = None,
     slack: float = 0.0,
 ) -> FittedModel:
-    """Fit a network to the total, one or more tables of every column at its declared level, and some pairs.
+    """Fit a network to the total, one or more tables of every column at its declared level, and some joint answers.
 
-    ``pairs`` may hold tables of more columns, and residuals, too. The model's cells of a column are those of the finest
-    level at which a pair holds it (the declared ones if none does): the levels of a column must be coarsenings of one
-    another. Within a model cell the smoothed one-way tables decide. ``tree`` is one in whose nodes the pairs lie: what
-    fits it is not refused, however a fresh triangulation turns out. ``slack`` is that of ``model.estimate``.
+    ``joint`` holds tables of two columns or more, and residuals. The model's cells of a column are those of the finest
+    level at which one of these holds it (the declared ones if none does): the levels of a column must be coarsenings of
+    one another. Within a model cell the smoothed one-way tables decide. ``tree`` is one in whose nodes ``joint`` lies:
+    what fits it is not refused, however a fresh triangulation turns out. ``slack`` is that of ``model.estimate``.
     """
     rows = float(best_total([total, *one_ways]))
     used: dict[str, Level] = {}
-    for level in (level for pair in pairs for level in pair.query.levels):
+    for level in (level for answer in joint for level in answer.query.levels):
         if level.column not in used or level.size > used[level.column].size:
             used[level.column] = level
-    return assembled({**declared, **used}, known_one_ways(one_ways), pairs, rows, tree=tree, slack=slack)
+    return assembled({**declared, **used}, known_one_ways(one_ways), joint, rows, tree=tree, slack=slack)
 
 
 def assembled(

@@ -93,23 +93,23 @@ class PrivBayes:
         wanted, fitted = len(names) - 1, None
         while wanted:
             fitted = ground.model((), joint, fitted)
-            offers = self._offers(ground, fitted, inside, tables / wanted)
-            if not offers:
+            joins = self._joins(ground, fitted, inside, tables / wanted)
+            if not joins:
                 break
             picks = ceil(Fraction(wanted, JOINING)) if inside else 1
-            if len(offers) > 1:
+            if len(joins) > 1:
                 price = select * picks / wanted
-                answer = measurer.select([offer.candidate for offer in offers], "l1-to-model", picks, price)
-                joining = _first_of_each(offers[i] for i in answer.picks)
+                answer = measurer.select([join.candidate for join in joins], "l1-to-model", picks, price)
+                joining = _first_of_each(joins[i] for i in answer.picks)
                 select -= price
             else:
-                joining = offers
+                joining = joins
                 tables, select = tables + select / wanted, select - select / wanted
             price = tables * len(joining) / wanted
-            joint += measurer.marginals([offer.candidate.query for offer in joining], price)
+            joint += measurer.marginals([join.candidate.query for join in joining], price)
             tables -= price
             wanted -= len(joining)
-            inside.update(name for offer in joining for name in offer.candidate.query.columns)
+            inside.update(name for join in joining for name in join.candidate.query.columns)
         tree = (
             None
             if fitted is None
@@ -119,7 +119,7 @@ class PrivBayes:
             again = measure_one_ways(measurer, select + tables)
         return fit_model(ground.declared, ground.total, (*ground.one_ways, *again), joint, tree)
 
-    def _offers(self, ground: Ground, fitted: FittedModel, inside: set[str], price: Fraction) -> list[_Offer]:
+    def _joins(self, ground: Ground, fitted: FittedModel, inside: set[str], price: Fraction) -> list[_Join]:
         """What may join next: the useful tables at this price, with their counts if the column were independent."""
         names = tuple(ground.rungs)
         out = [name for name in names if name not in inside]
@@ -142,16 +142,16 @@ class PrivBayes:
         above = list(dict.fromkeys(Query(query.levels[:-1]) for _, query in asked))
         expected = dict(zip(above, fitted.expected_all(above), strict=True))
         alone = {level: known[level.column].at(level, rows) / rows for level in {q.levels[-1] for _, q in asked}}
-        offers = []
+        joins = []
         for column, query in asked:
             table = expected[Query(query.levels[:-1])]
             if table is not None:
-                offers.append(_Offer(column, Candidate.of(query, table[..., None] * alone[query.levels[-1]])))
-        return offers
+                joins.append(_Join(column, Candidate.of(query, table[..., None] * alone[query.levels[-1]])))
+        return joins
 
 
 @dataclass(frozen=True, eq=False)
-class _Offer:
+class _Join:
     """A column that may join the network, with the table of its parents and itself."""
 
     column: str
@@ -180,9 +180,9 @@ def _subset(names: Sequence[str], size: int, rank: int) -> Columns:
     return tuple(found)
 
 
-def _first_of_each(offers: Iterable[_Offer]) -> list[_Offer]:
-    """The first offer of each column: it joins once."""
-    found: dict[str, _Offer] = {}
-    for offer in offers:
-        found.setdefault(offer.column, offer)
+def _first_of_each(joins: Iterable[_Join]) -> list[_Join]:
+    """The first table of each column: it joins once."""
+    found: dict[str, _Join] = {}
+    for join in joins:
+        found.setdefault(join.column, join)
     return list(found.values())

@@ -77,19 +77,19 @@ class Plan:
         """The plan of a ``release.toml``."""
         chosen = config.release
         return cls(
-            chosen.id,
-            schema,
-            config.mechanism.name,
-            config.total,
-            chosen.rows,
-            chosen.seed,
-            chosen.formats,
-            chosen.title,
-            config.data.artificial,
-            config.budget.measure,
-            config.budget.noise,
-            config.mechanism.workload.workload,
-            chosen.supersedes,
+            release=chosen.id,
+            schema=schema,
+            mechanism=config.mechanism.name,
+            budget=config.total,
+            rows=chosen.rows,
+            seed=chosen.seed,
+            formats=chosen.formats,
+            title=chosen.title,
+            artificial=config.data.artificial,
+            measure=config.budget.measure,
+            noise=config.budget.noise,
+            workload=config.mechanism.workload.workload,
+            supersedes=chosen.supersedes,
         )
 
     def document(self) -> dict[str, Any]:
@@ -118,19 +118,19 @@ class Plan:
         """The plan that a release publishes; KeyError, TypeError or ValueError where it is not one."""
         rows, budget = document["rows"], document["budget"]
         return cls(
-            document["release"],
-            schema,
-            document["mechanism"]["name"],
-            Budget(epsilon=budget["epsilon"], delta=budget["delta"]),
-            None if rows == "noisy total" else int(rows),
-            document["seed"],
-            tuple(document["formats"]),
-            document["title"],
-            document["artificial"],
-            budget["measure"],
-            budget["noise"],
-            Workload.from_document(document["mechanism"]["workload"]),
-            document.get("supersedes"),
+            release=document["release"],
+            schema=schema,
+            mechanism=document["mechanism"]["name"],
+            budget=Budget(epsilon=budget["epsilon"], delta=budget["delta"]),
+            rows=None if rows == "noisy total" else int(rows),
+            seed=document["seed"],
+            formats=tuple(document["formats"]),
+            title=document["title"],
+            artificial=document["artificial"],
+            measure=budget["measure"],
+            noise=budget["noise"],
+            workload=Workload.from_document(document["mechanism"]["workload"]),
+            supersedes=document.get("supersedes"),
         )
 
     @cached_property

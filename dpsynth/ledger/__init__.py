@@ -1,25 +1,64 @@
-"""The ledger: entries of the log and its Merkle root, keys, the signed statement and its envelope.
+"""The ledger: entries of the log and its proofs, keys and people, signed statements and their envelopes.
 
-It touches no data, no account and no noise: it turns what others decided into bytes, and signs them.
+It touches no data, no account and no noise: it turns what others decided into bytes, signs them, and says whose
+signatures count.
 
-- :mod:`entries`: what each kind of line holds; nonces and secrets. :mod:`strict_json`: JSON in one form only.
-- :mod:`log`: RFC 6962 leaf hash and root.
-- :mod:`keys`: Ed25519 keys and their files. :mod:`dsse`: DSSE 1.0.2.
-- :mod:`predicate`: the ledger and the derivation as typed values. :mod:`intoto`: in-toto Statement v1.
+- :mod:`entries`: what each kind of line holds; nonces and secrets. :mod:`strict_json`, :mod:`fields`: JSON in one form
+  only, read key by key.
+- :mod:`log`: the Merkle tree of RFC 6962, its proofs, and checkpoints. :mod:`heads`: where a release stands in it.
+- :mod:`keys`: Ed25519 keys and their files. :mod:`dsse`: DSSE 1.0.2. :mod:`intoto`: in-toto Statement v1.
+- :mod:`people`, :mod:`chain`, :mod:`trust`: the root of the officers, its versions, and whose signatures count.
+  :mod:`drafts`: making and signing the next version.
+- :mod:`predicate`: the ledger and the derivation as typed values. :mod:`attestations`: approvals, status and grants.
+  :mod:`words`: twelve words to compare. :mod:`schemas`: all of it as JSON Schema.
 
-``dpsynth/verifier.py`` reads the same formats with code of its own.
+``dpsynth/verifier.py`` and ``dpsynth/trust.py`` read the same formats with code of their own.
 """
 
-from dpsynth.ledger.dsse import PAYLOAD_TYPE, envelope, open_envelope, pae
+from dpsynth.ledger.attestations import (
+    DATA_NAME,
+    REJECT_REASONS,
+    Approval,
+    Decision,
+    Grant,
+    RejectReason,
+    State,
+    Status,
+    parse_approval,
+    parse_grant,
+    parse_status,
+    read_attestation,
+)
+from dpsynth.ledger.chain import Quorum, read_chain, write_chain
+from dpsynth.ledger.drafts import Draft, merge_roots, new_root, next_root, sign_root
+from dpsynth.ledger.dsse import (
+    PAYLOAD_TYPE,
+    Envelope,
+    add_signature,
+    envelope,
+    merge,
+    open_envelope,
+    pae,
+    read_envelope,
+    seal,
+)
 from dpsynth.ledger.entries import (
     CHARGES,
+    DECISIONS,
     FIELDS,
+    GRANT_REASONS,
     KINDS,
+    LEVELS,
+    WITHDRAW_REASONS,
     ChargeKind,
     Claim,
+    DecisionKind,
     Entry,
+    GrantReason,
     Kind,
+    Level,
     Stamp,
+    WithdrawReason,
     amount,
     claim,
     cost_of,
@@ -28,16 +67,33 @@ from dpsynth.ledger.entries import (
     parse,
     render,
 )
+from dpsynth.ledger.heads import LogHead, Past
 from dpsynth.ledger.intoto import (
+    APPROVAL_TYPE,
     DERIVATION_TYPE,
+    GRANT_TYPE,
+    LEDGER_NAME,
     LEDGER_TYPE,
+    STATUS_TYPE,
     Statement,
     is_subject_name,
     parse_statement,
     statement,
 )
 from dpsynth.ledger.keys import PublicKey, SigningKey, default_key, default_key_path
-from dpsynth.ledger.log import leaf_hash, merkle_root
+from dpsynth.ledger.log import (
+    Tree,
+    checkpoint,
+    consistency_proof,
+    extends,
+    includes,
+    inclusion_proof,
+    leaf_hash,
+    merkle_root,
+    read_checkpoint,
+    root_of,
+)
+from dpsynth.ledger.people import ROOT_TYPE, Person, Revocation, Role, Root, RootKey
 from dpsynth.ledger.predicate import (
     AccountState,
     DerivationPredicate,
@@ -49,48 +105,106 @@ from dpsynth.ledger.predicate import (
     Software,
 )
 from dpsynth.ledger.strict_json import canonical, fraction_text, read_object
+from dpsynth.ledger.trust import Trust
+from dpsynth.ledger.words import fingerprint, same_words
 
 __all__ = [
+    "APPROVAL_TYPE",
     "CHARGES",
+    "DATA_NAME",
+    "DECISIONS",
     "DERIVATION_TYPE",
     "FIELDS",
+    "GRANT_REASONS",
+    "GRANT_TYPE",
     "KINDS",
+    "LEDGER_NAME",
     "LEDGER_TYPE",
+    "LEVELS",
     "PAYLOAD_TYPE",
+    "REJECT_REASONS",
+    "ROOT_TYPE",
+    "STATUS_TYPE",
+    "WITHDRAW_REASONS",
     "AccountState",
+    "Approval",
     "ChargeKind",
     "Claim",
+    "Decision",
+    "DecisionKind",
     "DerivationPredicate",
+    "Draft",
     "Entry",
+    "Envelope",
+    "Grant",
+    "GrantReason",
     "Guarantee",
     "Kind",
     "LedgerPredicate",
+    "Level",
+    "LogHead",
     "Parent",
+    "Past",
+    "Person",
     "PublicKey",
+    "Quorum",
+    "RejectReason",
     "ReleaseFacts",
+    "Revocation",
+    "Role",
+    "Root",
+    "RootKey",
     "RowsRule",
     "SigningKey",
     "Software",
     "Stamp",
+    "State",
     "Statement",
+    "Status",
+    "Tree",
+    "Trust",
+    "WithdrawReason",
+    "add_signature",
     "amount",
     "canonical",
+    "checkpoint",
     "claim",
+    "consistency_proof",
     "cost_of",
     "default_key",
     "default_key_path",
     "envelope",
+    "extends",
+    "fingerprint",
     "fraction_text",
+    "includes",
+    "inclusion_proof",
     "is_subject_name",
     "leaf_hash",
+    "merge",
+    "merge_roots",
     "merkle_root",
+    "new_root",
     "new_secret",
+    "next_root",
     "nonce",
     "open_envelope",
     "pae",
     "parse",
+    "parse_approval",
+    "parse_grant",
     "parse_statement",
+    "parse_status",
+    "read_attestation",
+    "read_chain",
+    "read_checkpoint",
+    "read_envelope",
     "read_object",
     "render",
+    "root_of",
+    "same_words",
+    "seal",
+    "sign_root",
     "statement",
+    "write_chain",
 ]

@@ -67,7 +67,7 @@ def next_root(
 ) -> bytes:
     """A draft of the version after the newest of ``trust``; what is not given stays as it is.
 
-    ``revoked`` adds to what is revoked already, or corrects up to where it counts; its keys are taken from their people.
+    ``revoked`` adds to what is revoked already, or corrects where it counts; its keys go from their people.
     KeyRefused for a key that nobody has had, or that comes back.
     """
     newest = trust.newest

@@ -15,6 +15,7 @@ MAX_TEXT = 4000
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HASH = re.compile(r"[0-9a-f]{64}")
+_NONCE = re.compile(r"[0-9a-f]{32}")
 _FRACTION = re.compile(r"(?:0|[1-9][0-9]*)(?:/[1-9][0-9]*)?")
 _LARGEST = 2**63 - 1
 
@@ -69,6 +70,17 @@ class Fields:
     def optional_digest(self, key: str) -> str | None:
         """A digest or None."""
         return None if self[key] is None else self.digest(key)
+
+    def nonce(self, key: str) -> str:
+        """16 random bytes, written as 32 hex digits."""
+        return self.text(key, _NONCE)
+
+    def lines(self, key: str) -> tuple[bytes, ...]:
+        """A list of lines of the log; each is ASCII text."""
+        found = self.items(key)
+        if not all(isinstance(line, str) and line.isascii() for line in found):
+            self.wrong(key)
+        return tuple(line.encode("ascii") for line in found)
 
     def hash(self, key: str) -> bytes:
         """32 bytes, written as 64 hex digits."""

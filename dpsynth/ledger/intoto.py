@@ -16,8 +16,14 @@ from dpsynth.ledger.strict_json import canonical, read_object
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 LEDGER_TYPE = "urn:dpsynth:dp-ledger:v1"
 DERIVATION_TYPE = "urn:dpsynth:dp-derivation:v1"
+APPROVAL_TYPE = "urn:dpsynth:dp-approval:v1"
+STATUS_TYPE = "urn:dpsynth:dp-status:v1"
+GRANT_TYPE = "urn:dpsynth:dp-budget-grant:v1"
+LEDGER_NAME = "ledger.dsse.json"
+ROOT_NAME = "root.json"
 ENVELOPE_SUFFIX = ".dsse.json"
 
+_ABOUT_LEDGERS = (APPROVAL_TYPE, STATUS_TYPE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -35,13 +41,14 @@ def statement(subjects: Sequence[tuple[str, str]], predicate_type: str, predicat
     """The payload of an envelope, subjects sorted by name.
 
     A subject is a published file by its plain name (letters, digits, ``._-``; no folder, no envelope) with its
-    SHA-256 in hex. ValueError otherwise, for a doubled name, or for no subject at all.
+    SHA-256 in hex; approvals and status are also about the ledger. ValueError otherwise, for a doubled name, or for no
+    subject at all.
     """
     names = [name for name, _ in subjects]
     if not names or len(set(names)) != len(names):
         raise ValueError("a statement is about at least one file, and names each file once")
     for name, digest in subjects:
-        if not is_subject_name(name):
+        if not _is_subject(name, predicate_type):
             raise ValueError(f"{name!r} cannot be the name of a published file: letters, digits and ._- only")
         if not _HEX.fullmatch(digest):
             raise ValueError(f"the digest of {name!r} is not a SHA-256 in hex")
@@ -62,7 +69,10 @@ def parse_statement(payload: bytes) -> Statement:
     except (KeyError, TypeError):
         raise UnknownEntry("a subject of the statement lacks its name or its SHA-256") from None
     well_formed = all(
-        isinstance(name, str) and is_subject_name(name) and isinstance(digest, str) and _HEX.fullmatch(digest)
+        isinstance(name, str)
+        and _is_subject(name, predicate_type)
+        and isinstance(digest, str)
+        and _HEX.fullmatch(digest)
         for name, digest in subjects
     )
     if not well_formed or not isinstance(predicate_type, str) or not isinstance(predicate, dict):
@@ -73,3 +83,7 @@ def parse_statement(payload: bytes) -> Statement:
 def is_subject_name(name: str) -> bool:
     """Whether a file of this name may be published and signed: a plain name that is not an envelope's."""
     return bool(_NAME.fullmatch(name)) and not name.endswith(ENVELOPE_SUFFIX)
+
+
+def _is_subject(name: str, predicate_type: object) -> bool:
+    return is_subject_name(name) or (name == LEDGER_NAME and predicate_type in _ABOUT_LEDGERS)

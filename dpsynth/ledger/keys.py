@@ -41,6 +41,10 @@ class PublicKey:
         """The raw bytes in standard base64, as a ledger states them."""
         return base64.b64encode(self.raw).decode("ascii")
 
+    def to_json(self) -> dict[str, str]:
+        """``{"algorithm", "keyid", "public_key"}``: the signer, as a statement names it."""
+        return {"algorithm": ALGORITHM, "keyid": self.keyid, "public_key": self.base64}
+
     @classmethod
     def parse(cls, text: str) -> PublicKey:
         """The key in standard base64; SignatureInvalid if it is not 32 bytes in canonical form."""

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dpsynth.ledger.entries import Claim, amount, claim
-from dpsynth.ledger.keys import ALGORITHM, PublicKey
+from dpsynth.ledger.entries import Claim, Level, amount, claim
+from dpsynth.ledger.heads import LogHead
+from dpsynth.ledger.keys import PublicKey, SigningKey
 from dpsynth.ledger.log import merkle_root
 from dpsynth.privacy import Cost
 
 PREDICATE_VERSION = 1
+LEDGER_VERSION = 2
 RowsRule = Literal["noisy total", "given"]
 MAX_SEED = 2**63 - 1
 
@@ -57,17 +59,21 @@ class Guarantee:
 
 @dataclass(frozen=True)
 class AccountState:
-    """The account that paid: its cap, and what all its releases together held before and after this one."""
+    """An account that paid: its cap, and what all its releases together held before and after this one."""
 
     name: str
     cap: Cost
     held_before: Cost
     held_after: Cost
+    level: Level = "project"
+    parent: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """``{"name", "cap", "held_before", "held_after"}``."""
+        """``{"name", "level", "parent", "cap", "held_before", "held_after"}``."""
         return {
             "name": self.name,
+            "level": self.level,
+            "parent": self.parent,
             "cap": amount(self.cap),
             "held_before": amount(self.held_before),
             "held_after": amount(self.held_after),
@@ -76,7 +82,10 @@ class AccountState:
 
 @dataclass(frozen=True)
 class ReleaseFacts:
-    """What was released. ``plan`` and ``rows_digest`` are ``sha256:…``; ``seed`` is public, 0 to 2**63 - 1."""
+    """What was released. ``plan`` and ``rows_digest`` are ``sha256:…``; ``seed`` is public, 0 to 2**63 - 1.
+
+    ``supersedes`` is the id of the release that this one replaces.
+    """
 
     id: str
     plan: str
@@ -86,6 +95,7 @@ class ReleaseFacts:
     seed: int
     rows_digest: str
     day: str
+    supersedes: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One key for each field."""
@@ -98,6 +108,7 @@ class ReleaseFacts:
             "seed": self.seed,
             "rows_digest": self.rows_digest,
             "day": self.day,
+            "supersedes": self.supersedes,
         }
 
 
@@ -105,8 +116,13 @@ class ReleaseFacts:
 class LedgerPredicate:
     """The whole ledger of a release (predicate type ``LEDGER_TYPE``).
 
-    ``entries`` are the exact lines of the log: the line that opened the account, then every line of this release in
-    the order of seq. ``public`` says what is declared public, ``outside`` what lies outside the guarantee.
+    ``account`` is the one that the release names, ``ancestors`` those above it from its parent up; all of them paid.
+    ``entries`` are exact lines of the log in the order of seq: what opened the accounts, granted to them or set their
+    root, then every line of this release. ``log`` says where they stand in the store's log. ``root`` is the digest of
+    the root of the officers and ``grants`` are the files of the grants, if the accounts are governed. ``public`` says
+    what is declared public, ``outside`` what lies outside the guarantee.
+
+    Without ``log`` it is written as version 1, which knows one account and the root of its own lines alone.
     """
 
     guarantee: Guarantee
@@ -116,20 +132,44 @@ class LedgerPredicate:
     outside: tuple[str, ...]
     entries: tuple[bytes, ...]
     software: Software
+    log: LogHead | None = None
+    ancestors: tuple[AccountState, ...] = ()
+    root: str | None = None
+    grants: tuple[bytes, ...] = ()
 
-    def to_json(self, signer: PublicKey) -> dict[str, Any]:
-        """The exact object to be signed by ``signer``."""
-        return {
-            "version": PREDICATE_VERSION,
+    def to_json(self, signer: SigningKey | PublicKey) -> dict[str, Any]:
+        """The exact object to be signed by ``signer``: the key itself, which also signs the log's checkpoint.
+
+        ValueError for a public key, unless it is of version 1.
+        """
+        common = {
             "guarantee": self.guarantee.to_json(),
-            "account": self.account.to_json(),
-            "release": self.release.to_json(),
             "public": list(self.public),
             "outside": list(self.outside),
             "entries": [line.decode("ascii") for line in self.entries],
-            "log": log_head(self.entries),
-            "signer": _signer(signer),
             "software": self.software.to_json(),
+        }
+        if self.log is None:
+            return common | self._first_version(signer if isinstance(signer, PublicKey) else signer.public)
+        if isinstance(signer, PublicKey):
+            raise ValueError("a ledger is made with the key that signs it: its checkpoint is signed too")
+        return common | {
+            "version": LEDGER_VERSION,
+            "accounts": [one.to_json() for one in (self.account, *self.ancestors)],
+            "release": self.release.to_json(),
+            "log": self.log.to_json(signer),
+            "root": self.root,
+            "grants": [one.decode("ascii") for one in self.grants],
+            "signer": signer.public.to_json(),
+        }
+
+    def _first_version(self, signer: PublicKey) -> dict[str, Any]:
+        return {
+            "version": 1,
+            "account": _without(self.account.to_json(), "level", "parent"),
+            "release": _without(self.release.to_json(), "supersedes"),
+            "log": log_head(self.entries),
+            "signer": signer.to_json(),
         }
 
 
@@ -175,7 +215,7 @@ class DerivationPredicate:
             "version": PREDICATE_VERSION,
             "parent": parent,
             "sample": sample,
-            "signer": _signer(signer),
+            "signer": signer.to_json(),
             "software": self.software.to_json(),
         }
 
@@ -185,5 +225,6 @@ def log_head(lines: Sequence[bytes]) -> dict[str, Any]:
     return {"root": merkle_root(lines).hex(), "size": len(lines)}
 
 
-def _signer(key: PublicKey) -> dict[str, Any]:
-    return {"algorithm": ALGORITHM, "keyid": key.keyid, "public_key": key.base64}
+def _without(value: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The object without some keys."""
+    return {key: item for key, item in value.items() if key not in keys}

@@ -49,15 +49,17 @@ class Dual:
         self.tree, self.effects, self.rows = tree, effects, rows
         names = tree.domain.names
         self._exchange: Exchange | None = None
-        self._prior = [np.log(prior[name]) for name in names]
-        self._main = [names.index(name) for name in effects.main.names]
+        columns = np.split(np.arange(sum(tree.domain.sizes)), np.cumsum(tree.domain.sizes)[:-1])
+        held = [column for name, column in zip(names, columns, strict=True) if name in effects.main.names]
+        rest = np.arange(sum(tree.domain.cells(interaction) for interaction in effects.interactions))
+        self._prior = np.concatenate([*(np.log(prior[name]) for name in names), np.zeros(rest.size)])
+        self._held = np.concatenate([*held, sum(tree.domain.sizes) + rest])
         self._propagation = BeliefPropagation(tree, [*((name,) for name in names), *effects.interactions])
 
     def __call__(self, point: Floats) -> DualPoint:
         """Value and gradient."""
-        log_partition, tables = self._propagation.marginals(self._potentials(point))
-        columns = len(self._prior)
-        seen = self.effects.seen([*(tables[i] for i in self._main), *tables[columns:]])
+        log_partition, marginals = self._propagation.marginals(self._potentials(point))
+        seen = self.effects.seen(marginals[self._held])
         ridge = self.effects.ridge(point)
         linear = dot(point, 0.5 * ridge - self.effects.values)
         value, size = self.rows * log_partition + linear, self.rows * (1 + abs(log_partition)) + abs(linear)
@@ -78,9 +80,7 @@ class Dual:
         """The calibrated tables of the nodes."""
         return self._propagation.calibrate(self._potentials(point)).beliefs
 
-    def _potentials(self, point: Floats) -> list[Floats]:
-        tables = self.effects.tables(point)
-        result = list(self._prior)
-        for i, table in zip(self._main, tables, strict=False):
-            result[i] = result[i] + table
-        return result + tables[len(self._main) :]
+    def _potentials(self, point: Floats) -> Floats:
+        result = self._prior.copy()
+        result[self._held] += self.effects.spread(point)
+        return result

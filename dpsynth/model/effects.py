@@ -93,7 +93,7 @@ class Effects:
 
     @cached_property
     def interactions(self) -> tuple[tuple[str, ...], ...]:
-        """The columns of each interaction, in the order of :meth:`tables`, where they come after the main effects."""
+        """The columns of each interaction, in the order of :meth:`spread`, where they come after the main effects."""
         return tuple(query.columns for query in self.queries)
 
     @cached_property
@@ -101,11 +101,27 @@ class Effects:
         """What the answers say of each effect."""
         return np.concatenate([self.main.values, self.answers])
 
-    def tables(self, point: Floats) -> list[Floats]:
-        """The point as log-potentials over model cells, one table an effect."""
-        result = [point[cells] for cells in self.main.cells]
-        tables = self.stack.tables(point[self.main.size :])
-        return result + [query.adjoint(table) for query, table in zip(self.queries, tables, strict=True)]
+    def spread(self, point: Floats) -> Floats:
+        """The point as log-potentials of model cells: the columns of the main effects, then the interactions."""
+        rest = point[self.main.size :]
+        return np.concatenate([point[self.main.index], rest if self._groups is None else rest[self._groups]])
+
+    def seen(self, marginals: Floats) -> Floats:
+        """The adjoint: marginals over model cells, as coarsely as each effect is seen."""
+        columns = self.main.index.size
+        rest = marginals[columns:]
+        if self._groups is not None:
+            rest = added(self._groups, rest, self.stack.size)
+        return np.concatenate([added(self.main.index, marginals[:columns], self.main.size), rest])
+
+    @cached_property
+    def _groups(self) -> Ints | None:
+        """The cell of the stack that holds each model cell of the interactions; None if each is a cell of its own."""
+        if all(cells is None for query in self.queries for cells in query.groups):
+            return None
+        tables = self.stack.tables(np.arange(self.stack.size, dtype=np.float64))
+        found = [query.adjoint(table).ravel() for query, table in zip(self.queries, tables, strict=True)]
+        return np.concatenate(found).astype(np.intp)
 
     def point(self, potentials: Mapping[str, Floats]) -> Floats:
         """The point with these potentials, as :meth:`named` gives them; zero where there is none that fits."""
@@ -140,14 +156,6 @@ class Effects:
     def _named(self, query: LinearQuery) -> tuple[list[int], str]:
         order, named = _ordered(self.domain, query.columns, query.groups, tuple(range(len(query.columns))))
         return order, key_of(*named)
-
-    def seen(self, marginals: Sequence[Floats]) -> Floats:
-        """The adjoint: the marginals over model cells, as coarsely as each effect is seen, in one vector."""
-        columns = len(self.main.names)
-        masses = np.concatenate([np.zeros(0), *marginals[:columns]])
-        main = added(self.main.index, masses, self.main.size)
-        pairs = zip(self.queries, marginals[columns:], strict=True)
-        return np.concatenate([main, *(query.apply(table).ravel() for query, table in pairs)])
 
     def centred(self, vector: Floats) -> Floats:
         """The part of a vector that effects can hold: centred where they are interactions."""

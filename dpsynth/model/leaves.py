@@ -21,6 +21,8 @@ SMALL = 256
 Columns = tuple[int, ...]
 Indices = NDArray[np.intp]
 
+NOWHERE: Indices = np.zeros(0, dtype=np.intp)
+
 
 @dataclass(frozen=True)
 class Leaf:
@@ -54,7 +56,7 @@ class Potentials:
     """The layout of the leaves' tables in one buffer: those of several cliques first, then those of one.
 
     ``cliques[k]`` holds the columns of clique k in the order of its axes, ``orders[i]`` those of leaf i, both without
-    the columns of size one.
+    the columns of size one. What belongs to the cliques' own cells is one vector, clique after clique.
     """
 
     def __init__(
@@ -69,19 +71,21 @@ class Potentials:
             self._spans[i] = low, high
         shared = [i for i in ranked if len(leaves[i].cliques) > 1]
         self._shared = ends[len(shared)]
+        places = list(accumulate((prod(sizes[c] for c in clique) for clique in cliques), initial=0))
+        self.size = places[-1]
         members = [k for i in shared for k in leaves[i].cliques]
-        ends = list(accumulate((prod(sizes[c] for c in cliques[k]) for k in members), initial=0))
-        self._sharing = list(zip(members, ends, ends[1:], strict=False))
-        self._alone: list[tuple[int, int, int, _Turn | None]] = []
+        self._sharing = np.concatenate([NOWHERE, *(np.arange(places[k], places[k + 1]) for k in members)])
+        self._alone: list[tuple[slice, slice, _Turn | None]] = []
         for i in ranked[len(shared) :]:
             (k,) = leaves[i].cliques
             turn = None if orders[i] == cliques[k] else _Turn.of(cliques[k], orders[i], sizes)
-            self._alone.append((k, *self._spans[i], turn))
-        self._to_cells, self._to_parameters = _incidence(
+            self._alone.append((slice(places[k], places[k + 1]), slice(*self._spans[i]), turn))
+        (gathered, starts), self._to_parameters = _incidence(
             [(self._spans[i][0], orders[i], [cliques[k] for k in leaves[i].cliques]) for i in shared], sizes
         )
+        self._to_cells = self._sharing[gathered], starts
 
-    def exponentials(self, potentials: Sequence[Floats]) -> tuple[list[Floats], float]:
+    def exponentials(self, potentials: Floats) -> tuple[list[Floats], float]:
         """Each leaf's exp(sum of its potentials), scaled to a largest entry of 1, and the sum of the log-scales.
 
         The tables are flat. ValueError if a leaf leaves no possible cell or is not a number.
@@ -95,33 +99,32 @@ class Potentials:
         np.exp(buffer, out=buffer)
         return [buffer[low:high] for low, high in self._spans], total
 
-    def logarithms(self, potentials: Sequence[Floats]) -> list[Floats]:
+    def logarithms(self, potentials: Floats) -> list[Floats]:
         """Each leaf's sum of its potentials, flat."""
         buffer = self._summed(potentials)
         return [buffer[low:high] for low, high in self._spans]
 
-    def _summed(self, potentials: Sequence[Floats]) -> Floats:
+    def _summed(self, potentials: Floats) -> Floats:
         buffer = np.empty(self._cells)
-        if self._sharing:
-            flat = np.concatenate([potentials[k].reshape(-1) for k, _, _ in self._sharing])
-            buffer[: self._shared] = _sums(flat, self._to_cells)
-        if self._alone:
-            tables = [potentials[k] if turn is None else turn.there(potentials[k]) for k, _, _, turn in self._alone]
-            np.concatenate([table.reshape(-1) for table in tables], out=buffer[self._shared :])
+        if self._shared:
+            buffer[: self._shared] = _sums(potentials, self._to_cells)
+        for clique, leaf, turn in self._alone:
+            buffer[leaf] = potentials[clique] if turn is None else turn.there(potentials[clique])
         return buffer
 
-    def marginals(self, tables: Sequence[Floats], slopes: Sequence[Floats]) -> tuple[dict[int, Floats], bool]:
-        """Flat probabilities of each clique's cells, leaf times slope, and whether those of every leaf sum to 1."""
+    def marginals(self, tables: Sequence[Floats], slopes: Sequence[Floats]) -> tuple[Floats, bool]:
+        """The probabilities of each clique's cells, leaf times slope, and whether those of every leaf sum to 1.
+
+        The cell of a clique without a column has probability 1.
+        """
         buffer = np.empty(self._cells)
         for (low, high), table, slope in zip(self._spans, tables, slopes, strict=False):
             np.multiply(table, slope, out=buffer[low:high])
-        found: dict[int, Floats] = {}
-        if self._sharing:
-            flat = _sums(buffer, self._to_parameters)
-            for k, low, high in self._sharing:
-                found[k] = flat[low:high]
-        for k, low, high, turn in self._alone:
-            found[k] = buffer[low:high] if turn is None else turn.back(buffer[low:high])
+        found = np.ones(self.size)
+        if self._shared:
+            found[self._sharing] = _sums(buffer, self._to_parameters)
+        for clique, leaf, turn in self._alone:
+            found[clique] = buffer[leaf] if turn is None else turn.back(buffer[leaf])
         sums = np.add.reduceat(buffer, self._starts)
         return found, bool(np.all(np.abs(sums - 1.0) <= 1e-9))
 
@@ -139,7 +142,7 @@ class _Turn:
         return cls(ends, (tuple(clique.index(c) for c in leaf), tuple(leaf.index(c) for c in clique)))
 
     def there(self, table: Floats) -> Floats:
-        return table.reshape(self.sizes[0]).transpose(self.orders[0])
+        return table.reshape(self.sizes[0]).transpose(self.orders[0]).reshape(-1)
 
     def back(self, table: Floats) -> Floats:
         return table.reshape(self.sizes[1]).transpose(self.orders[1]).reshape(-1)
@@ -159,8 +162,7 @@ def _incidence(
     A leaf is given by its place in the buffer, the order of its axes and its cliques; the parameters are the cells of
     all cliques one after another.
     """
-    nothing = np.zeros(0, dtype=np.intp)
-    gathered, per_cell, spread, per_parameter = [nothing], [nothing], [nothing], [nothing]
+    gathered, per_cell, spread, per_parameter = [NOWHERE], [NOWHERE], [NOWHERE], [NOWHERE]
     offset = 0
     for start, order, cliques in leaves:
         place = np.arange(prod(sizes[c] for c in order), dtype=np.intp)

@@ -56,33 +56,29 @@ class BeliefPropagation:
         self._hosts = tuple(_host(tree, clique) for clique in self.cliques)
         self._plan()
 
-    def marginals(self, potentials: Sequence[Floats]) -> tuple[float, tuple[Floats, ...]]:
-        """The log-partition, and the probabilities of each clique's cells.
+    def marginals(self, potentials: Floats) -> tuple[float, Floats]:
+        """The log-partition, and the probabilities of the cliques' cells.
 
-        ``potentials[k]`` is the float64 table of clique k, its entries below plus infinity. ValueError if the
-        potentials leave no possible cell or have other shapes. The same bits on any number of threads.
+        ``potentials`` holds the log-potentials of all cells of all cliques, clique after clique, each below plus
+        infinity; so does the result. ValueError if they leave no possible cell or are not as many. The same bits on any
+        number of threads.
         """
-        if len(potentials) != len(self.cliques):
-            raise ValueError(f"{len(potentials)} potentials for {len(self.cliques)} cliques")
-        for k, shape in enumerate(self._shapes):
-            if potentials[k].shape != shape:
-                raise ValueError(f"potential {k} has shape {potentials[k].shape} and its clique has {shape}")
-        constant = self._free + sum(potentials[k].item() for k in self._scalars)
+        if potentials.shape != (self._cells,):
+            raise ValueError(f"potentials of shape {potentials.shape} for cliques of {self._cells} cells in all")
+        constant = self._free + float(np.add.reduce(potentials[self._scalars]))
         if not isfinite(constant):
             raise ValueError(IMPOSSIBLE)
         try:
             with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                value, tables = self._contract(potentials)
-            return constant + value, tuple(
-                tables[k].reshape(shape) if k in tables else np.ones(shape) for k, shape in enumerate(self._shapes)
-            )
+                value, found = self._contract(potentials)
+            return constant + value, found
         except Underflow:
             calibrated = self.calibrate(potentials)
         lies = (self._lie(clique, host) for clique, host in zip(self.cliques, self._hosts, strict=True))
-        found = (lie.gather(calibrated.beliefs[host]) for host, lie in zip(self._hosts, lies, strict=True))
-        return calibrated.log_partition, tuple(found)
+        tables = (lie.gather(calibrated.beliefs[host]) for host, lie in zip(self._hosts, lies, strict=True))
+        return calibrated.log_partition, np.concatenate([table.ravel() for table in tables])
 
-    def calibrate(self, potentials: Sequence[Floats]) -> Calibrated:
+    def calibrate(self, potentials: Floats) -> Calibrated:
         """The beliefs of all nodes, from the same potentials. ValueError if they leave no possible cell.
 
         A row of a belief whose separator state is impossible is 0.
@@ -99,12 +95,12 @@ class BeliefPropagation:
     def _lie(self, clique: tuple[str, ...], host: int) -> Alignment:
         return Alignment.of(self.tree.domain.project(clique), self.tree.node_domain(host))
 
-    def _spread(self, potentials: Sequence[Floats]) -> tuple[Floats, ...]:
+    def _spread(self, potentials: Floats) -> tuple[Floats, ...]:
         """The sums of potentials on the nodes, by way of the leaves, where cells are few."""
         tables = tuple(np.zeros(self.tree.node_domain(i).sizes) for i in range(len(self.tree.nodes)))
-        for k in self._scalars:
-            tables[self._hosts[k]][...] += potentials[k].item()
         domain = self.tree.domain
+        if tables:
+            tables[0][...] += np.add.reduce(potentials[self._scalars])
         if self._leaves is not None:
             for table, order, i in zip(self._leaves.logarithms(potentials), self._orders, self._homes, strict=True):
                 own = domain.project(tuple(domain.names[c] for c in order))
@@ -115,10 +111,11 @@ class BeliefPropagation:
     def _plan(self) -> None:
         domain = self.tree.domain
         index = {name: c for c, name in enumerate(domain.names)}
-        self._shapes = [domain.shape(clique) for clique in self.cliques]
         cliques = [tuple(index[name] for name in clique if domain.size(name) > 1) for clique in self.cliques]
         masks = [sum(1 << c for c in clique) for clique in cliques]
-        self._scalars = [k for k, mask in enumerate(masks) if not mask]
+        lengths = np.array([domain.cells(clique) for clique in self.cliques], dtype=np.intp)
+        self._cells = int(lengths.sum())
+        self._scalars = (np.cumsum(lengths) - lengths)[np.array([not mask for mask in masks], dtype=np.bool_)]
         covered = {c for clique in cliques for c in clique}
         self._free = sum(log(size) for c, size in enumerate(domain.sizes) if c not in covered)
         hosted: list[dict[int, int]] = [{} for _ in self.tree.nodes]
@@ -142,8 +139,8 @@ class BeliefPropagation:
         self._orders = [layout.orders[i] for i in range(len(leaves))]
         self._leaves = Potentials(leaves, cliques, self._orders, domain.sizes) if leaves else None
 
-    def _contract(self, potentials: Sequence[Floats]) -> tuple[float, dict[int, Floats]]:
-        """Log-partition and flat marginals; Underflow if they may have lost digits.
+    def _contract(self, potentials: Floats) -> tuple[float, Floats]:
+        """Log-partition and marginals; Underflow if they may have lost digits.
 
         An entry of table t is exact but for rounding and for an error of at most ``lost[t]``, which stems from
         underflow. A result's loss follows from its operands' and their largest entries; a loss that is negligible
@@ -151,7 +148,7 @@ class BeliefPropagation:
         probability that any table's cells lack, and those of each leaf are summed to see that none is infinite.
         """
         if self._leaves is None:
-            return 0.0, {}
+            return 0.0, np.ones(self._cells)
         leaves, value = self._leaves.exponentials(potentials)
         tables = leaves + [np.empty(0)] * len(self._steps)
         top, lost = [1.0] * len(tables), [FLUSHED] * len(tables)

@@ -50,8 +50,8 @@ def test_maps_are_adjoint(world: World) -> None:
     assert effects.pushed(one) @ two == pytest.approx(one @ effects.pulled(two), abs=1e-9)
     cliques = [*((name,) for name in effects.main.names), *effects.interactions]
     tables = [rng.normal(size=world.domain.shape(clique)) for clique in cliques]
-    inner = sum(float(np.sum(a * b)) for a, b in zip(effects.tables(one), tables, strict=True))
-    assert inner == pytest.approx(one @ effects.seen(tables), abs=1e-9)
+    marginals = np.concatenate([np.zeros(0), *(table.ravel() for table in tables)])
+    assert effects.spread(one) @ marginals == pytest.approx(one @ effects.seen(marginals), abs=1e-9)
     main = one[: effects.main.size]
     assert main @ effects.main.ridge(two[: main.size]) == pytest.approx(
         two[: main.size] @ effects.main.ridge(main), abs=1e-9
@@ -79,8 +79,8 @@ def test_effects_say_what_the_measurements_say(world: World) -> None:
                 float(np.sum((m.query.apply(summed(shares, world.domain, m.columns)) * ROWS - values) ** 2 / r)) / 2
             )
         cliques = [*((name,) for name in effects.main.names), *effects.interactions]
-        tables = [summed(shares, world.domain, clique) * ROWS for clique in cliques]
-        off = effects.centred(effects.seen(tables)) - effects.values
+        tables = [summed(shares, world.domain, clique).ravel() * ROWS for clique in cliques]
+        off = effects.centred(effects.seen(np.concatenate(tables))) - effects.values
         return direct, effects.gap(off)
 
     tables = [rng.dirichlet(np.ones(prod(world.domain.sizes))).reshape(world.domain.sizes) for _ in range(3)]

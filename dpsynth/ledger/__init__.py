@@ -17,7 +17,9 @@ signatures count.
 
 from dpsynth.ledger.attestations import (
     DATA_NAME,
+    DECISIONS,
     REJECT_REASONS,
+    STATES,
     Approval,
     Decision,
     Grant,
@@ -44,7 +46,6 @@ from dpsynth.ledger.dsse import (
 )
 from dpsynth.ledger.entries import (
     CHARGES,
-    DECISIONS,
     FIELDS,
     GRANT_REASONS,
     KINDS,
@@ -106,7 +107,7 @@ from dpsynth.ledger.predicate import (
 )
 from dpsynth.ledger.strict_json import canonical, fraction_text, read_object
 from dpsynth.ledger.trust import Trust
-from dpsynth.ledger.words import fingerprint, same_words
+from dpsynth.ledger.words import fingerprint, fingerprint_of_digest, same_words
 
 __all__ = [
     "APPROVAL_TYPE",
@@ -124,6 +125,7 @@ __all__ = [
     "PAYLOAD_TYPE",
     "REJECT_REASONS",
     "ROOT_TYPE",
+    "STATES",
     "STATUS_TYPE",
     "WITHDRAW_REASONS",
     "AccountState",
@@ -176,6 +178,7 @@ __all__ = [
     "envelope",
     "extends",
     "fingerprint",
+    "fingerprint_of_digest",
     "fraction_text",
     "includes",
     "inclusion_proof",

@@ -42,11 +42,11 @@ from dpsynth.privacy import MEASURES, NEIGHBOURS, UNITS, Budget, Cost
 ATTESTATION_VERSION = 1
 DATA_NAME = "data.parquet"
 Decision = Literal["approve", "reject", "withdraw"]
-_DECISIONS: tuple[Decision, ...] = get_args(Decision)
+DECISIONS: tuple[Decision, ...] = get_args(Decision)
 RejectReason = Literal["budget", "unit", "public-facts", "utility", "other"]
 REJECT_REASONS: tuple[RejectReason, ...] = get_args(RejectReason)
 State = Literal["current", "superseded", "withdrawn"]
-_STATES: tuple[State, ...] = get_args(State)
+STATES: tuple[State, ...] = get_args(State)
 
 Made = TypeVar("Made", "Approval", "Grant")
 
@@ -101,7 +101,7 @@ def _approval(predicate: Mapping[str, Any]) -> dict[str, Any]:
         "reason", "day", "expires",
     )  # fmt: skip
     _version(at)
-    decision = at.word("decision", _DECISIONS)
+    decision = at.word("decision", DECISIONS)
     reason: Any = None
     if decision == "approve":
         if at["reason"] is not None:
@@ -286,7 +286,7 @@ def parse_status(payload: bytes) -> Status:
     )  # fmt: skip
     _version(at)
     signer, software = _signer(at["signer"]), Fields(at["software"], "the software of a status", "name", "version")
-    state, by = at.word("state", _STATES), at.optional_name("by")
+    state, by = at.word("state", STATES), at.optional_name("by")
     reason = None if at["reason"] is None else at.word("reason", WITHDRAW_REASONS)
     if (state == "superseded") != (by is not None):
         at.wrong("by")

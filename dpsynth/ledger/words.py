@@ -30,7 +30,12 @@ LENGTH = 12
 
 def fingerprint(data: bytes) -> str:
     """Twelve words, the first 96 bits of the SHA-256 of ``data``: nobody finds another file with the same ones."""
-    return " ".join(WORDS[byte] for byte in sha256(data).digest()[:LENGTH])
+    return fingerprint_of_digest("sha256:" + sha256(data).hexdigest())
+
+
+def fingerprint_of_digest(digest: str) -> str:
+    """The twelve words of the file with this ``sha256:…``."""
+    return " ".join(WORDS[byte] for byte in bytes.fromhex(digest.removeprefix("sha256:"))[:LENGTH])
 
 
 def same_words(typed: str, expected: str) -> bool:

@@ -56,13 +56,13 @@ def beginning(
     is taken as if it were the only one, unless its own table would need more than ``limit`` cells.
     """
     functions = np.zeros(effects.size)
-    joint = [(m, r) for m, r in measured if isinstance(m.query, Marginal) and effects.key(m.query)]
-    tables = [(m, float(r)) for m, r in joint]
+    keys = [effects.key(m.query) if isinstance(m.query, Marginal) else None for m, _ in measured]
+    tables = [(m, float(r), key) for (m, r), key in zip(measured, keys, strict=True) if key]
     if start is None:
-        for query, logs in _forest(tables, rows, prior):
+        for query, logs in _forest([(m, r) for m, r, _ in tables], rows, prior):
             effects.add(functions, query, logs)
         return effects.pushed(functions)
-    lacking = [(m, r) for m, r in tables if effects.key(m.query) not in start.potentials]
+    lacking = [(m, r) for m, r, key in tables if key not in start.potentials]
     known = dict(start.tables([m.columns for m, _ in lacking], limit)) if start.domain == effects.domain else {}
     for m, r in lacking:
         shares = known.get(m.columns)

@@ -54,7 +54,7 @@ class Effects:
     @classmethod
     def of(cls, domain: Domain, measured: Sequence[tuple[Measurement, Floats]], rows: float) -> Effects:
         """``measured`` pairs each measurement with its ridge: a number, or one a cell for a query of one column."""
-        single: dict[tuple[str, str], tuple[Groups, list[Floats], list[Floats]]] = {}
+        single: dict[tuple[str, bytes], tuple[Ints | None, list[Floats], list[Floats]]] = {}
         precision: dict[str, float] = {}
         weighted: dict[str, Floats] = {}
         queries: dict[str, Marginal] = {}
@@ -62,21 +62,22 @@ class Effects:
             for axes, table in zip(m.query.effects, tables, strict=True):
                 strength = ridge * (m.values.size // table.size)
                 if len(axes) == 1:
-                    groups: Groups = (m.query.groups[axes[0]],)
-                    level = single.setdefault((m.columns[axes[0]], key_of((), (), groups)), (groups, [], []))
+                    groups = m.query.groups[axes[0]]
+                    key = m.columns[axes[0]], b"" if groups is None else groups.tobytes()
+                    level = single.setdefault(key, (groups, [], []))
                     level[1].append(table)
                     level[2].append(strength if strength.shape else np.full(table.shape, strength))
                 elif min(table.shape) > 1:
                     order, named = _ordered(domain, m.columns, m.query.groups, axes)
-                    key, weight = key_of(*named), 1 / float(strength)
-                    if key not in queries:
-                        queries[key] = Marginal(*named)
-                        precision[key], weighted[key] = 0.0, np.zeros([table.shape[i] for i in order])
-                    precision[key] += weight
-                    weighted[key] += table.transpose(order) * weight
+                    told, weight = key_of(*named), 1 / float(strength)
+                    if told not in queries:
+                        queries[told] = Marginal(*named)
+                        precision[told], weighted[told] = 0.0, np.zeros([table.shape[i] for i in order])
+                    precision[told] += weight
+                    weighted[told] += table.transpose(order) * weight
         seen: dict[str, list[Seen]] = {}
         for (name, _), (groups, values, ridges) in single.items():
-            cells = np.arange(domain.size(name)) if groups[0] is None else groups[0]
+            cells = np.arange(domain.size(name)) if groups is None else groups
             seen.setdefault(name, []).append(Seen.together(cells, np.stack(values), np.stack(ridges), rows))
         main = MainEffects.of(domain, seen, rows)
         found = list(queries)

@@ -145,12 +145,11 @@ def _ridges(
 ) -> list[Floats]:
     """The ridge of each measurement. As the shrinkage falls they become alike in units of the noise's variance."""
     own = _own_ridges(measurements, domain, prior, rows)
-    least = min((float(np.min(r / m.stddev**2)) for m, r in zip(measurements, own, strict=True)), default=0.0)
-    kept = min(shrinkage, 1.0)
-    return [
-        np.maximum(shrinkage * (kept * r + (1 - kept) * least * m.stddev**2), SMALLEST * rows)
-        for m, r in zip(measurements, own, strict=True)
-    ]
+    if shrinkage < 1:
+        least = min((float(np.min(r / m.stddev**2)) for m, r in zip(measurements, own, strict=True)), default=0.0)
+        even = (1 - shrinkage) * least
+        own = [shrinkage * r + even * m.stddev**2 for m, r in zip(measurements, own, strict=True)]
+    return [np.maximum(shrinkage * r, SMALLEST * rows) for r in own]
 
 
 def _own_ridges(

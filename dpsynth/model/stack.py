@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, combinations, groupby
+from itertools import combinations, groupby
 from math import prod
 
 import numpy as np
@@ -216,18 +216,14 @@ class Stack:
 
 def _places(shapes: Sequence[Shape], axes: tuple[int, ...]) -> Ints:
     """For each cell of tables of as many axes the number of its sum over all but the given axes."""
-    lengths = [prod(shape) for shape in shapes]
-
-    def each(numbers: Iterable[int]) -> Ints:
-        return np.repeat(np.array(list(numbers), dtype=np.intp), lengths)
-
-    offset = np.arange(sum(lengths), dtype=np.intp) - each(accumulate(lengths[:-1], initial=0))
-    counts = [prod(shape[axis] for axis in axes) for shape in shapes]
-    place = each(accumulate(counts[:-1], initial=0))
+    sizes = np.array(shapes, dtype=np.intp)
+    lengths, kept = sizes.prod(axis=1), sizes[:, axes]
+    counts = kept.prod(axis=1)
+    offset = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    place = np.repeat(np.cumsum(counts) - counts, lengths)
     for i, axis in enumerate(axes):
-        inner = each(prod(shape[axis + 1 :]) for shape in shapes)
-        stride = each(prod(shape[a] for a in axes[i + 1 :]) for shape in shapes)
-        place += offset // inner % each(shape[axis] for shape in shapes) * stride
+        inner, stride = sizes[:, axis + 1 :].prod(axis=1), kept[:, i + 1 :].prod(axis=1)
+        place += offset // np.repeat(inner, lengths) % np.repeat(sizes[:, axis], lengths) * np.repeat(stride, lengths)
     return place
 
 

@@ -1,11 +1,14 @@
 """One converter for all measures: what is quoted is attained and never too small, against other libraries."""
 
 from fractions import Fraction
-from math import exp
+from functools import reduce
+from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 from dpsynth.errors import BudgetFormatError
 from dpsynth.privacy import (
@@ -17,6 +20,8 @@ from dpsynth.privacy import (
     amount_of,
     decimal_text,
     epsilon_of,
+    exponential_scale,
+    laplace_scale,
 )
 from dpsynth.privacy.conversion import epsilon_of_rho
 from dpsynth.privacy.gdp import epsilon_of_gdp
@@ -44,35 +49,46 @@ def test_a_budget_buys_the_most_that_keeps_it(measure: Measure, epsilon: Fractio
     assert cost.amount == amount_of(measure, epsilon, budget.delta)
 
 
+def composed(amounts: list[Fraction], delta: str, interval: float, pessimistic: bool) -> float:
+    """Epsilon of Gaussian mechanisms of these mu^2 by dp-accounting's privacy loss distributions: above or below it.
+
+    Losses are rounded to multiples of the interval: down, each by half of it on average, for the optimistic estimate;
+    onto both neighbours for the pessimistic one, with an error of the square of the interval.
+    """
+    from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
+
+    losses = [
+        from_gaussian_mechanism(
+            float(1 / amount) ** 0.5,
+            value_discretization_interval=interval,
+            pessimistic_estimate=pessimistic,
+            use_connect_dots=pessimistic,
+        )
+        for amount in amounts
+    ]
+    return float(reduce(type(losses[0]).compose, losses).get_epsilon_for_delta(float(delta)))
+
+
 @pytest.mark.parametrize(("epsilon", "delta"), BUDGETS)
 def test_dp_accounting_attains_what_gdp_quotes(epsilon: str, delta: str) -> None:
     """The privacy loss distribution of the Gaussian that the whole budget buys, a pessimistic and an optimistic one."""
-    from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
-
     cost = Budget(epsilon, delta).cost("gdp")
-    sigma = float(1 / cost.amount) ** 0.5
-    above, below = (
-        from_gaussian_mechanism(
-            sigma, value_discretization_interval=1e-4, pessimistic_estimate=pessimistic
-        ).get_epsilon_for_delta(float(delta))
-        for pessimistic in (True, False)
-    )
-    assert below <= float(epsilon) + 1e-9
-    assert float(epsilon) - 1e-3 <= below <= above <= float(epsilon) + 1e-3
-    assert below - 1e-9 <= float(epsilon_of(cost, Fraction(delta))) <= above + 1e-9
+    below, above = (composed([cost.amount], delta, 2e-4, pessimistic) for pessimistic in (False, True))
+    quoted = float(epsilon_of(cost, Fraction(delta)))
+    assert quoted <= float(epsilon)
+    assert float(epsilon) - 1e-3 <= below <= quoted + 1e-9
+    assert quoted - 1e-9 <= above <= float(epsilon) + 1e-5
 
 
 @pytest.mark.parametrize(("epsilon", "delta"), BUDGETS)
 def test_dp_accounting_composes_to_what_gdp_quotes(epsilon: str, delta: str) -> None:
     """Twenty unequal Gaussian events, whose mu^2 add up to the whole budget."""
-    from dp_accounting.dp_event import ComposedDpEvent, GaussianDpEvent
-    from dp_accounting.pld import PLDAccountant
-
     cost = Budget(epsilon, delta).cost("gdp")
     parts = [cost.amount * Fraction(part, 210) for part in range(1, 21)]
-    events = [GaussianDpEvent(float(1 / part) ** 0.5) for part in parts]
-    accountant = PLDAccountant(value_discretization_interval=1e-4).compose(ComposedDpEvent(events))
-    assert accountant.get_epsilon(float(delta)) == pytest.approx(float(epsilon), abs=2.1e-3)
+    below, above = composed(parts, delta, 9e-5, False), composed(parts, delta, 2e-4, True)
+    quoted = float(epsilon_of(cost, Fraction(delta)))
+    assert float(epsilon) - 1e-3 <= below <= quoted + 1e-9
+    assert quoted - 1e-9 <= above <= float(epsilon) + 1e-4
 
 
 @pytest.mark.parametrize(("epsilon", "delta"), BUDGETS)
@@ -130,8 +146,23 @@ def test_thresholded_steps_use_their_part_of_delta(measure: Measure) -> None:
             epsilon_of(Cost(measure, Fraction(1, 10), all_of_it), delta)
 
 
-def test_a_pure_epsilon_is_what_it_says() -> None:
-    """Randomised response at the budget's epsilon has that very ratio."""
-    cost = Budget("1", "0").cost("pure")
-    truth = exp(float(cost.amount)) / (1 + exp(float(cost.amount)))
-    assert truth / (1 - truth) == pytest.approx(exp(1))
+@pytest.mark.parametrize("epsilon", ["0.1", "1", "4", "10"])
+@pytest.mark.parametrize("moved", [1, 6])
+def test_a_pure_epsilon_is_what_it_says(epsilon: str, moved: int) -> None:
+    """The laws that the whole budget buys change by exp(epsilon) where they change most, and nowhere by more."""
+    cost = Budget(epsilon, "0").cost("pure")
+    limit = Fraction(epsilon)
+    attained = limit * (1 - Fraction(1, 10**9))
+    assert attained < epsilon_of(cost, Fraction(0)) <= limit
+
+    scale = laplace_scale("pure", moved, cost.amount)
+    assert attained < max((abs(k - moved) - abs(k)) / scale for k in range(-20, 20)) <= limit
+
+    width = float(exponential_scale("pure", moved, cost.amount, 1))
+    worst = 0.0
+    for scores in product((0.0, 30 * width, 60 * width), repeat=3):
+        for moves in product((-moved, moved), repeat=3):
+            here, there = (np.array(held) / width for held in (scores, np.add(scores, moves)))
+            change = (there - logsumexp(there)) - (here - logsumexp(here))
+            worst = max(worst, float(np.abs(change).max()))
+    assert float(attained) < worst <= float(limit) + 1e-12

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from dpsynth.errors import KeyRefused, SignatureInvalid, ThresholdNotMet, UnknownEntry
-from dpsynth.ledger.fields import Fields
+from dpsynth.ledger.fields import Fields, is_day
 from dpsynth.ledger.keys import ALGORITHM, PublicKey
 from dpsynth.ledger.strict_json import canonical, read_object
 
@@ -162,6 +162,11 @@ def _require_sound(root: Root) -> None:
     ids = [person.id for person in root.people]
     keyids = [key.keyid for person in root.people for key in person.keys]
     gone = [one.keyid for one in root.revoked]
+    days = [root.expires, *(key.expires for person in root.people for key in person.keys)]
+    if root.version < 1 or not root.name or not all(map(is_day, days)):
+        raise UnknownEntry("a root has a version from 1, a name, and days as YYYY-MM-DD")
+    if not all(map(_KEYID.fullmatch, gone)) or any(size < 0 for one in root.revoked for size in one.origins.values()):
+        raise UnknownEntry("a root revokes keys by their id of 64 hex digits, up to sizes of logs")
     for person in root.people:
         if not _ID.fullmatch(person.id) or person.role not in ROLES:
             raise UnknownEntry("a person of the root has an id of letters, digits and ._@-, and a known role")

@@ -13,15 +13,29 @@ from hypothesis import strategies as st
 
 from dpsynth.accountant import Accountant
 from dpsynth.errors import BudgetRefused
-from dpsynth.mechanisms import REGISTRY
+from dpsynth.mechanisms import REGISTRY, Workload
+from dpsynth.mechanisms.registry import HEEDING
 from dpsynth.privacy import MEASURES, UNITS, Budget, Measure
 from dpsynth.release import synthesize
+from dpsynth.release.config import NoiseKind
 from dpsynth.schema import Schema
 from dpsynth.verifier import cost_of, sensitivity_squared
 from tests.curator.bench import quick_folder
 from tests.desk import SCHEMA, people
 
 LEFT = Fraction(1, 10**6)
+NAMES = ("sex", "age", "income", "smokes")
+weights = st.integers(1, 1000)
+columns = st.lists(st.tuples(st.sampled_from(NAMES), weights), max_size=2, unique_by=lambda held: held[0]).map(tuple)
+listed = st.tuples(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True).map(tuple), weights)
+workloads = st.builds(
+    Workload,
+    ways=st.integers(1, 3),
+    marginals=st.just(()) | st.lists(listed, min_size=1, max_size=4).map(tuple),
+    columns=columns,
+    target=st.none() | st.sampled_from(NAMES),
+)
+LAWS: list[tuple[Measure, NoiseKind]] = [*((measure, "exact") for measure in MEASURES), ("zcdp", "opendp")]
 
 
 def schema(neighbours: str, max_rows: int, column: bool) -> Schema:
@@ -43,21 +57,32 @@ def recomputed(line: dict[str, Any], measure: Measure) -> Fraction:
     return price
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     mechanism=st.sampled_from(sorted(REGISTRY)),
-    measure=st.sampled_from(MEASURES),
+    workload=workloads,
+    law=st.sampled_from(LAWS),
     epsilon=st.fractions(Fraction(1, 20), 20, max_denominator=1000),
     max_rows=st.integers(1, 4),
     neighbours=st.sampled_from(["add-remove", "replace-one"]),
     column=st.booleans(),
 )
-@example("mrm", "gdp", Fraction(1), 1, "replace-one", False)
-@example("mrm", "pure", Fraction(1), 3, "add-remove", True)
-@example("mst", "zcdp", Fraction(1, 3), 2, "replace-one", True)
+@example("mrm", Workload(), ("gdp", "exact"), Fraction(1), 1, "replace-one", False)
+@example("mrm", Workload(), ("pure", "exact"), Fraction(1), 3, "add-remove", True)
+@example("mst", Workload(), ("zcdp", "exact"), Fraction(1, 3), 2, "replace-one", True)
+@example(
+    "aim", Workload(columns=(("age", 999),), target="sex"), ("zcdp", "opendp"), Fraction(9), 1, "add-remove", False
+)
 def test_a_run_spends_its_budget_and_no_more(
-    mechanism: str, measure: Measure, epsilon: Fraction, max_rows: int, neighbours: str, column: bool
+    mechanism: str,
+    workload: Workload,
+    law: tuple[Measure, NoiseKind],
+    epsilon: Fraction,
+    max_rows: int,
+    neighbours: str,
+    column: bool,
 ) -> None:
+    measure, noise = law
     with quick_folder() as folder:
         source = folder / "people.csv"
         source.write_text(table())
@@ -67,10 +92,17 @@ def test_a_run_spends_its_budget_and_no_more(
             epsilon=epsilon,
             delta="0" if measure == "pure" else "1e-9",
             measure=measure,
+            noise=noise,
             mechanism=mechanism,
+            workload=workload if mechanism in HEEDING else None,
         )
     lines = [json.loads(line) for line in release.lines]
     charges = [line for line in lines if "cost" in line]
+    laws = {line["mechanism"]["type"] for line in charges if line["kind"] in ("measure", "score")} - {"public_count"}
+    drawn = (
+        "discrete_laplace" if measure == "pure" else "discrete_gaussian" if noise == "opendp" else "rounded_gaussian"
+    )
+    assert laws == {drawn}
     stated = [Fraction(line["cost"][UNITS[measure]]) for line in charges]
     assert stated == [recomputed(line, measure) for line in charges]
     reserved = Budget(epsilon, "0" if measure == "pure" else "1e-9").cost(measure)

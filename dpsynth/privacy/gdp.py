@@ -125,8 +125,8 @@ def _delta(mu_squared: Fraction, epsilon: Fraction, digits: int) -> tuple[Interv
 
 
 def _parts(mu_squared: Fraction, epsilon: Fraction, digits: int) -> tuple[Decimal, Decimal, Decimal]:
-    """As ``_delta``, nearly: for slopes and starts."""
-    delta, difference, farther = _delta(mu_squared, epsilon, digits)
+    """As ``_delta``, nearly: for slopes and starts, to half the digits of guard, which takes a quarter of the time."""
+    delta, difference, farther = _delta(mu_squared, epsilon, digits - _GUARD // 2)
     return delta.hi, difference.hi, farther.hi
 
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 
 from dpsynth.privacy.interval import Interval, context
 
 _MOST_STEPS = 400
-_FIRST_TERMS = 16
+_FIRST_TERMS = 32
 _LOOSE = 10**8
 """Widest enclosure of the fraction, in units of its last digit: ten digits more than asked for are carried."""
 
@@ -129,6 +130,7 @@ def _arctangent(inverse: int, scale: int) -> tuple[int, int]:
     return total - terms - 1, total + terms + 1
 
 
+@cache
 def _root_two_pi(digits: int) -> Interval:
     return (Interval.of(2, digits) * pi(digits)).sqrt()
 
@@ -189,9 +191,11 @@ def _series(x: int, scale: int) -> tuple[int, int]:
 def _fraction(x: int, scale: int) -> tuple[int, int]:
     """R(x) = 1/(x + K_1), K_n = n / (x + K_(n+1)) for x > 0, enclosed (x and the result in units of 1/scale).
 
-    Every K_n lies between 0 and n/x, which is where the first of them starts; rounding is outward at each step.
+    Every K_n lies between 0 and n/x, which is where the first of them starts; rounding is outward at each step. The
+    number of terms at first is about what the digits of ``scale`` need.
     """
-    unit, terms = scale * scale, _FIRST_TERMS
+    unit, digits = scale * scale, len(str(scale))
+    terms = _FIRST_TERMS + 5 * (digits * scale) ** 2 // (3 * x * x)
     while True:
         low, high = 0, _up((terms + 1) * unit, x)
         for n in range(terms, 0, -1):

@@ -1,0 +1,91 @@
+"""Making the tables of a store in PostgreSQL, and telling whether a server still has them as they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import CheckConstraint, Connection, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint, text
+
+from dpsynth.accountant.postgres_rules import RULES, grants
+from dpsynth.accountant.postgres_schema import VERSION, metadata, store
+from dpsynth.ledger import new_secret, nonce
+
+_CONSTRAINTS = {PrimaryKeyConstraint: "p", UniqueConstraint: "u", ForeignKeyConstraint: "f", CheckConstraint: "c"}
+
+_FOUND = """
+WITH own AS (SELECT oid, relname, relkind, relpersistence, relrowsecurity FROM pg_catalog.pg_class
+    WHERE relnamespace = to_regnamespace(:schema) AND relkind NOT IN ('i', 'I', 't'))
+SELECT concat_ws(' ', 'table', relname, relkind, relpersistence, relrowsecurity) FROM own
+UNION ALL SELECT concat_ws(' ', 'column', relname, attname, format_type(atttypid, atttypmod), attnotnull)
+    FROM own JOIN pg_catalog.pg_attribute ON attrelid = own.oid WHERE attnum > 0 AND NOT attisdropped
+UNION ALL SELECT concat_ws(' ', 'constraint', relname, conname, contype, convalidated)
+    FROM own JOIN pg_catalog.pg_constraint ON conrelid = own.oid WHERE contype IN ('c', 'f', 'p', 'u', 'x')
+UNION ALL SELECT concat_ws(' ', 'index', own.relname, made.relname, indisunique, indisvalid)
+    FROM own JOIN pg_catalog.pg_index ON indrelid = own.oid JOIN pg_catalog.pg_class AS made ON made.oid = indexrelid
+UNION ALL SELECT concat_ws(' ', 'trigger', relname, tgname, tgtype, tgenabled, tgqual IS NULL,
+        pronamespace = to_regnamespace(:schema), prosecdef, proconfig, prosrc)
+    FROM own JOIN pg_catalog.pg_trigger ON tgrelid = own.oid JOIN pg_catalog.pg_proc AS made ON made.oid = tgfoid
+    WHERE NOT tgisinternal
+UNION ALL SELECT concat_ws(' ', 'rule', relname, rulename)
+    FROM own JOIN pg_catalog.pg_rewrite ON ev_class = own.oid
+"""
+
+
+def exists(connection: Connection, schema: str) -> bool:
+    """Whether the schema holds anything, so that nothing is ever made in it."""
+    found = text("SELECT EXISTS (SELECT FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace(:schema))")
+    return bool(connection.execute(found, {"schema": schema}).scalar())
+
+
+def has(connection: Connection, schema: str, table: str) -> bool:
+    """Whether there is a table of this name."""
+    return connection.execute(text("SELECT to_regclass(:name)"), {"name": f"{schema}.{table}"}).scalar() is not None
+
+
+def make(connection: Connection, schema: str) -> None:
+    """Make the tables, their rules and the one row of ``store``, inside a transaction that somebody else commits."""
+    if connection.execute(text("SELECT to_regnamespace(:schema)"), {"schema": schema}).scalar() is None:
+        connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
+    metadata.create_all(connection, checkfirst=False)
+    for rule in RULES:
+        for statement in rule.statements(schema):
+            connection.exec_driver_sql(statement)
+    origin = f"dpsynth.log/{nonce()}"
+    connection.execute(store.insert().values(one=1, version=VERSION, secret=new_secret(), origin=origin))
+
+
+def allow(connection: Connection, schema: str, role: str) -> None:
+    """If the store is one's own: let a role use it by its rules. Doing it again changes nothing."""
+    own = "SELECT pg_has_role(nspowner, 'USAGE') AND current_user <> :role FROM pg_namespace "
+    owner = text(own + "WHERE oid = to_regnamespace(:schema)")
+    if not connection.execute(owner, {"schema": schema, "role": role}).scalar():
+        return
+    for statement in grants(schema, f'"{role}"'):
+        connection.exec_driver_sql(statement)
+
+
+def is_whole(connection: Connection, schema: str) -> bool:
+    """Whether every table, column, constraint, index and trigger is there as it was made, enabled, and nothing else."""
+    found = connection.execute(text(_FOUND), {"schema": schema}).scalars().all()
+    return sorted(found) == sorted(_expected(connection, schema))
+
+
+def _expected(connection: Connection, schema: str) -> Iterator[str]:
+    """What :data:`_FOUND` finds in a store that is as it was made."""
+    for table in metadata.tables.values():
+        yield f"table {table.name} r p f"
+        for column in table.columns:
+            kind = column.type.compile(dialect=connection.dialect).partition(" ")[0].lower()
+            yield f"column {table.name} {column.name} {kind} {'f' if column.nullable else 't'}"
+        for constraint in table.constraints:
+            kind = next(letter for of, letter in _CONSTRAINTS.items() if isinstance(constraint, of))
+            if constraint.name is None:  # what SQLAlchemy gives a table without a key
+                continue
+            yield f"constraint {table.name} {constraint.name} {kind} t"
+            if kind in "pu":
+                yield f"index {table.name} {constraint.name} t t"
+        for index in table.indexes:
+            yield f"index {table.name} {index.name} f t"
+    config = '{"search_path=pg_catalog, pg_temp"}'
+    for rule in RULES:
+        yield f"trigger {rule.table} {rule.name} {rule.kind} O t t t {config} {rule.body(schema)}"

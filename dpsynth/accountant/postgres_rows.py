@@ -1,0 +1,259 @@
+"""The rows of a store in PostgreSQL: each method is one statement inside a transaction that the store has begun."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import CTE, Connection, Row, Select, func, insert, literal, null, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or
+
+from dpsynth.accountant import postgres_schema as tables
+from dpsynth.accountant.grid import Amount, cost_of, split
+from dpsynth.accountant.store import AccountRow, Attempts, EntryRow, GrantRow, ReleaseRow, VerbRow
+from dpsynth.privacy import Cost
+
+_before = tables.entry.alias("before")
+_ENTRY = select(
+    tables.entry.c.seq,
+    tables.entry.c.account,
+    tables.entry.c.release,
+    tables.entry.c.line,
+    tables.entry.c.chain,
+    _before.c.chain,
+).join_from(tables.entry, _before, _before.c.seq == tables.entry.c.seq - 1, isouter=True)
+_OPENED = select(func.min(tables.entry.c.seq)).where(tables.entry.c.account == tables.account.c.name).scalar_subquery()
+_RELEASE = select(
+    tables.release.c.id,
+    tables.release.c.account,
+    tables.release.c.plan,
+    tables.release.c.source,
+    tables.release.c.state,
+    tables.release.c.lease,
+)
+
+
+def _verbs(answer: Any) -> Select[Any]:
+    closed = tables.outcome.c.verb.is_not(None)
+    return select(tables.verb.c.release, tables.verb.c.first, tables.verb.c.last, closed, answer).join_from(
+        tables.verb, tables.outcome, tables.outcome.c.verb == tables.verb.c.first, isouter=True
+    )
+
+
+_VERBS = _verbs(tables.outcome.c.answer).order_by(tables.verb.c.first)
+_LAST_VERB = _verbs(null()).order_by(tables.verb.c.first.desc()).limit(1)
+
+
+class PostgresTransaction:
+    """A :class:`~dpsynth.accountant.store.Writing` over a connection with an open transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._last: tuple[int, bytes] | None = None
+
+    @property
+    def wrote_lines(self) -> bool:
+        """Whether it added to the log."""
+        return self._last is not None
+
+    def came_through(self, now: PostgresTransaction) -> bool:
+        """Whether the log has the last line that this transaction added: nobody else can write one with its link."""
+        return self._last is not None and now.link(self._last[0]) == self._last[1]
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def account(self, name: str) -> AccountRow | None:
+        """The account of this name."""
+        row = self._connection.execute(select(tables.account).where(tables.account.c.name == name)).first()
+        return None if row is None else _account(row)
+
+    def accounts(self) -> tuple[AccountRow, ...]:
+        """All accounts, in the order opened."""
+        return tuple(_account(row) for row in self._connection.execute(select(tables.account).order_by(_OPENED)))
+
+    def held(self, name: str) -> Cost:
+        """The sum of what this account holds for each release, added up anew."""
+        measure = self._connection.execute(
+            select(tables.account.c.measure).where(tables.account.c.name == name)
+        ).scalar_one()
+        rows = self._connection.execute(
+            select(tables.hold.c.whole, tables.hold.c.units, tables.hold.c.delta)
+            .join_from(tables.hold, tables.release, tables.release.c.id == tables.hold.c.release)
+            .where(tables.hold.c.account == name, tables.release.c.state != "VOID")
+        )
+        return sum((cost_of(measure, Amount(*row)) for row in rows), Cost.nothing(measure))
+
+    def release(self, name: str) -> ReleaseRow | None:
+        """The release of this id."""
+        row = self._connection.execute(_RELEASE.where(tables.release.c.id == name)).first()
+        return None if row is None else ReleaseRow(*row)
+
+    def verbs(self, release: str) -> tuple[VerbRow, ...]:
+        """All verbs of a release with their outcomes, in order."""
+        rows = self._connection.execute(_VERBS.where(tables.verb.c.release == release))
+        return tuple(VerbRow(*row) for row in rows)
+
+    def last_verb(self, release: str) -> VerbRow | None:
+        """The newest verb of a release, without its answer's bytes."""
+        row = self._connection.execute(_LAST_VERB.where(tables.verb.c.release == release)).first()
+        return None if row is None else VerbRow(*row)
+
+    def opening(self, account: str) -> EntryRow | None:
+        """The first log line of an account."""
+        found = self._lines(_ENTRY.where(tables.entry.c.account == account).limit(1))
+        return found[0] if found else None
+
+    def log_of_account(self, account: str) -> tuple[EntryRow, ...]:
+        """All log lines of an account, in order."""
+        return self._lines(_ENTRY.where(tables.entry.c.account == account))
+
+    def log_of_release(self, release: str) -> tuple[EntryRow, ...]:
+        """All log lines of a release, in order."""
+        return self._lines(_ENTRY.where(tables.entry.c.release == release))
+
+    def lines_of(self, account: str, kinds: Collection[str]) -> tuple[EntryRow, ...]:
+        """The log lines of an account that are of one of these kinds, in order."""
+        return self._lines(_ENTRY.where(tables.entry.c.account == account, tables.entry.c.kind.in_(list(kinds))))
+
+    def attempts(self, account: str) -> Attempts:
+        """The lines ``refused`` and ``lost`` and the releases REJECTED of an account and of all accounts below it."""
+        below = _below(account)
+
+        def lines(kind: str) -> Any:
+            found = select(func.count()).select_from(below).join(tables.entry, tables.entry.c.account == below.c.name)
+            return found.where(tables.entry.c.kind == kind).scalar_subquery()
+
+        rejected = (
+            select(func.count()).select_from(below).join(tables.release, tables.release.c.account == below.c.name)
+        )
+        turned_down = rejected.where(tables.release.c.state == "REJECTED").scalar_subquery()
+        return Attempts(*self._connection.execute(select(lines("refused"), lines("lost"), turned_down)).one())
+
+    def granted(self, account: str) -> tuple[GrantRow, ...]:
+        """The grants that make up the cap of an account, in order."""
+        rows = self._connection.execute(_GRANTED.where(tables.granted.c.account == account))
+        return tuple(
+            GrantRow(row.seq, account, row.digest, cost_of(row.measure, Amount(row.whole, row.units, row.delta)))
+            for row in rows
+        )
+
+    def attestation(self, digest: str) -> bytes | None:
+        """The signed file that is kept under a digest."""
+        return self._connection.execute(
+            select(tables.attestation.c.data).where(tables.attestation.c.digest == digest)
+        ).scalar()
+
+    def head(self) -> tuple[int, bytes]:
+        """The length of the whole log and the link of its last line (zeros if it is empty)."""
+        last = select(tables.entry.c.seq + 1, tables.entry.c.chain).order_by(tables.entry.c.seq.desc()).limit(1)
+        row = self._connection.execute(last).first()
+        return (0, bytes(32)) if row is None else (row[0], row[1])
+
+    def link(self, seq: int) -> bytes | None:
+        """The link of one line of the whole log."""
+        return self._connection.execute(select(tables.entry.c.chain).where(tables.entry.c.seq == seq)).scalar()
+
+    def leaves(self, upto: int) -> tuple[bytes, ...]:
+        """The RFC 6962 leaf hashes of the first ``upto`` lines of the whole log, in order."""
+        leaf = func.sha256(literal(b"\0").op("||")(func.convert_to(tables.entry.c.line, "UTF8")))
+        rows = self._connection.execute(select(leaf).where(tables.entry.c.seq < upto).order_by(tables.entry.c.seq))
+        return tuple(rows.scalars())
+
+    def heads(self) -> tuple[int, ...]:
+        """The lengths that the whole log had after each release was settled, ascending."""
+        return tuple(self._connection.execute(select(tables.head.c.size).order_by(tables.head.c.size)).scalars())
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def add_account(self, row: AccountRow) -> None:
+        """Open an account."""
+        numbers = {**_columns("cap_", row.cap), **_columns("held_", row.held)}
+        values = {"name": row.name, "parent": row.parent, "measure": row.cap.measure, **numbers}
+        self._connection.execute(insert(tables.account).values(values))
+
+    def grant(self, row: GrantRow) -> None:
+        """Raise the cap of an account; a trigger adds it up."""
+        values = {"seq": row.seq, "account": row.account, "digest": row.digest, **_columns("", row.added)}
+        self._connection.execute(insert(tables.granted).values(values))
+
+    def add_release(self, row: ReleaseRow) -> None:
+        """Add a reserved release."""
+        values = {"id": row.id, "account": row.account, "plan": row.plan, "source": row.source}
+        self._connection.execute(insert(tables.release).values(**values, state=row.state, lease=row.lease))
+
+    def hold(self, release: str, account: str, cost: Cost) -> None:
+        """Add to what an account holds; a trigger adds it up, a CHECK compares it with the cap."""
+        self._connection.execute(insert(tables.hold).values(release=release, account=account, **_columns("", cost)))
+
+    def advance(self, release: str, state: str, lease: int) -> None:
+        """Set the state and the lease of a release."""
+        self._connection.execute(
+            update(tables.release).where(tables.release.c.id == release).values(state=state, lease=lease)
+        )
+
+    def void(self, release: str) -> None:
+        """End a release for which nothing was drawn; a trigger takes what it held from each account."""
+        self._connection.execute(update(tables.release).where(tables.release.c.id == release).values(state="VOID"))
+
+    def append(self, row: EntryRow) -> None:
+        """Add the next line of the log."""
+        values = {"seq": row.seq, "account": row.account, "release": row.release, "chain": row.chain}
+        self._connection.execute(insert(tables.entry).values(**values, line=row.line.decode("ascii")))
+        self._last = row.seq, row.chain
+
+    def add_verb(self, row: VerbRow) -> None:
+        """Add a verb without outcome."""
+        self._connection.execute(insert(tables.verb).values(first=row.first, last=row.last, release=row.release))
+
+    def close_verb(self, first: int, answer: bytes | None) -> None:
+        """Give a verb its one outcome."""
+        self._connection.execute(insert(tables.outcome).values(verb=first, answer=answer))
+
+    def add_head(self, size: int) -> None:
+        """Note the present length of the whole log as one at which a release was settled."""
+        self._connection.execute(insert(tables.head).values(size=size))
+
+    def add_attestation(self, digest: str, data: bytes) -> None:
+        """Keep a signed file under a digest; one that is kept already stays as it is."""
+        kept = insert_or(tables.attestation).values(digest=digest, data=data).on_conflict_do_nothing()
+        self._connection.execute(kept)
+
+    def _lines(self, query: Select[Any]) -> tuple[EntryRow, ...]:
+        rows = self._connection.execute(query.order_by(tables.entry.c.seq))
+        return tuple(
+            EntryRow(seq, account, release, line.encode(), chain, bytes(32) if before is None else before)
+            for seq, account, release, line, chain, before in rows
+        )
+
+
+_GRANTED = (
+    select(
+        tables.granted.c.seq,
+        tables.granted.c.digest,
+        tables.account.c.measure,
+        tables.granted.c.whole,
+        tables.granted.c.units,
+        tables.granted.c.delta,
+    )
+    .join_from(tables.granted, tables.account, tables.account.c.name == tables.granted.c.account)
+    .order_by(tables.granted.c.seq)
+)
+
+
+def _below(name: str) -> CTE:
+    """This account and all below it."""
+    top = select(tables.account.c.name).where(tables.account.c.name == name).cte("below", recursive=True)
+    return top.union(
+        select(tables.account.c.name).join_from(tables.account, top, tables.account.c.parent == top.c.name)
+    )
+
+
+def _columns(prefix: str, cost: Cost) -> dict[str, int]:
+    amount = split(cost)
+    return {f"{prefix}whole": amount.whole, f"{prefix}units": amount.units, f"{prefix}delta": amount.delta}
+
+
+def _account(row: Row[Any]) -> AccountRow:
+    cap = Amount(row.cap_whole, row.cap_units, row.cap_delta)
+    held = Amount(row.held_whole, row.held_units, row.held_delta)
+    return AccountRow(row.name, row.parent, cost_of(row.measure, cap), cost_of(row.measure, held))

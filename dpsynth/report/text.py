@@ -7,6 +7,9 @@ from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 from math import floor, log10
 
+THIN = "\u202f"
+"""What stands between groups of digits, and before the sign of per cent."""
+
 _WIDE = Context(prec=60)
 
 
@@ -42,24 +45,26 @@ def brief(text: str) -> str:
 
 def count(value: float) -> str:
     """A whole number with thin groups."""
-    return f"{round(value):,}".replace(",", "\u202f")
+    return f"{round(value):,}".replace(",", THIN)
 
 
 def _share(value: Fraction, digits: int, rounding: str) -> str:
     scaled = value * 100
     if scaled == 0:
-        return "0\u202f%"
+        return f"0{THIN}%"
     places = max(0, min(2, digits - 1 - floor(log10(abs(scaled)))))
-    return f"{_quantised(scaled, places, rounding)}\u202f%"
+    return f"{_quantised(scaled, places, rounding)}{THIN}%"
 
 
 def _rounded(value: Fraction, digits: int, rounding: str) -> str:
     if value == 0:
         return "0"
     size = floor(log10(abs(value)))
-    if -5 <= size < 6:
-        return _quantised(value, max(0, digits - 1 - size), rounding)
     mantissa = _quantised(value / Fraction(10) ** size, digits - 1, rounding)
+    if abs(Decimal(mantissa)) == 10:  # 9.99... was rounded to it
+        mantissa, size = mantissa.replace("10", "1"), size + 1
+    if -5 <= size < 6:
+        return f"{Decimal(_quantised(value, max(0, digits - 1 - size), rounding)):,f}".replace(",", THIN)
     return f"{mantissa}e{size}"
 
 

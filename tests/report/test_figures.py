@@ -50,6 +50,12 @@ def test_exact_texts(value, text):
 
 def test_other_texts():
     assert near(Fraction(408612, 10000), 4) == "40.86"
+    assert near(1_000_000) == near(999_999.9) == above(999_999.9) == "1e6"
+    assert near(999_999, 6) == "999\u202f999"
+    assert near(9.9999e8) == above(9.9991e8) == "1e9"
+    assert above(Fraction(123456, 10), 6) == "12\u202f345.6"
+    assert near(9.9999e-6) == "0.00001"
+    assert near(1.5e-6) == "1.5e-6"
     assert count(32561) == "32\u202f561"
     assert brief("plan sha256:" + "ab" * 32 + ": x") == "plan sha256:abababababab…: x"
     assert brief("sha256:abab") == "sha256:abab"

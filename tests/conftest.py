@@ -13,3 +13,11 @@ from tests.desk import Desk, make_desk
 def desk(tmp_path: Path) -> Desk:
     """A small artificial table with its schema and a signing key."""
     return make_desk(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def anchors(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for the anchors of this test's stores, also of the processes that it starts."""
+    folder = tmp_path_factory.mktemp("anchors")
+    monkeypatch.setenv("DPSYNTH_ANCHORS", str(folder))
+    return folder

@@ -3,125 +3,198 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from dpsynth.accountant import accounts, decisions, grants, log
 from dpsynth.accountant import filter as rule
-from dpsynth.accountant import log
-from dpsynth.accountant.grid import round_up, split
-from dpsynth.accountant.reservation import OPEN_STATES, Reservation
+from dpsynth.accountant.accounts import Terms, require_name
+from dpsynth.accountant.anchors import AnchoredStore, default_folder
+from dpsynth.accountant.asked import Asked, add, take_over
+from dpsynth.accountant.grid import round_up
+from dpsynth.accountant.reservation import OPEN_STATES, Reservation, give_back
 from dpsynth.accountant.sqlite import SqliteStore
-from dpsynth.accountant.store import AccountRow, Reading, ReleaseRow, Store, Writing
+from dpsynth.accountant.store import Reading, ReleaseRow, Store, Writing
+from dpsynth.accountant.story import Story, tell
 from dpsynth.accountant.values import Account
-from dpsynth.errors import BudgetRefused, ConfigurationError, ReleaseConflict, StoreDamaged, nearest
-from dpsynth.ledger import Entry, amount, claim
-from dpsynth.privacy import NEIGHBOURS, Budget, Cost, Measure, decimal_text, epsilon_of, require_measure
+from dpsynth.errors import ConfigurationError
+from dpsynth.ledger import Claim, amount, claim
+from dpsynth.ledger.entries import DecisionKind, Level
+from dpsynth.ledger.trust import Trust
+from dpsynth.privacy import Budget, Cost, Measure
 
-_LONGEST_NAME = 200
+_SERVER = ("postgresql://", "postgresql+psycopg://")
 
 
 class Accountant:
     """The accounts of one store. Each method is one transaction; what it wrote is on the disk when it returns.
 
-    Use it in a ``with`` statement. Every method may raise StoreBusy, StoreDamaged or StoreError.
+    Use it in a ``with`` statement. Every method may raise StoreBusy, StoreDamaged or StoreError, and every method that
+    writes LogInconsistent, if the store was taken back behind its anchor.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         try:
-            store.read(_audit)
+            store.read(accounts.audit)
         except BaseException:
             store.close()
             raise
 
     @classmethod
-    def open(cls, path: str | Path, create: bool = False) -> Accountant:
-        """Open the SQLite store at ``path``, made first if it is missing and ``create`` is true.
+    def open(cls, place: str | Path, create: bool = False, anchors: str | Path | None = None) -> Accountant:
+        """Open the store at ``place``, an SQLite file or ``postgresql://...``, made first if it is missing and
+        ``create`` is true.
 
-        A file that is there is never made anew. ConfigurationError: missing and not ``create``, or not writable here.
-        StoreDamaged: not a store of accounts, or damaged. StoreBusy: locked by another process for too long.
+        ``anchors`` is the folder that remembers how far the store's log had come: ``$DPSYNTH_ANCHORS``, or
+        ``dpsynth/anchors`` in the user's folder for state, if not given. A store that is there is never made anew.
+
+        ConfigurationError: missing and not ``create``, or not writable here. StoreDamaged: not a store of accounts, or
+        damaged. StoreBusy: locked by another process for too long.
         """
-        return cls(SqliteStore.open(path, create))
+        folder = Path(anchors) if anchors is not None else default_folder()
+        return cls(AnchoredStore(_open(place, create), folder))
 
     @property
     def secret(self) -> bytes:
         """The store's 32 secret bytes: the key of the hash that ranks the rows of one entity."""
         return self._store.secret
 
+    @property
+    def origin(self) -> str:
+        """The public name of the store's log: ``dpsynth.log/`` and 32 hex digits."""
+        return self._store.origin
+
+    # --- accounts -----------------------------------------------------------------------------------------------------
+
     def open_account(
         self,
         name: str,
         *,
-        entity: str,
-        neighbours: str,
-        budget: Budget,
+        entity: str | None = None,
+        neighbours: str | None = None,
+        budget: Budget | None = None,
         column: str | None = None,
         measure: Measure = "gdp",
+        parent: str | None = None,
+        level: Level = "project",
+        grant: bytes | None = None,
+        trust: bytes | None = None,
     ) -> Account:
-        """Open an account whose cap, for its whole life, is ``budget``, counted in ``measure``.
+        """Open an account, under ``parent`` if one is named: whatever it spends is then charged to that one too.
 
-        ``column`` holds the text that tells one entity from another; None: each row is an entity of its own.
-        Opening it again on the same terms gives it as it stands; on other terms it is a ConfigurationError.
+        ``column`` holds the text that tells one entity from another; None: each row is an entity of its own. The cap,
+        for the account's whole life, is ``budget`` counted in ``measure``.
+
+        ``trust`` (a ``root.json``) puts an account at the top, and all below it, under officers. Each account of such a
+        tree needs a ``grant`` (the bytes of its signed envelope) and takes its terms and its cap from it; what else is
+        given has to agree. Caps then move by further grants, and never otherwise.
+
+        Opening it again on the same terms gives it as it stands; on other terms it is a ConfigurationError. A grant
+        that does not count: ThresholdNotMet, KeyRefused, SignatureInvalid, UnknownEntry.
         """
-        _require_name("account", name)
-        _require_name("entity", entity)
-        if neighbours not in NEIGHBOURS:
-            known = " or ".join(map(repr, NEIGHBOURS))
-            raise ConfigurationError(f"neighbours {neighbours!r}: must be {known}{nearest(neighbours, NEIGHBOURS)}")
-        if column == "":
-            raise ConfigurationError("column '': name the column that tells entities apart, or None for rows")
-        budget.require(require_measure(measure))
-        cap = budget.cost(measure)
-        split(cap)
-        wanted = Account(name, entity, column, neighbours, measure, budget, cap, Cost.nothing(measure))
+        if grant is None:
+            if trust is not None:
+                raise ConfigurationError(
+                    f"account {name!r}: under a root its cap comes from a grant, and none is given"
+                )
+            wanted = Terms.checked(name, entity, column, neighbours, measure, budget, parent, level)
+        else:
+            wanted = grants.terms_of(grants.read_grant(grant))
+            given = {"entity": entity, "column": column, "neighbours": neighbours, "parent": parent, "policy": budget}
+            _require_agreed(wanted, {"name": name, **given})
+        first = grants.require_first(trust) if trust is not None else None
 
         def act(tx: Writing) -> Account:
-            if tx.account(name) is not None:
-                return _same_terms(_load(tx, name), wanted)
-            tx.add_account(AccountRow(name, None, cap, Cost.nothing(measure)))
-            terms = {"entity": entity, "column": column, "neighbours": neighbours, "measure": measure}
-            log.append(tx, "open", {**terms, "cap": amount(cap), "policy": claim(budget)}, account=name)
-            return wanted
+            if tx.account(wanted.name) is not None:
+                return accounts.same_terms(tx, wanted)
+            ruling = grants.ruling(tx, wanted, first)
+            if ruling is not None and grant is not None:
+                grants.require_granted(ruling, grant, self.origin, tx.head()[0])
+                grants.keep_opening(tx, wanted, grant, first)
+            else:
+                accounts.add(tx, wanted, None)
+            return accounts.load(tx, wanted.name)
 
         return self._store.write(act)
 
+    def grant(self, account: str, envelope: bytes) -> Account:
+        """Raise the cap of a governed account by a grant that enough officers signed, and give it as it stands then.
+
+        ConfigurationError: the grant is not for this account on its terms, was used before, or gives more than its
+        policy; ThresholdNotMet, KeyRefused, SignatureInvalid, UnknownEntry: it does not count.
+        """
+
+        def act(tx: Writing) -> Account:
+            grants.raise_cap(tx, accounts.load(tx, account), envelope, self.origin)
+            return accounts.load(tx, account)
+
+        return self._store.write(act)
+
+    def set_root(self, account: str, data: bytes) -> Account:
+        """Put the next version of the officers' root in force for the tree of an account at its top."""
+
+        def act(tx: Writing) -> Account:
+            grants.set_root(tx, accounts.load(tx, account), data)
+            return accounts.load(tx, account)
+
+        return self._store.write(act)
+
+    def external(self, account: str, what: str, promise: Claim | None) -> None:
+        """Note in an account's log a release of the same people's data that was not made here; it is charged nothing.
+
+        ``promise`` is the (epsilon, delta) that it claims, None if it claims none.
+        """
+        require_name("external release", what)
+        fields = {"what": what, "claim": None if promise is None else claim(promise)}
+
+        def act(tx: Writing) -> None:
+            accounts.load(tx, account)
+            log.append(tx, "external", fields, account=account)
+
+        self._store.write(act)
+
+    def trust(self, account: str) -> Trust | None:
+        """The root of the officers who govern an account, as in force; None if none do."""
+        return self._store.read(lambda tx: grants.trust_of(tx, accounts.load(tx, account)))
+
+    def path(self, name: str) -> tuple[Account, ...]:
+        """All accounts that pay for a release of this one: itself first, then every account above it."""
+        return self._store.read(lambda tx: tuple(accounts.load(tx, found.name) for found in accounts.path(tx, name)))
+
     def account(self, name: str) -> Account:
         """The account of this name as it stands; BudgetRefused if there is none."""
-        return self._store.read(lambda tx: _load(tx, name))
+        return self._store.read(lambda tx: accounts.load(tx, name))
 
     def accounts(self) -> tuple[Account, ...]:
         """All accounts, in the order opened."""
-        return self._store.read(lambda tx: tuple(_load(tx, row.name) for row in tx.accounts()))
+        return self._store.read(lambda tx: tuple(accounts.load(tx, row.name) for row in tx.accounts()))
 
     def history(self, account: str) -> tuple[bytes, ...]:
         """The exact log lines of an account, in order; BudgetRefused if there is none of this name."""
 
         def act(tx: Reading) -> tuple[bytes, ...]:
-            _load(tx, account)
+            accounts.load(tx, account)
             return tuple(entry.line for entry in log.read(tx.log_of_account(account)))
 
         return self._store.read(act)
 
     def check(self, account: str, cost: Cost, *, release: str, plan: str, source: str = "") -> None:
-        """Return if ``reserve`` would be granted at this moment; nothing is written.
+        """Return if ``reserve`` would be granted at this moment; nothing is written then.
 
-        Raises BudgetRefused (no such account, or it cannot pay) or ReleaseConflict (the id is taken by another plan
-        or by rows of another ``source``).
+        Raises BudgetRefused (no such account, or some account cannot pay, which leaves a line in the log) or
+        ReleaseConflict (the id is taken by another plan, by rows of another ``source``, or is void).
         """
         cost = round_up(cost)
-        asked = _Asked(release, account, plan, self._mark(source), cost, {"reserved": amount(cost)})
-        found = self._store.read(asked.standing)
-        if isinstance(found, Account):
-            raise rule.refusal(found, cost)
+        self._standing(Asked(release, account, plan, self._mark(source), cost, {"reserved": amount(cost)}))
 
     def settled(self, release: str) -> bool:
         """Whether this release is done: it is given back from its stored answers, and nothing more is drawn."""
         found = self._store.read(lambda tx: tx.release(release))
-        return found is not None and found.state not in OPEN_STATES
+        return found is not None and found.state not in (*OPEN_STATES, "VOID")
 
     def reserve(
         self, account: str, *, release: str, plan: str, cost: Cost, quote: Budget, source: str = ""
@@ -140,28 +213,27 @@ class Accountant:
         accountant is closed, or the process dies: use it in a ``with`` statement. A settled release is held by nobody.
 
         Raises BudgetRefused, ReleaseConflict, ConfigurationError for a quote that does not cover the cost, or StoreBusy
-        while another run holds the release, be it in this process.
+        while another run holds the release, be it in this process. A refusal for lack of budget leaves one line in the
+        log, so that attempts can be counted; nothing else changes.
         """
-        _require_name("release id", release)
+        require_name("release id", release)
         cost = round_up(cost)
         rule.require_quote(quote, cost)
         terms = {"reserved": amount(cost), "quote": claim(quote)}
-        asked = _Asked(release, account, plan, self._mark(source), cost, terms)
+        asked = Asked(release, account, plan, self._mark(source), cost, terms)
 
         def act(tx: Writing) -> Reservation | Account:
             found = asked.standing(tx)
             if isinstance(found, Account):
-                return found
+                return asked.refuse(tx, found)
             if found is None:
-                _add(tx, asked)
+                add(tx, asked)
             else:
-                _take_over(tx, found)
-            return Reservation.of(self._store, tx, _load(tx, account), release, lock)
+                take_over(tx, found)
+            return Reservation.of(self._store, tx, accounts.load(tx, account), release, lock)
 
         with ExitStack() as held:
-            standing = self._store.read(asked.standing)
-            if isinstance(standing, Account):
-                raise rule.refusal(standing, cost)
+            standing = self._standing(asked)
             lock = None
             if standing is None or standing.state in OPEN_STATES:
                 lock = self._store.lock(release)
@@ -173,6 +245,66 @@ class Accountant:
                 lock.close(for_ever=True)
             held.pop_all()
         return made
+
+    def void(self, release: str) -> None:
+        """Give up a release that was reserved and for which nothing was ever drawn: every account gets its hold back.
+
+        Its id is used up. ConfigurationError: there is no such release, or it has drawn, so that it stays charged for
+        ever. StoreBusy while a run holds it. A release that is void already stays so.
+        """
+
+        def act(tx: Writing) -> None:
+            found = tx.release(release)
+            if found is None:
+                raise ConfigurationError(f"there is no release {release!r} in this store")
+            if found.state != "VOID":
+                give_back(tx, found)
+
+        lock = self._store.lock(release)
+        try:
+            self._store.write(act)
+        except BaseException:
+            lock.close()
+            raise
+        lock.close(for_ever=True)
+
+    # --- after the release is settled ---------------------------------------------------------------------------------
+
+    def story(self, release: str) -> Story:
+        """What a ledger and a status say of a settled release; ConfigurationError if it is not settled."""
+        return self._store.read(lambda tx: tell(tx, release, self.origin))
+
+    def decide(self, release: str, kind: DecisionKind, fields: Mapping[str, Any]) -> None:
+        """Write the line of a decision about a settled release and move it on; the same line again does nothing.
+
+        ``fields`` are those of ``ledger.FIELDS[kind]`` but ``release``. A release is APPROVED or REJECTED once as many
+        officers as the root demands have said so, each by the last word. ConfigurationError: its state does not allow
+        it, or a signed file that it names is not kept (:meth:`keep`); KeyRefused: the key does not count.
+        """
+        self._store.write(lambda tx: decisions.decide(tx, release, kind, fields, self.origin))
+
+    def attestation(self, digest: str) -> bytes | None:
+        """The signed file that is kept under a digest, or None."""
+        return self._store.read(lambda tx: tx.attestation(digest))
+
+    def keep(self, digest: str, data: bytes) -> None:
+        """Keep a signed file for ever; one that is kept under this digest already stays as it is."""
+        self._store.write(lambda tx: tx.add_attestation(digest, data))
+
+    def _standing(self, asked: Asked) -> ReleaseRow | None:
+        """The release as it was reserved for the same before, or None; a refusal is written down, then raised."""
+        found = self._store.read(asked.standing)
+        if not isinstance(found, Account):
+            return found
+
+        def act(tx: Writing) -> ReleaseRow | Account | None:
+            again = asked.standing(tx)
+            return asked.refuse(tx, again) if isinstance(again, Account) else again
+
+        found = self._store.write(act)
+        if isinstance(found, Account):
+            raise rule.refusal(found, asked.cost)
+        return found
 
     def _mark(self, source: str) -> bytes:
         """What the store keeps of a source: whether it is the same again, and nothing to read."""
@@ -191,121 +323,19 @@ class Accountant:
         self.close()
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A release as it is asked for. ``terms`` are what its reserve line says of its amounts."""
-
-    release: str
-    account: str
-    plan: str
-    source: bytes
-    cost: Cost
-    terms: Mapping[str, Any]
-
-    def standing(self, tx: Reading) -> ReleaseRow | Account | None:
-        """The release, if it was reserved already as it is asked for now; otherwise who cannot pay for it, or None."""
-        found = tx.release(self.release)
-        if found is None:
-            payers = _path(tx, self.account)
-            rule.require_measure(payers[0], self.cost)
-            return rule.unable(payers, self.cost)
-        _require_same(found, log.of_release(tx, self.release), self)
-        return found
-
-
-def _add(tx: Writing, asked: _Asked) -> None:
-    """Write a new release, its log line, and what each paying account holds for it."""
-    payers = _path(tx, asked.account)
-    held, policy = payers[0].held + asked.cost, payers[0].policy
-    tx.add_release(ReleaseRow(asked.release, asked.account, asked.plan, asked.source, "RESERVED", 0))
-    sums = {"held": amount(held), "running_epsilon": decimal_text(epsilon_of(held, policy.delta))}
-    fields = {"release": asked.release, "plan": asked.plan, **asked.terms, **sums}
-    log.append(tx, "reserve", fields, account=asked.account, release=asked.release)
-    for payer in payers:
-        tx.hold(asked.release, payer.name, rule.charged(payer, asked.cost))
-
-
-def _load(tx: Reading, name: str) -> Account:
-    """An account from its row and its first log line, which must agree."""
-    row = tx.account(name)
-    if row is None:
-        known = [found.name for found in tx.accounts()]
-        raise BudgetRefused(
-            f"there is no account {name!r} in this store{nearest(name, known)}; nothing was read or spent. "
-            f"`dpsynth budget open {name} --epsilon ... --delta ...` opens one",
-            account=name,
-        )
-    opening = tx.opening(name)
-    entries = log.read([opening] if opening else [])
-    if not entries or entries[0].kind != "open" or entries[0].fields["cap"] != amount(row.cap):
-        raise StoreDamaged(f"account {name!r} is not what its log line says: bring back a whole copy of the store")
-    terms = entries[0].fields
-    policy = Budget(terms["policy"]["epsilon"], terms["policy"]["delta"])
-    unit = terms["entity"], terms["column"], terms["neighbours"]
-    return Account(name, *unit, terms["measure"], policy, row.cap, row.held)
-
-
-def _path(tx: Reading, name: str) -> tuple[Account, ...]:
-    """All who pay for a release of this account: itself first, then every account above it."""
-    found = [_load(tx, name)]
-    row = tx.account(name)
-    while row is not None and row.parent is not None:
-        found.append(_load(tx, row.parent))
-        row = tx.account(row.parent)
-    return tuple(found)
-
-
-def _audit(tx: Reading) -> None:
-    """StoreDamaged unless each account holds the sum of its reservations and is what its log says."""
-    for row in tx.accounts():
-        _load(tx, row.name)
-        if tx.held(row.name) != row.held:
-            raise StoreDamaged(
-                f"account {row.name!r} does not hold the sum of its releases: bring back a whole copy of the store"
-            )
-
-
-def _same_terms(found: Account, wanted: Account) -> Account:
-    words = {"entity": "entity", "column": "unit column", "neighbours": "neighbours", "policy": "budget"}
-    for key, word in {**words, "measure": "measure"}.items():
-        if getattr(found, key) != getattr(wanted, key):
+def _require_agreed(wanted: Terms, given: Mapping[str, object]) -> None:
+    """ConfigurationError if something that is given is not what the grant says."""
+    for key, value in given.items():
+        if value is not None and value != getattr(wanted, key):
             raise ConfigurationError(
-                f"account {found.name!r} is open already with another {word}, and its "
-                "terms never change: use it as it is (`dpsynth budget show`), or another name for other people"
+                f"the grant is for an account with another {key}: leave it out, or ask for another"
             )
-    return found
 
 
-def _require_same(found: ReleaseRow, entries: Sequence[Entry], asked: _Asked) -> None:
-    """ReleaseConflict unless the release was reserved by this account for this plan and source on these terms."""
-    reserved = entries[0].fields
-    if found.account != asked.account:
-        differs, before = "from another account", "name the account that it had"
-    elif found.plan != asked.plan or any(reserved[key] != value for key, value in asked.terms.items()):
-        differs, before = "with another plan", "run the plan that it had"
-    elif not hmac.compare_digest(found.source, asked.source):
-        differs, before = "for rows of another source", "name the source that it had"
-    else:
-        return
-    raise ReleaseConflict(
-        f"release {found.id!r} was already reserved {differs}: give this one another id, or {before}; nothing was spent"
-    )
+def _open(place: str | Path, create: bool) -> Store:
+    if not str(place).startswith(_SERVER):
+        return SqliteStore.open(place, create)
+    from dpsynth.accountant.postgres import PostgresStore
 
-
-def _take_over(tx: Writing, found: ReleaseRow) -> None:
-    """Make older handles of an open release stale; what they drew and did not store is lost."""
-    if found.state not in OPEN_STATES:
-        return
-    last, state = tx.last_verb(found.id), found.state
-    if last is not None and not last.closed:
-        log.append(tx, "lost", {"release": found.id, "of": list(last.seqs)}, account=found.account, release=found.id)
-        tx.close_verb(last.first, None)
-        state = "MEASURED"
-    tx.advance(found.id, state, found.lease + 1)
-
-
-def _require_name(what: str, name: str) -> None:
-    if not name or len(name) > _LONGEST_NAME or not name.isprintable() or name != name.strip():
-        raise ConfigurationError(
-            f"{what} {name[:40]!r}: a name is 1 to {_LONGEST_NAME} printable characters without white space around it"
-        )
+    store: Store = PostgresStore.open(str(place), create)
+    return store

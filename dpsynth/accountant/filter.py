@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dpsynth.accountant.grid import round_up
 from dpsynth.errors import BudgetRefused, ConfigurationError
-from dpsynth.privacy import Budget, Cost, amount_of, epsilon_of
+from dpsynth.privacy import Budget, Cost, Measure, amount_of, epsilon_of
 
 if TYPE_CHECKING:
     from dpsynth.accountant.values import Account
@@ -39,10 +39,14 @@ def charged(account: Account, cost: Cost) -> Cost:
     An account of zCDP above one of Gaussian DP holds rho = mu^2/2, rounded up to the grid. There is no other way from
     one measure to another: ConfigurationError.
     """
-    if (cost.measure, account.measure) == ("gdp", "zcdp"):
-        return round_up(cost.as_zcdp())
-    require_measure(account, cost)
-    return cost
+    if cost.measure != account.measure and (cost.measure, account.measure) != ("gdp", "zcdp"):
+        require_measure(account, cost)
+    return charged_in(account.measure, cost)
+
+
+def charged_in(measure: Measure, cost: Cost) -> Cost:
+    """What a ``cost`` amounts to in the measure of an account that can be charged for it: :func:`charged`."""
+    return round_up(cost.as_zcdp()) if measure == "zcdp" and cost.measure == "gdp" else cost
 
 
 def unable(accounts: Iterable[Account], cost: Cost) -> Account | None:

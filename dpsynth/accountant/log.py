@@ -64,7 +64,8 @@ def _entry(row: EntryRow) -> Entry:
         entry = parse(row.line)
     except (SignatureInvalid, UnknownEntry):
         raise damaged from None
-    if (entry.seq, entry.account, entry.fields.get("release")) != (row.seq, row.account, row.release):
+    release = None if entry.kind == "refused" else entry.fields.get("release")  # what was refused is no release
+    if (entry.seq, entry.account, release) != (row.seq, row.account, row.release):
         raise damaged
     return entry
 

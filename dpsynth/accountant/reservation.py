@@ -170,9 +170,29 @@ class Reservation:
             spent = amount(_stated(self._spent))
             self._append(tx, "settle", {"release": self.release, "spent": spent, "reserved": amount(self.reserved)})
             tx.advance(self.release, "SETTLED", self._lease)
+            tx.add_head(tx.head()[0])
 
         self._store.write(act)
         self._settled = True
+        if self._lock is not None:
+            self._lock.close(for_ever=True)
+
+    def void(self) -> None:
+        """Give the release up before anything is drawn: every account gets back what it holds for it.
+
+        ConfigurationError once a verb was drawn: the table may have been opened, and the release stays charged for
+        ever. Its id is used up; voiding again does nothing.
+        """
+
+        def act(tx: Writing) -> None:
+            row = tx.release(self.release)
+            if row is not None and row.state == "VOID":
+                return
+            self._require_mine(tx)
+            if row is not None:
+                give_back(tx, row)
+
+        self._store.write(act)
         if self._lock is not None:
             self._lock.close(for_ever=True)
 
@@ -186,12 +206,13 @@ class Reservation:
         return self._store.read(act)
 
     def lines(self) -> tuple[bytes, ...]:
-        """The exact log lines to publish: the account's opening, then every line of this release, in order."""
+        """The exact log lines of the release: its account's opening, then its own in order, as far as it is settled."""
 
         def act(tx: Reading) -> tuple[bytes, ...]:
             opening = tx.opening(self.account.name)
-            rows = ([opening] if opening else []) + list(tx.log_of_release(self.release))
-            return tuple(entry.line for entry in log.read(rows))
+            entries = log.read(([opening] if opening else []) + list(tx.log_of_release(self.release)))
+            end = next((entry.seq for entry in entries if entry.kind == "settle"), entries[-1].seq)
+            return tuple(entry.line for entry in entries if entry.seq <= end)
 
         return self._store.read(act)
 
@@ -241,6 +262,21 @@ def _answer(verb: VerbRow, entries: Mapping[int, Entry]) -> StoredAnswer:
     return StoredAnswer(
         verb.seqs, cast(ChargeKind, charged[0].kind), tuple(entry.fields for entry in charged), verb.answer
     )
+
+
+def give_back(tx: Writing, row: ReleaseRow) -> None:
+    """End a release for which nothing was drawn: a line of the log, and what each account held for it.
+
+    ConfigurationError once it has drawn, or is over.
+    """
+    if row.state != "RESERVED" or tx.last_verb(row.id) is not None:
+        raise ConfigurationError(
+            f"release {row.id!r} is {row.state}: only a release that is RESERVED, and has drawn nothing, gives back "
+            "what it holds; this one stays charged for ever"
+        )
+    log.append(tx, "void", {"release": row.id}, account=row.account, release=row.id)
+    tx.advance(row.id, row.state, row.lease + 1)
+    tx.void(row.id)
 
 
 def _gone(release: str) -> StoreDamaged:

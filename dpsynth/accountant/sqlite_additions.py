@@ -12,6 +12,9 @@ from __future__ import annotations
 
 VERSION = 3
 
+KIND = """substr(line, instr(line, '"kind":"') + 8, instr(substr(line, instr(line, '"kind":"') + 8), '"') - 1)"""
+"""The kind of a log line. Quotation marks inside a text of canonical JSON are escaped: nothing else looks like it."""
+
 TABLES = """
 CREATE TABLE log (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -36,12 +39,12 @@ CREATE TABLE attestation (
 
 CREATE INDEX granted_by_account ON granted (account, seq);
 
-CREATE INDEX entry_by_kind ON entry (account, json_extract(line, '$.kind'), seq);
+CREATE INDEX entry_by_kind ON entry (account, KIND, seq);
 
 CREATE INDEX release_rejected ON release (account) WHERE state = 'REJECTED';
-"""
+""".replace("KIND", KIND)
 
-EARLIER_HEADS = "INSERT INTO head SELECT seq + 1 FROM entry WHERE json_extract(line, '$.kind') = 'settle'"
+EARLIER_HEADS = "INSERT INTO head SELECT seq + 1 FROM entry WHERE KIND = 'settle'".replace("KIND", KIND)
 """What a store of version 2 has to tell: where its releases were settled."""
 
 TRIGGERS = """
@@ -81,8 +84,9 @@ WHEN NOT EXISTS (
 BEGIN SELECT RAISE(ABORT, 'a cap is the sum of its grants'); END;
 
 CREATE TRIGGER release_is_voided BEFORE UPDATE OF state ON release
-WHEN NEW.state = 'VOID' AND EXISTS (SELECT 1 FROM verb WHERE release = OLD.id)
-BEGIN SELECT RAISE(ABORT, 'nothing is given back once an answer was drawn'); END;
+WHEN NEW.state = 'VOID' AND (EXISTS (SELECT 1 FROM verb WHERE release = OLD.id)
+    OR NOT EXISTS (SELECT 1 FROM entry WHERE release = OLD.id AND KIND = 'void'))
+BEGIN SELECT RAISE(ABORT, 'nothing is given back once an answer was drawn, nor without a log line'); END;
 CREATE TRIGGER release_is_given_back AFTER UPDATE OF state ON release WHEN NEW.state = 'VOID' AND OLD.state <> 'VOID'
 BEGIN
     UPDATE account SET
@@ -112,4 +116,4 @@ BEGIN SELECT RAISE(ABORT, 'what was signed is never deleted'); END;
 CREATE TRIGGER attestation_is_one BEFORE INSERT ON attestation
 WHEN EXISTS (SELECT 1 FROM attestation WHERE digest = NEW.digest)
 BEGIN SELECT RAISE(ABORT, 'a digest has one file'); END;
-"""
+""".replace("KIND", KIND)

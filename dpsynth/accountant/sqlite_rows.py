@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Collection
 
 from dpsynth.accountant.grid import Amount, cost_of, split
+from dpsynth.accountant.sqlite_additions import KIND
 from dpsynth.accountant.store import AccountRow, Attempts, EntryRow, GrantRow, ReleaseRow, VerbRow
 from dpsynth.ledger import leaf_hash
 from dpsynth.privacy import Cost, Measure
@@ -29,16 +30,19 @@ _GRANTED = (
     "SELECT granted.seq, granted.digest, account.measure, granted.whole, granted.units, granted.delta "
     "FROM granted JOIN account ON account.name = granted.account "
 )
+_OF_KINDS = _ENTRY.replace("entry LEFT", "entry INDEXED BY entry_by_kind LEFT") + (
+    "WHERE entry.account = ? AND KIND IN (MARKS) ORDER BY entry.seq"
+).replace("KIND", KIND.replace("line", "entry.line"))
 _ATTEMPTS = """
 WITH RECURSIVE below (name) AS (
     SELECT ?1 UNION SELECT account.name FROM account JOIN below ON account.parent = below.name)
 SELECT
     (SELECT count(*) FROM below JOIN entry ON entry.account = below.name
-        AND json_extract(entry.line, '$.kind') = 'refused'),
+        AND KIND = 'refused'),
     (SELECT count(*) FROM below JOIN entry ON entry.account = below.name
-        AND json_extract(entry.line, '$.kind') = 'lost'),
+        AND KIND = 'lost'),
     (SELECT count(*) FROM below JOIN release ON release.account = below.name AND release.state = 'REJECTED')
-"""
+""".replace("KIND", KIND)
 
 
 class SqliteTransaction:
@@ -102,9 +106,8 @@ class SqliteTransaction:
 
     def lines_of(self, account: str, kinds: Collection[str]) -> tuple[EntryRow, ...]:
         """The log lines of an account that are of one of these kinds, in order."""
-        marks = ", ".join("?" * len(kinds))
-        query = f"WHERE entry.account = ? AND json_extract(entry.line, '$.kind') IN ({marks}) ORDER BY entry.seq"
-        return tuple(_entry(row) for row in self._connection.execute(_ENTRY + query, (account, *kinds)))
+        query = _OF_KINDS.replace("MARKS", ", ".join("?" * len(kinds)))
+        return tuple(_entry(row) for row in self._connection.execute(query, (account, *kinds)))
 
     def attempts(self, account: str) -> Attempts:
         """The lines ``refused`` and ``lost`` and the releases REJECTED of an account and of all accounts below it."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from dpsynth.accountant.store import Attempts
 from dpsynth.ledger import ChargeKind
+from dpsynth.ledger.entries import Level
 from dpsynth.privacy import Budget, Cost, Measure, epsilon_of
 
 
@@ -19,7 +21,10 @@ class Account:
     under one ``neighbours`` relation, and adds costs in one ``measure``, for ever. How many rows of an entity count may
     differ from entry to entry.
     ``cap`` is the most it may ever hold and ``policy`` the (epsilon, delta) that the cap comes from; ``held`` is the
-    sum of everything reserved so far, spent or not.
+    sum of everything reserved so far, spent or not, here and in every account below.
+    ``parent`` is the account above, which holds whatever this one holds. ``root`` is the digest of the root in force if
+    officers govern its tree: its cap then moves by their grants, and never otherwise. ``attempts`` counts what
+    was asked in vain, here and below.
     """
 
     name: str
@@ -30,6 +35,15 @@ class Account:
     policy: Budget
     cap: Cost
     held: Cost
+    level: Level = "project"
+    parent: str | None = None
+    root: str | None = None
+    attempts: Attempts = field(default_factory=Attempts)
+
+    @property
+    def governed(self) -> bool:
+        """Whether officers decide about its cap and its releases."""
+        return self.root is not None
 
     @property
     def unit(self) -> str:

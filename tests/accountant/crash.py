@@ -54,7 +54,7 @@ class Diary:
 
 
 def open_store(folder: Path) -> Accountant:
-    return Accountant.open(folder / "accounts.db", create=True)
+    return Accountant.open(folder / "accounts.db", create=True, anchors=folder / "anchors")
 
 
 def use(folder: Path, diary: Diary, release: str = "r1", cost: Cost = TENTH, verbs: int = VERBS) -> None:

@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from hashlib import sha256
@@ -20,10 +20,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dpsynth.accountant import Accountant, Charge, Reservation, log
+from dpsynth.accountant import Account, Accountant, Attempts, Charge, Reservation
 from dpsynth.accountant.store import AccountRow, Store, Writing
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, ReleaseConflict, StoreBusy
-from dpsynth.ledger import leaf_hash, parse
+from dpsynth.ledger import amount, leaf_hash, parse
 from dpsynth.privacy import GRID, UNITS, Budget, Cost, Measure, decimal_text, epsilon_of
 
 PLAN, OTHER_PLAN = ("sha256:" + digit * 64 for digit in "ab")
@@ -60,6 +60,11 @@ def reserve(accountant: Accountant, release: str = "r1", cost: Cost = TENTH, **c
 
 def open_people(accountant: Accountant, name: str = "people", budget: Budget = CAP) -> None:
     accountant.open_account(name, entity="person", column="id", neighbours="add-remove", budget=budget)
+
+
+def open_under(accountant: Accountant, name: str, parent: str | None, level: str, budget: Budget) -> Account:
+    unit: dict[str, Any] = {"entity": "person", "column": "id", "neighbours": "add-remove"}
+    return accountant.open_account(name, **unit, budget=budget, parent=parent, level=level)  # type: ignore[arg-type]
 
 
 def ask_often(opener: Opener, place: Path, worker: int, asks: int, start: Any, result: Any) -> None:
@@ -303,7 +308,7 @@ class StoreContract:
         with pytest.raises(BudgetRefused, match="nothing more can be released"):
             reserve(accountant, "one more", least)
 
-    def test_a_refusal_tells_all_and_writes_nothing(self, accountant: Accountant) -> None:
+    def test_a_refusal_tells_all_and_leaves_one_line(self, accountant: Accountant) -> None:
         reserve(accountant, "r0", HALF)
         before = accountant.account("people"), accountant.history("people")
         asked = Budget("9/10", "1e-9")
@@ -318,8 +323,15 @@ class StoreContract:
         assert "cap mu2 0.0331149 (epsilon 1), each epsilon at delta 1e-9" in text
         assert "at most 0.696068" in text
         assert caught.value.asked == "mu2 0.0270765 (epsilon 0.9)"
-        assert (accountant.account("people"), accountant.history("people")) == before
+        assert accountant.account("people") == replace(before[0], attempts=Attempts(refused=2))
+        *kept, first, second = map(parse, accountant.history("people"))
+        assert tuple(entry.line for entry in kept) == before[1]
+        for entry in (first, second):
+            assert (entry.kind, entry.account) == ("refused", "people")
+            assert entry.fields == {"release": "r1", "plan": PLAN, "asked": amount(asked.cost()), "by": "people"}
         accountant.check("people", Budget("0.696068", "1e-9").cost(), release="r1", plan=PLAN)
+        assert len(accountant.history("people")) == len(before[1]) + 2
+        reserve(accountant, "r1")
 
     def test_a_pure_account_refuses_in_epsilon_alone(self, accountant: Accountant) -> None:
         unit: dict[str, Any] = {"entity": "person", "neighbours": "add-remove", "measure": "pure"}
@@ -359,64 +371,173 @@ class StoreContract:
         reserve(accountant, "r2", CAP.cost(), account="others")
         assert [account.left for account in accountant.accounts()] == [Cost.nothing("gdp")] * 2
 
-    def test_a_spend_is_charged_to_every_account_above(self, tmp_path: Path) -> None:
-        store = self.opener(tmp_path)
-        with Accountant(store) as accountant:
-            open_people(accountant, "root", Budget("1/2", "1e-9"))
-            open_people(accountant, "twin")
+    # --- trees of accounts --------------------------------------------------------------------------------------------
 
-            def adopt(tx: Writing) -> None:
-                """As ``open_account`` will do it for a child of ``root``."""
-                twin = tx.opening("twin")
-                assert twin is not None
-                fields = {**parse(twin.line).fields}
-                tx.add_account(AccountRow("child", "root", CAP.cost(), Cost.nothing("gdp")))
-                log.append(tx, "open", fields, account="child")
+    def test_a_spend_is_charged_to_every_account_above(self, accountant: Accountant) -> None:
+        for name, parent, level, epsilon in (
+            ("office", None, "organisation", "1/2"),
+            ("births", "office", "population", "1"),
+            ("deaths", "office", "population", "1"),
+            ("register", "births", "source", "1"),
+            ("map", "register", "project", "1"),
+        ):
+            opened = open_under(accountant, name, parent, level, Budget(epsilon, "1e-9"))
+            assert (opened.parent, opened.level, opened.root) == (parent, level, None)
+            assert opened == accountant.account(name)
+        small = Budget("1/4", "1e-9").cost()
+        with reserve(accountant, "r1", small, account="map") as handle:
+            above = [{"account": name, "held": amount(small)} for name in ("register", "births", "office")]
+            assert parse(handle.lines()[-1]).fields["above"] == above
+        nothing = Cost.nothing("gdp")
+        assert {account.name: account.held for account in accountant.accounts()} == {
+            "people": nothing,
+            "office": small,
+            "births": small,
+            "deaths": nothing,
+            "register": small,
+            "map": small,
+        }
+        assert [account.name for account in accountant.path("map")] == ["map", "register", "births", "office"]
+        reserve(accountant, "r2", small, account="deaths").close()
+        before = {account.name: account.held for account in accountant.accounts()}
+        with pytest.raises(BudgetRefused, match="'office' cannot pay") as caught:
+            reserve(accountant, "r3", HALF, account="map")
+        assert caught.value.account == "office"
+        assert {account.name: account.held for account in accountant.accounts()} == before
+        assert parse(accountant.history("map")[-1]).fields["by"] == "office"
+        tried = {account.name: account.attempts.refused for account in accountant.accounts()}
+        assert tried == {"people": 0, "office": 1, "births": 1, "deaths": 0, "register": 1, "map": 1}
 
-            store.write(adopt)
-            small = Budget("1/4", "1e-9").cost()
-            reserve(accountant, "r1", small, account="child")
-            assert [accountant.account(name).held for name in ("root", "twin", "child")] == [
-                small,
-                Cost.nothing("gdp"),
-                small,
-            ]
-            with pytest.raises(BudgetRefused, match="'root' cannot pay"):
-                reserve(accountant, "r2", HALF, account="child")
-            assert accountant.account("child").held == small
+    @pytest.mark.parametrize(
+        ("change", "word"),
+        [
+            ({"level": "population"}, "cannot stand under 'births' of level 'population'"),
+            ({"level": "organisation"}, "organisation > population > source > project"),
+            ({"level": "region"}, "level 'region': must be one of"),
+            ({"entity": "household"}, "one entity"),
+            ({"column": "pid"}, "told apart in one way"),
+            ({"column": None}, "told apart in one way"),
+            ({"neighbours": "replace-one"}, "one neighbour relation"),
+            ({"measure": "zcdp"}, "counts in gdp for ever"),
+            ({"parent": "nobody"}, "no account 'nobody'"),
+            ({"name": "births"}, "another parent"),
+        ],
+    )
+    def test_a_tree_is_of_one_unit_and_goes_down(
+        self, accountant: Accountant, change: dict[str, Any], word: str
+    ) -> None:
+        open_under(accountant, "births", None, "population", CAP)
+        terms: dict[str, Any] = {"entity": "person", "column": "id", "neighbours": "add-remove", "budget": CAP}
+        terms = {"name": "map", **terms, "parent": "births", "level": "project", **change}
+        with pytest.raises(DpsynthError, match=word) as caught:
+            accountant.open_account(terms.pop("name"), **terms)
+        assert caught.value.exit_code in (2, 10)
+        assert [account.name for account in accountant.accounts()] == ["people", "births"]
 
     def test_a_gdp_spend_is_charged_to_a_zcdp_account_above_as_rho_and_never_the_reverse(self, tmp_path: Path) -> None:
         store = self.opener(tmp_path)
         with Accountant(store) as accountant:
-            unit = {"entity": "person", "column": "id", "neighbours": "add-remove"}
-            for name, measure in (("zcdp", "zcdp"), ("gdp", "gdp"), ("pure", "pure")):
-                budget = Budget("1", "0" if measure == "pure" else "1e-9")
-                accountant.open_account(name, **unit, budget=budget, measure=measure)  # type: ignore[arg-type]
-
-            def adopt(tx: Writing, child: str, twin: str, parent: str) -> None:
-                opening, row = tx.opening(twin), tx.account(twin)
-                assert opening is not None
-                assert row is not None
-                tx.add_account(AccountRow(child, parent, row.cap, Cost.nothing(row.cap.measure)))
-                log.append(tx, "open", {**parse(opening.line).fields}, account=child)
-
-            for twin, parent in (("zcdp", "gdp"), ("pure", "gdp"), ("pure", "zcdp"), ("gdp", "pure"), ("zcdp", "pure")):
+            unit: dict[str, Any] = {"entity": "person", "column": "id", "neighbours": "add-remove"}
+            budgets: dict[Measure, Budget] = {"zcdp": CAP, "gdp": CAP, "pure": Budget("1", "0")}
+            for measure, budget in budgets.items():
+                accountant.open_account(measure, **unit, budget=budget, measure=measure, level="population")
+            never: list[tuple[Measure, Measure]] = [
+                ("zcdp", "gdp"),
+                ("pure", "gdp"),
+                ("pure", "zcdp"),
+                ("gdp", "pure"),
+                ("zcdp", "pure"),
+            ]
+            for child, parent in never:
+                with pytest.raises(ConfigurationError, match=f"counts in {parent} for ever"):
+                    accountant.open_account("child", **unit, budget=budgets[child], measure=child, parent=parent)
+                row = AccountRow("child", parent, budgets[child].cost(child), Cost.nothing(child))
                 with pytest.raises(DpsynthError, match="only gdp is charged to zcdp above it"):
-                    store.write(lambda tx, twin=twin, parent=parent: adopt(tx, "child", twin, parent))  # type: ignore[misc]
-            store.write(lambda tx: adopt(tx, "child", "gdp", "zcdp"))
+                    store.write(lambda tx, row=row: tx.add_account(row))  # type: ignore[misc]
+            accountant.open_account("child", **unit, budget=CAP, parent="zcdp")
             odd = Cost("gdp", Fraction(int(TENTH.amount * GRID) | 1, GRID))
-            reserve(accountant, "r1", odd, account="child")
+            with reserve(accountant, "r1", odd, account="child") as handle:
+                handle.settle()
             assert accountant.account("child").held == odd
             above = accountant.account("zcdp").held
             assert above.measure == "zcdp"
             assert above.amount == (odd.amount + Fraction(1, GRID)) / 2  # half of it, rounded up to the grid
+            assert [state.held_after for state in accountant.story("r1").accounts] == [odd, above]
             fill = Cost("zcdp", accountant.account("zcdp").left.amount - Fraction(int(TENTH.amount * GRID) // 4, GRID))
             reserve(accountant, "r2", fill, account="zcdp")
             with pytest.raises(BudgetRefused, match="'zcdp' cannot pay: asked rho"):
                 reserve(accountant, "r3", TENTH, account="child")
             assert accountant.account("child").held == odd
+            reserve(accountant, "r4", Cost("gdp", Fraction(1, GRID)), account="child").void()
+            assert accountant.account("zcdp").held == above + fill
         with Accountant(self.opener(tmp_path)) as accountant:  # the sums of both are checked again
             assert accountant.account("zcdp").held == above + fill
+
+    # --- given up before anything was drawn ---------------------------------------------------------------------------
+
+    def test_what_was_reserved_and_never_drawn_is_given_back(self, tmp_path: Path, accountant: Accountant) -> None:
+        open_under(accountant, "births", None, "population", CAP)
+        open_under(accountant, "map", "births", "project", CAP)
+        reserve(accountant, "kept", TENTH, account="map").close()
+        handle = reserve(accountant, "r1", HALF, account="map")
+        handle.void()
+        handle.void()
+        for name in ("map", "births"):
+            assert accountant.account(name).held == TENTH
+        last = parse(accountant.history("map")[-1])
+        assert (last.kind, last.fields) == ("void", {"release": "r1"})
+        with pytest.raises(DpsynthError, match="nothing more can be drawn"):
+            handle.draw([charge(TENTH)])
+        assert not accountant.settled("r1")
+        calls: list[Callable[[], object]] = [
+            lambda: reserve(accountant, "r1", HALF, account="map"),
+            lambda: accountant.check("map", HALF, release="r1", plan=PLAN),
+        ]
+        for call in calls:
+            with pytest.raises(ReleaseConflict, match="'r1' was given up before anything was drawn"):
+                call()
+        with pytest.raises(ConfigurationError, match="not settled"):
+            accountant.story("r1")
+        reserve(accountant, "all", Cost("gdp", CAP.cost().amount - TENTH.amount), account="map")
+        with Accountant(self.opener(tmp_path)) as other:  # the sums are checked again
+            assert other.account("births").left == Cost.nothing("gdp")
+
+    def test_nothing_is_given_back_once_it_was_drawn(self, tmp_path: Path) -> None:
+        store = self.opener(tmp_path)
+        cost = Cost("gdp", Fraction(1, 1024))
+        with Accountant(store) as accountant:
+            open_people(accountant)
+            for release, stored, settled in (("a", False, False), ("b", True, False), ("c", True, True)):
+                handle = reserve(accountant, release, cost)
+                seqs = handle.draw([charge(cost)])
+                if stored:
+                    handle.store(seqs, b"x")
+                if settled:
+                    handle.settle()
+                else:
+                    with pytest.raises(ConfigurationError, match="stays charged for ever"):
+                        handle.void()
+                handle.close()
+                with pytest.raises(ConfigurationError, match="stays charged for ever"):
+                    accountant.void(release)
+                with pytest.raises(DpsynthError):
+                    store.write(lambda tx, release=release: tx.void(release))  # type: ignore[misc]
+            reserve(accountant, "d", cost).settle()
+            with pytest.raises(ConfigurationError, match="'d' is SETTLED"):
+                accountant.void("d")
+            with pytest.raises(ConfigurationError, match="no release 'z'"):
+                accountant.void("z")
+            assert accountant.account("people").held.amount == 4 * cost.amount
+
+    def test_a_release_that_is_reserved_is_voided_by_its_id(self, tmp_path: Path, accountant: Accountant) -> None:
+        handle = reserve(accountant)
+        with Accountant(self.opener(tmp_path)) as other:
+            with pytest.raises(StoreBusy, match="under way"):
+                other.void("r1")
+            handle.close()
+            other.void("r1")
+            other.void("r1")
+            assert other.account("people").held == Cost.nothing("gdp")
 
     # --- one id, one plan -------------------------------------------------------------------------------------------
 
@@ -783,7 +904,7 @@ class StoreContract:
                 reserve(accountant, "r2", TENTH)
             seqs = reservation.draw([charge(TENTH.amount / 2)])
             reservation.store(seqs, b"x")
-        assert [parse(line).stamp.day[:4] for line in reservation.lines()[2:]] == ["1970", "2070", "2170", "2270"]
+        assert [parse(line).stamp.day[:4] for line in reservation.lines()[2:]] == ["2070", "2170", "2370", "2470"]
         reservation.close()
         assert reserve(accountant, cost=CAP.cost()).day == reservation.day
 

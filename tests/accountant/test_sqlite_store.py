@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from dpsynth.accountant import Accountant
 from dpsynth.accountant.locks import FileLock
 from dpsynth.accountant.sqlite import SqliteStore
-from dpsynth.accountant.sqlite_schema import VERSION
+from dpsynth.accountant.sqlite_additions import VERSION
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, StoreBusy, StoreDamaged, StoreError
 
 pytest.register_assert_rewrite("tests.accountant.store_contract")
 from tests.accountant.store_contract import CAP, TENTH, StoreContract, charge, open_people, reserve  # noqa: E402
 
 NAME = "accounts.db"
+DIGEST = "sha256:" + "d" * 64
 NOBODY = 65534
 
 
@@ -48,6 +49,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             done.store(done.draw([charge(TENTH.amount / 40)] * 2), bytes([turn]) * 1000)
         done.settle()
         reserve(accountant, "r2").draw([charge(TENTH)])
+        reserve(accountant, "r0").void()
+        reserve(accountant, "r3").close()
+        accountant.keep(DIGEST, b"signed")
     return path
 
 
@@ -65,13 +69,13 @@ def raw(path: Path) -> Iterator[sqlite3.Connection]:
 
 def everything(path: Path) -> list[object]:
     with Accountant.open(path) as accountant:
-        found: list[object] = [accountant.accounts()]
+        found: list[object] = []
         for name in ("people", "others"):
             found.append(accountant.history(name))
         for release in ("r1", "r2"):
             reservation = reserve(accountant, release)
             found += [reservation.answers(), reservation.settled, reservation.left]
-        return found
+        return [accountant.accounts(), *found]
 
 
 # --- making and opening -----------------------------------------------------------------------------------------------
@@ -232,8 +236,8 @@ def test_a_forked_child_that_ends_does_not_let_go(tmp_path: Path) -> None:
 def test_without_file_locks_the_newest_run_goes_on(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dpsynth.accountant.locks.fcntl", None)
     with Accountant.open(store) as accountant:
-        old, new = reserve(accountant, "r3"), reserve(accountant, "r3")
-        with pytest.raises(StoreBusy, match="took release 'r3' over"):
+        old, new = reserve(accountant, "r9"), reserve(accountant, "r9")
+        with pytest.raises(StoreBusy, match="took release 'r9' over"):
             old.draw([charge(TENTH)])
         new.settle()
     assert locks(store.parent) == []
@@ -264,11 +268,29 @@ STATEMENTS = {
     "no secret": "DROP TRIGGER store_is_kept; DELETE FROM store; CREATE TRIGGER store_is_kept BEFORE DELETE ON store "
     "BEGIN SELECT RAISE(ABORT, 'a store keeps its secret'); END",
     "held lowered": "UPDATE account SET held_whole = 0, held_units = 0 WHERE name = 'people'",
-    "cap raised": "UPDATE account SET cap_whole = 9 WHERE name = 'people'",
     "check broken": "PRAGMA ignore_check_constraints = ON; UPDATE account SET held_whole = 1 WHERE name = 'people'",
     "orphan": "PRAGMA foreign_keys = OFF; INSERT INTO release VALUES ('r9', 'nobody', 'sha256:' || hex(zeroblob(32)), "
     "zeroblob(32), 'RESERVED', 0)",
 }
+
+
+BEHIND = {
+    "cap raised": ("cap_is_granted", "UPDATE account SET cap_whole = 9 WHERE name = 'people'"),
+    "another parent": ("account_is_fixed", "UPDATE account SET parent = 'others' WHERE name = 'people'"),
+    "no name of the log": ("log_is_kept", "DELETE FROM log"),
+    "a void release": (
+        "release_is_given_back",
+        "INSERT INTO entry SELECT max(seq) + 1, 'people', 'r3', '{\"kind\":\"void\"}', zeroblob(32) FROM entry; "
+        "UPDATE release SET state = 'VOID' WHERE id = 'r3'",
+    ),
+}
+"""A trigger that is taken away, a statement that it forbids, and the trigger put back."""
+
+
+def behind(path: Path, trigger: str, statement: str) -> None:
+    with raw(path) as connection:
+        (text,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (trigger,)).fetchone()
+        connection.executescript(f"DROP TRIGGER {trigger}; {statement}; {text};")
 
 
 def refuse(path: Path) -> None:
@@ -293,6 +315,12 @@ def test_a_changed_store_is_told_and_left(store: Path, statements: str) -> None:
     refuse(store)
 
 
+@pytest.mark.parametrize("what", BEHIND)
+def test_a_store_changed_behind_its_triggers_is_told_and_left(store: Path, what: str) -> None:
+    behind(store, *BEHIND[what])
+    refuse(store)
+
+
 def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / NAME
     with raw(path) as connection:
@@ -312,9 +340,7 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     ],
 )
 def test_a_changed_line_or_answer_is_told_when_it_is_read(store: Path, trigger: str, statement: str) -> None:
-    with raw(store) as connection:
-        (text,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (trigger,)).fetchone()
-        connection.executescript(f"DROP TRIGGER {trigger}; {statement}; {text};")
+    behind(store, trigger, statement)
     with pytest.raises(StoreDamaged, match="bring back"):
         everything(store)
 
@@ -327,7 +353,9 @@ def test_a_flipped_bit_never_changes_what_is_read(filled: Path, place: int, bit:
         path = Path(folder) / NAME
         path.write_bytes(data)
         secret_at = data.index(_secret(filled))
+        os.environ["DPSYNTH_ANCHORS"] = f"{folder}/first"
         expected = everything(path)
+        os.environ["DPSYNTH_ANCHORS"] = f"{folder}/second"  # a copy that is brought back on purpose
         place %= len(data)
         data[place] ^= 1 << bit
         path.write_bytes(data)
@@ -388,6 +416,23 @@ def _without_nonces(found: list[object]) -> list[object]:
         "UPDATE store SET secret = zeroblob(32)",
         "DELETE FROM store",
         "INSERT OR REPLACE INTO store VALUES (1, zeroblob(32))",
+        "UPDATE account SET cap_whole = cap_whole + 1",
+        "UPDATE account SET cap_units = 0",
+        "INSERT INTO granted VALUES (2, 'people', 'sha256:' || lower(hex(zeroblob(32))), 0, 0, 0)",
+        "INSERT INTO granted VALUES (0, 'people', 'sha256:' || lower(hex(zeroblob(32))), 0, 0, 0)",
+        "UPDATE log SET origin = 'dpsynth.log/' || lower(hex(zeroblob(16)))",
+        "DELETE FROM log",
+        "INSERT OR REPLACE INTO log VALUES (1, 'dpsynth.log/' || lower(hex(zeroblob(16))))",
+        "UPDATE head SET size = size + 1",
+        "DELETE FROM head",
+        "INSERT INTO head VALUES (1)",
+        "INSERT OR REPLACE INTO head SELECT * FROM head",
+        "UPDATE attestation SET data = x'00'",
+        "DELETE FROM attestation",
+        "INSERT OR REPLACE INTO attestation SELECT digest, x'00' FROM attestation",
+        "INSERT INTO verb SELECT max(seq), max(seq), 'r1' FROM entry",
+        "INSERT INTO hold VALUES ('r0', 'others', 0, 0, 0)",
+        "UPDATE release SET state = 'VOID' WHERE id = 'r3'",
     ],
 )
 def test_nothing_that_was_written_can_be_changed(store: Path, statement: str) -> None:
@@ -400,6 +445,7 @@ def test_nothing_that_was_written_can_be_changed(store: Path, statement: str) ->
 
 def test_the_sum_is_kept_by_the_database(store: Path) -> None:
     with raw(store) as connection:
+        connection.execute("DROP TRIGGER cap_is_granted")
         connection.execute("UPDATE account SET cap_whole = 3, cap_units = 1, cap_delta = 7 WHERE name = 'others'")
         connection.execute("INSERT INTO hold VALUES ('r1', 'others', 1, 1152921504606846975, 7)")
         with pytest.raises(sqlite3.IntegrityError, match="held_within_cap"):
@@ -419,14 +465,14 @@ def test_a_lock_held_too_long_is_busy(store: Path, lock: str) -> None:
         other.execute(f"BEGIN {lock}")
         started = time.monotonic()
         with pytest.raises(StoreBusy, match="nothing was written, try again") as caught:
-            reserve(accountant, "r3")
+            reserve(accountant, "r9")
         assert caught.value.exit_code == 30
         assert time.monotonic() - started < 3
         if lock == "EXCLUSIVE":
             with pytest.raises(StoreBusy):
                 SqliteStore.open(store, wait=0.1)
         other.execute("ROLLBACK")
-        reserve(accountant, "r3")
+        reserve(accountant, "r9")
 
 
 def test_a_reader_that_stays_holds_a_commit_back_and_nothing_is_written(store: Path) -> None:
@@ -436,10 +482,10 @@ def test_a_reader_that_stays_holds_a_commit_back_and_nothing_is_written(store: P
         other.execute("BEGIN")
         other.execute("SELECT * FROM entry").fetchone()
         with pytest.raises(StoreBusy):
-            reserve(accountant, "r3")
+            reserve(accountant, "r9")
         other.execute("ROLLBACK")
         assert accountant.history("people") == before
-        reserve(accountant, "r3")
+        reserve(accountant, "r9")
 
 
 @contextmanager
@@ -458,16 +504,20 @@ def as_nobody() -> Iterator[None]:
 
 
 @pytest.fixture
-def guarded(filled: Path) -> Iterator[Path]:
+def guarded(filled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A store that its user may read, in a folder that he may not write to."""
     folder = Path(tempfile.mkdtemp())  # pytest's own folders cannot be entered by another user
+    anchors = Path(tempfile.mkdtemp())
+    monkeypatch.setenv("DPSYNTH_ANCHORS", str(anchors))
     path = Path(shutil.copy(filled, folder))
     if os.geteuid() == 0:
-        os.chown(path, NOBODY, NOBODY)
+        for mine in (path, anchors):
+            os.chown(mine, NOBODY, NOBODY)
     folder.chmod(0o555)
     yield path
     folder.chmod(0o700)
     shutil.rmtree(folder)
+    shutil.rmtree(anchors)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
@@ -478,7 +528,7 @@ def test_a_folder_that_cannot_be_written_can_be_read(guarded: Path, mode: int) -
     with as_nobody(), Accountant.open(guarded) as accountant:
         assert accountant.account("people").held.amount == 2 * TENTH.amount
         with pytest.raises(ConfigurationError, match="the store cannot be written"):
-            reserve(accountant, "r3")
+            reserve(accountant, "r9")
     assert guarded.read_bytes() == before
 
 
@@ -498,7 +548,7 @@ def test_a_store_of_somebody_else_cannot_be_read(guarded: Path) -> None:
 def test_a_full_disk_charges_nothing_that_was_not_written(store: Path) -> None:
     with closing(SqliteStore.open(store)) as inner:
         accountant = Accountant(inner)
-        reservation = reserve(accountant, "r3")
+        reservation = reserve(accountant, "r9")
         (pages,) = inner._connection.execute("PRAGMA page_count").fetchone()
         inner._connection.execute(f"PRAGMA max_page_count = {pages}")
         before = accountant.history("people")

@@ -12,6 +12,9 @@ from dpsynth.errors import SignatureInvalid
 MAX_BYTES = 64 * 2**20
 """Nothing longer than 64 MiB is parsed."""
 
+MAX_DEPTH = 32
+"""Objects and lists lie at most this deep in each other."""
+
 MAX_BITS = 8192
 """The longest numerator or denominator. Sums of costs with many different denominators are rounded up before that."""
 
@@ -27,7 +30,10 @@ def canonical(value: Mapping[str, Any]) -> bytes:
 
 
 def read_object(data: bytes, what: str) -> dict[str, Any]:
-    """The JSON object that these bytes hold; SignatureInvalid for doubled keys, floats, bad UTF-8 or another value."""
+    """The JSON object that these bytes hold.
+
+    SignatureInvalid for doubled keys, floats, bad UTF-8, more than MAX_DEPTH inside each other, or another value.
+    """
     if len(data) > MAX_BYTES:
         raise SignatureInvalid(f"{what} is longer than {MAX_BYTES} bytes")
     try:
@@ -57,15 +63,17 @@ def fraction_text(value: Fraction | int) -> str:
     return str(Fraction(value))
 
 
-def _refuse_others(value: object) -> None:
+def _refuse_others(value: object, depth: int = 0) -> None:
+    if isinstance(value, Mapping | list | tuple) and depth == MAX_DEPTH:
+        raise ValueError(f"objects and lists lie at most {MAX_DEPTH} deep in each other")
     if isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise ValueError("the keys of a JSON object are text")
-            _refuse_others(item)
+            _refuse_others(item, depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
-            _refuse_others(item)
+            _refuse_others(item, depth + 1)
     elif isinstance(value, str):
         value.encode("utf-8")  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
     elif not (value is None or isinstance(value, int)):

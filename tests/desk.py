@@ -7,9 +7,13 @@ import random
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from dpsynth.accountant import Accountant
 from dpsynth.cli import main
-from dpsynth.ledger import SigningKey
+from dpsynth.ledger import Grant, Person, RootKey, SigningKey, Stamp, Trust, new_root, next_root, nonce, seal, sign_root
+from dpsynth.ledger.people import Revocation, Root
+from dpsynth.privacy import Budget
 
 SCHEMA = """
 [unit]
@@ -66,6 +70,117 @@ class Desk:
     @property
     def table(self) -> Path:
         return self.folder / "people.csv"
+
+
+FAR = "2199-12-31"
+
+
+@dataclass(frozen=True)
+class Office:
+    """A desk whose account ``people``, under ``office``, has officers: ana, bo and cy, two of whom decide.
+
+    Each has a key file of that name in the folder, and ana a second one, ``ana2``. ``key.pem`` is of dee, who runs it.
+    """
+
+    desk: Desk
+
+    @property
+    def folder(self) -> Path:
+        return self.desk.folder
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "accounts.db"
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "root.json"
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out" / "first"
+
+    @property
+    def pending(self) -> Path:
+        return self.folder / "out" / "pending" / "first"
+
+    def key(self, name: str) -> Path:
+        return self.folder / f"{name}.pem"
+
+    def signer(self, name: str) -> SigningKey:
+        return SigningKey.load(self.key(name))
+
+    def release(self, name: str = "first", **changes: str) -> Path:
+        budget = f'account = "people"\nstore = "{changes.pop("store", "accounts.db")}"'
+        return self.desk.release(name, **{"budget": budget, "mechanism": "independent", **changes})
+
+    def run(self, *words: object, name: str = "first", **changes: str) -> Called:
+        return call("run", self.release(name, **changes), "--out", self.out.with_name(name), *words)
+
+    def approve(self, *names: str, release: Path | None = None) -> None:
+        for name in names:
+            called = call("approve", release or self.pending, "--key", self.key(name))
+            assert called.exit_code == 0, called.output
+
+    def people(self, **expires: str) -> tuple[Person, ...]:
+        """Whose keys count; ``expires`` gives the day of some."""
+
+        def person(name: str, role: Any, *keys: str) -> Person:
+            found = (RootKey(self.signer(key).public, expires.get(key, FAR)) for key in keys)
+            return Person(name, role, tuple(found))
+
+        officers = [
+            person("ana", "officer", "ana", "ana2"),
+            person("bo", "officer", "bo"),
+            person("cy", "officer", "cy"),
+        ]
+        return (*officers, person("dee", "engine", "key"))
+
+    def grant(self, account: str, parent: str | None, level: Any, epsilon: str, *signers: str) -> bytes:
+        """The signed grant that opens an account."""
+        budget = Budget(epsilon=epsilon, delta="1e-6")
+        made = Grant(
+            account,
+            level,
+            parent,
+            budget.cost("gdp"),
+            budget,
+            "person",
+            None,
+            "add-remove",
+            "artificial people",
+            "opening",
+            "to test",
+            Trust.parse(self.root.read_bytes()).digest,
+            nonce(),
+            Stamp.now().day,
+        )
+        return seal(made.statement(), [self.signer(name) for name in signers or ("ana", "bo")])
+
+    def set_root(self, people: tuple[Person, ...] | None = None, revoked: tuple[Revocation, ...] = ()) -> Root:
+        """Put the next version of the root in force, signed by bo and cy, and into ``root.json``."""
+        data = next_root(Trust.parse(self.root.read_bytes()), people=people, revoked=revoked)
+        for name in ("bo", "cy"):
+            data = sign_root(data, self.signer(name))
+        self.root.write_bytes(data)
+        with Accountant.open(self.store) as accountant:
+            accountant.set_root("office", data)
+        return Trust.parse(data).newest
+
+
+def make_office(folder: Path, epsilon: str = "4", store: str | None = None) -> Office:
+    """Make the keys, the root, the grant and the account; ``store`` may be the URL of a database."""
+    office = Office(make_desk(folder))
+    for name in ("ana", "ana2", "bo", "cy"):
+        SigningKey.generate().save(office.key(name))
+    data = new_root("the statistics office", FAR, 2, office.people())
+    for name in ("ana", "bo"):
+        data = sign_root(data, office.signer(name))
+    office.root.write_bytes(data)
+    with Accountant.open(store or office.store, create=True) as accountant:
+        accountant.open_account("office", grant=office.grant("office", None, "organisation", "9"), trust=data)
+        accountant.open_account("people", grant=office.grant("people", "office", "population", epsilon))
+    return office
 
 
 def people(rows: int, seed: int = 0) -> str:

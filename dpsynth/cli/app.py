@@ -18,6 +18,10 @@ COMMANDS = {
     "init": ("dpsynth.cli.prepare", "Draft a schema from column names and declared types."),
     "plan": ("dpsynth.cli.prepare", "Show every query, its cost and expected error; reads no row."),
     "run": ("dpsynth.cli.run", "Make the releases that one or more release.toml describe."),
+    "approve": ("dpsynth.cli.approve", "Sign that a release may be published."),
+    "reject": ("dpsynth.cli.approve", "Sign that a release may not be published."),
+    "withdraw": ("dpsynth.cli.approve", "Sign that a published release may no longer be used."),
+    "status": ("dpsynth.cli.status", "Renew the statement that a release still stands."),
     "sample": ("dpsynth.cli.sample", "Draw more rows from a release: free, signed, bound to it."),
     "verify": ("dpsynth.cli.verify", "Check a release as a stranger would."),
     "budget": ("dpsynth.cli.budget", "Open, show and convert privacy budgets."),
@@ -54,9 +58,26 @@ A first release:
   dpsynth verify out/release --rebuild            check it as a stranger would
 
 \b
-Exit codes: 0 done, 2 usage or configuration, 3 the data do not fit the schema, 10 budget refused, 20 signature,
-21 digest or rebuild, 22 totals, 23 unknown mechanism, 30 store busy, 31 store damaged, 32 same id with another plan,
-70 internal, 130 interrupted. Every command takes --json and --help."""
+With officers who decide:
+  dpsynth run release.toml --out out/people       exit code 11: the files lie under out/pending/people
+  dpsynth review out/pending/people               what an officer looks at, with its twelve words
+  dpsynth approve out/pending/people --key anna.pem --fingerprint "..."
+  dpsynth run release.toml --out out/people       once enough have approved it: published
+
+\b
+Exit codes:
+   0  done                                  20  signature wrong
+   2  usage or configuration                21  a file or a rebuild differs from what was signed
+   3  the data do not fit the schema        22  a cost or a sum is wrong
+  10  budget refused                        23  unknown schema or mechanism: epsilon is infinite
+  11  waiting for approval                  24  log forked or rolled back
+  12  rejected                              25  key expired, revoked or not known
+  13  withdrawn                             26  too few people signed
+  14  status stale (verify --fresh)         30  store busy: try again
+  70  internal error                        31  store damaged
+ 130  interrupted                           32  same release id, other plan
+
+Every command takes --json and --help."""
 
 
 @click.command(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from dpsynth import __version__
-from dpsynth.errors import ConfigurationError, DigestMismatch
+from dpsynth.errors import ConfigurationError, DigestMismatch, KeyRefused
 from dpsynth.ledger import (
     LEDGER_TYPE,
-    AccountState,
     Guarantee,
     LedgerPredicate,
     ReleaseFacts,
     SigningKey,
     Software,
     default_key,
+    default_key_path,
     envelope,
     statement,
 )
 from dpsynth.measurement import pack
 from dpsynth.release.check import LEDGER, read_statement
 from dpsynth.release.describe import citation, datapackage
+from dpsynth.release.durable import sync, sync_files, telling
 from dpsynth.release.page import Tally, facts
 from dpsynth.release.progress import Progress, tell
 from dpsynth.release.release import Release
@@ -35,25 +36,45 @@ from dpsynth.release.words import outside, public_things
 if TYPE_CHECKING:
     import pyarrow
 
+    from dpsynth.evidence import Verdict
+
 SOFTWARE = Software("dpsynth-engine", __version__)
 
 
-def save(release: Release, folder: Path, key: SigningKey | str | Path | None, progress: Progress | None = None) -> Path:
-    """Write and sign ``release`` as ``folder``; a folder that already is this release is checked and left alone."""
+def save(
+    release: Release,
+    folder: Path,
+    key: SigningKey | str | Path | None,
+    progress: Progress | None = None,
+    *,
+    durable: bool = False,
+    root: bytes | None = None,
+) -> Path:
+    """Write and sign ``release`` as ``folder``; a folder that already is this release is checked and left alone.
+
+    ``durable``: all of it is on the disk when this returns. ``root``: the ``root.json`` that says whose keys count.
+    """
     require_place(folder)
     if (folder / LEDGER).is_file():
-        _require_same(release, folder)
+        _require_same(release, folder, root)
         return folder
     signer = signing_key(key)
     with new_folder(folder) as made:
         digest = _write(release, made, progress)
         sign_ledger(release, made, signer, digest)
+        if durable:
+            sync_files(made)
+    if durable:
+        sync(folder.absolute().parent)
     return folder
 
 
-def signing_key(key: SigningKey | str | Path | None) -> SigningKey:
-    """A key as it is, from its file, or the user's own."""
-    return key if isinstance(key, SigningKey) else SigningKey.load(key) if key else default_key()
+def signing_key(key: SigningKey | str | Path | None, passphrase: Callable[[Path], bytes] | None = None) -> SigningKey:
+    """A key as it is, from its file, or the user's own. ``passphrase`` is asked for that of an encrypted file."""
+    if isinstance(key, SigningKey):
+        return key
+    path = Path(key) if key else default_key_path()
+    return default_key(key or None, (lambda: passphrase(path)) if passphrase else None)
 
 
 def _write(release: Release, folder: Path, progress: Progress | None) -> str:
@@ -75,7 +96,7 @@ def sign_ledger(release: Release, folder: Path, signer: SigningKey, digest: str)
     plan, unit = release.plan, release.plan.schema.unit
     predicate = LedgerPredicate(
         Guarantee(plan.budget, plan.cost, unit.entity, unit.column, unit.max_rows, unit.neighbours),
-        AccountState(release.account, release.cap, release.held_before, release.held_after),
+        release.accounts[0],
         ReleaseFacts(
             plan.release,
             plan.digest,
@@ -85,13 +106,18 @@ def sign_ledger(release: Release, folder: Path, signer: SigningKey, digest: str)
             plan.seed,
             digest,
             release.day,
+            plan.supersedes,
         ),
         public_things(plan),
         outside(release),
         release.lines,
         SOFTWARE,
+        release.head,
+        release.accounts[1:],
+        release.root,
+        release.grants,
     )
-    payload = statement(subjects(folder), LEDGER_TYPE, predicate.to_json(signer.public))
+    payload = statement(subjects(folder), LEDGER_TYPE, predicate.to_json(signer))
     (folder / LEDGER).write_bytes(envelope(payload, signer))
 
 
@@ -141,12 +167,14 @@ def new_folder(folder: Path) -> Iterator[Path]:
         raise ConfigurationError(f"{folder} exists and is not empty: give another --out, or remove it")
     partial = _partial(folder)
     try:
-        yield partial
-        if _is_used(folder):
-            raise ConfigurationError(
-                f"{folder} was filled by another run meanwhile: run again, which checks what is there and costs nothing"
-            )
-        partial.replace(folder)
+        with telling(folder):
+            yield partial
+            if _is_used(folder):
+                raise ConfigurationError(
+                    f"{folder} was filled by another run meanwhile: run again, which checks what is there and costs "
+                    "nothing"
+                )
+            partial.replace(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -180,11 +208,27 @@ def _partial(folder: Path) -> Path:
     return partial
 
 
-def _require_same(release: Release, folder: Path) -> None:
+UNDECIDED = (0, 12, 13, 14, 26)
+"""What the verifier says of a folder that holds what was signed, whatever officers and status say of it."""
+
+
+def raise_for(verdict: Verdict, folder: Path, advice: str = "") -> NoReturn:
+    """Raise what the verifier found wrong with a folder: a key that does not count, or what it is not."""
+    from dpsynth import errors
+
+    classes = (errors.SignatureInvalid, DigestMismatch, errors.TotalsMismatch, errors.UnknownEntry)
+    known = {kind.exit_code: kind for kind in (*classes, errors.LogInconsistent, errors.KeyRefused)}
+    text = verdict.failures[0] if verdict.failures else "it does not verify"
+    raise known.get(verdict.exit_code, errors.VerificationError)(f"{folder}: {text}{advice}")
+
+
+def _require_same(release: Release, folder: Path, root: bytes | None) -> None:
     from dpsynth.verifier import verify
 
-    verdict = verify(folder)
-    if not verdict.ok:
+    verdict = verify(folder, root)
+    if verdict.exit_code == KeyRefused.exit_code:
+        raise_for(verdict, folder, "; remove it and run again, which signs it with your key and costs nothing")
+    if verdict.exit_code not in UNDECIDED:
         raise DigestMismatch(
             f"{folder} holds a release that does not verify ({verdict.failures[0]}): remove it and run again, which "
             "writes it anew and costs nothing"

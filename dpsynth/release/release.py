@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dpsynth.ledger import SigningKey
+from dpsynth.ledger import AccountState, LogHead, SigningKey
 from dpsynth.measurement import Answer
 from dpsynth.privacy import Budget, Cost
 from dpsynth.release.plan import Plan
@@ -23,23 +23,46 @@ if TYPE_CHECKING:
 class Release:
     """What :func:`dpsynth.synthesize` returns: a function of the noisy answers, the plan and its public seed.
 
-    ``lines`` are the exact ledger lines: the account's opening, then this release's. ``held_before`` and
-    ``held_after`` are the account's reserved sums around this release. ``ignored`` names columns of the data that the
-    schema lacks: they were never read (not known when a release is given back from its stored answers).
+    ``accounts`` are those that paid, its own first and then each above it, with their sums before and after.
+    ``policy`` is the promise of its own account's cap. ``lines`` are the exact ledger lines: what opened and granted
+    the accounts, then this release's; ``head`` says where they stand in the store's log. ``root`` is the digest of the
+    root of the officers and ``grants`` are their signed files, if the accounts have officers: what ``save`` writes then
+    is not published yet (``dpsynth run`` does that, once they approve). ``ignored`` names columns of the data that
+    the schema lacks: they were never read (not known when a release is given back from its stored answers).
     """
 
     plan: Plan
-    account: str
-    cap: Cost
+    accounts: tuple[AccountState, ...]
     policy: Budget
-    held_before: Cost
-    held_after: Cost
     day: str
     lines: tuple[bytes, ...]
+    head: LogHead
     answers: tuple[Answer, ...]
     tables: IntegerTables
     rows: int
+    root: str | None = None
+    grants: tuple[bytes, ...] = ()
     ignored: tuple[str, ...] = ()
+
+    @property
+    def account(self) -> str:
+        """The name of the account that the release named."""
+        return self.accounts[0].name
+
+    @property
+    def cap(self) -> Cost:
+        """The most that this account may ever hold."""
+        return self.accounts[0].cap
+
+    @property
+    def held_before(self) -> Cost:
+        """What this account had reserved before this release."""
+        return self.accounts[0].held_before
+
+    @property
+    def held_after(self) -> Cost:
+        """What it has reserved with it."""
+        return self.accounts[0].held_after
 
     @property
     def epsilon(self) -> str:

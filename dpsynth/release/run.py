@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from dpsynth.accountant import Accountant, Reservation
+from dpsynth.accountant import Accountant, Reservation, Story
 from dpsynth.curator import Curator, Source
 from dpsynth.errors import BudgetRefused, ConfigurationError
 from dpsynth.measurement import Answer, Measurer, Replayer, unpack
@@ -20,6 +21,7 @@ from dpsynth.release.config import NoiseKind, ReleaseConfig
 from dpsynth.release.folder import require_place, signing_key
 from dpsynth.release.plan import Plan, preview
 from dpsynth.release.progress import Progress, tell
+from dpsynth.release.publish import Publisher
 from dpsynth.release.release import Release
 from dpsynth.sampling import IntegerTables
 from dpsynth.schema import Schema
@@ -109,24 +111,51 @@ def load_plan(path: str | Path) -> Plan:
 
 
 def run_file(
-    path: str | Path, out: str | Path | None = None, *, among_several: bool = False, progress: Progress | None = None
+    path: str | Path,
+    out: str | Path | None = None,
+    *,
+    among_several: bool = False,
+    store: str | Path | None = None,
+    passphrase: Callable[[Path], bytes] | None = None,
+    progress: Progress | None = None,
 ) -> Published:
-    """Run a ``release.toml`` and write its folder; the paths in the file are relative to it.
+    """Run a ``release.toml`` and publish its folder; the paths in the file are relative to it.
 
     ``out`` is the release folder (the release id in the working folder, if not given), or, ``among_several``, the
-    folder that holds one such folder a release id.
+    folder that holds one such folder a release id. ``store`` takes the place of ``[budget] store``. ``passphrase`` is
+    asked for that of an encrypted signing key.
+
+    Where officers decide about the account, the folder is written as ``pending/NAME`` beside ``out`` and
+    WaitingForApproval (11) says what to do; running again publishes it once enough of them have approved. Rejected
+    (12): enough of them turned it down. Withdrawn (13): it was published and taken back.
     """
     config, here = ReleaseConfig.load(path), Path(path).parent
     plan = Plan.of(config, Schema.load(here / config.data.schema_))
     named = config.release.sign_with
-    key = signing_key(named and here / named)
-    store = None if config.budget.store is None else here / config.budget.store
+    key = signing_key(named and here / named, passphrase)
+    place = store if store is not None or config.budget.store is None else within(here, config.budget.store)
     source = Source.of(here / config.data.source)
     base = Path(out) if out is not None else Path()
     folder = base / plan.release if among_several or out is None else base
     require_place(folder)
-    release = execute(plan, source, account=config.budget.account, store=store, progress=progress)
-    return Published(release, release.save(folder, key, progress))
+    preview(plan)
+    with _open_store(plan, source, config.budget.account, place) as accountant:
+        name = config.budget.account or OWN_ACCOUNT
+        publisher = Publisher(accountant, accountant.trust(name), key)
+        if not accountant.settled(plan.release):
+            publisher.require_ready(folder, plan.supersedes)
+        release = _execute(plan, source, accountant, name, place, progress)
+        return Published(release, publisher.publish(release, folder, progress))
+
+
+def within(folder: Path, store: str) -> str | Path:
+    """A store as it is named in a file of ``folder``: a path from there, or the URL of a database as it is."""
+    return store if is_database(store) else folder / store
+
+
+def is_database(store: str | Path) -> bool:
+    """Whether a store is named by the URL of a database."""
+    return "://" in str(store)
 
 
 def execute(
@@ -134,34 +163,46 @@ def execute(
 ) -> Release:
     """Price, check, reserve, measure, fit. A release that was settled is rebuilt from its stored answers."""
     preview(plan)  # prices every query: what cannot be bought is refused before anything is spent
-    ignored: tuple[str, ...] = ()
-    name = account or OWN_ACCOUNT
     with _open_store(plan, source, account, store) as accountant:
-        place = _place(source, store)
-        _check_account(plan, accountant, name)
-        accountant.check(name, plan.cost, release=plan.release, plan=plan.digest, source=place)
-        if not accountant.settled(plan.release):
-            ignored = _structure(plan, source)
-        with accountant.reserve(
-            name, release=plan.release, plan=plan.digest, cost=plan.cost, quote=plan.budget, source=place
-        ) as reservation:
-            if reservation.settled:
-                answers = tuple(
-                    answer for stored in reservation.answers() if stored.answer for answer in unpack(stored.answer)
-                )
-                fitted = _fit(plan, Replayer.of(plan.domain, plan.levels, answers), progress)
-            else:
-                with Curator.open(source, plan.schema, reservation, progress, plan.noise) as curator:
-                    fitted = _fit(plan, curator, progress)
-                    answers = curator.answers
-                reservation.settle()
-            return _released(plan, reservation, answers, fitted, ignored)
+        return _execute(plan, source, accountant, account or OWN_ACCOUNT, store, progress)
+
+
+def _execute(
+    plan: Plan,
+    source: Source,
+    accountant: Accountant,
+    name: str,
+    store: str | Path | None,
+    progress: Progress | None,
+) -> Release:
+    ignored: tuple[str, ...] = ()
+    place = _place(source, store)
+    _check_account(plan, accountant, name)
+    accountant.check(name, plan.cost, release=plan.release, plan=plan.digest, source=place)
+    if not accountant.settled(plan.release):
+        ignored = _structure(plan, source)
+    with accountant.reserve(
+        name, release=plan.release, plan=plan.digest, cost=plan.cost, quote=plan.budget, source=place
+    ) as reservation:
+        if reservation.settled:
+            answers = tuple(
+                answer for stored in reservation.answers() if stored.answer for answer in unpack(stored.answer)
+            )
+            fitted = _fit(plan, Replayer.of(plan.domain, plan.levels, answers), progress)
+        else:
+            with Curator.open(source, plan.schema, reservation, progress, plan.noise) as curator:
+                fitted = _fit(plan, curator, progress)
+                answers = curator.answers
+            reservation.settle()
+    return _released(plan, accountant.story(plan.release), reservation, answers, fitted, ignored)
 
 
 def _place(source: Source, store: str | Path | None) -> str:
     """Where the rows come from, seen from the store: a folder that is moved as a whole stays the same place."""
     if source.path is None or store is None:
         return ""  # a frame has no place; a store beside its data knows them by its own name
+    if is_database(store):
+        return str(source.path.resolve())
     return os.path.relpath(source.path.resolve(), Path(store).resolve().parent)
 
 
@@ -173,17 +214,22 @@ def _structure(plan: Plan, source: Source) -> tuple[str, ...]:
 
 
 def _released(
-    plan: Plan, reservation: Reservation, answers: tuple[Answer, ...], fitted: FittedModel, ignored: tuple[str, ...]
+    plan: Plan,
+    story: Story,
+    reservation: Reservation,
+    answers: tuple[Answer, ...],
+    fitted: FittedModel,
+    ignored: tuple[str, ...],
 ) -> Release:
     return Release(
         plan=plan,
-        account=reservation.account.name,
-        cap=reservation.account.cap,
-        held_before=reservation.held_before,
-        held_after=reservation.held_after,
+        accounts=story.accounts,
         policy=reservation.account.policy,
         day=reservation.day,
-        lines=reservation.lines(),
+        lines=story.lines,
+        head=story.head,
+        root=story.root,
+        grants=story.grants,
         answers=answers,
         tables=IntegerTables.from_model(fitted),
         rows=number_of_rows(plan, fitted),
@@ -210,7 +256,7 @@ def _open_store(plan: Plan, source: Source, account: str | None, store: str | Pa
                 f"account {account!r} needs its store: give [budget] store (or store=...), the file that "
                 "`dpsynth budget open` made"
             )
-        if not Path(store).exists():
+        if not is_database(store) and not Path(store).exists():
             raise BudgetRefused(
                 f"there is no store {store}, so no account {account!r}: `dpsynth budget open {account} --store {store} "
                 "--epsilon ... --delta ...` opens one. The data were not opened",
@@ -222,6 +268,8 @@ def _open_store(plan: Plan, source: Source, account: str | None, store: str | Pa
             "a data frame or table in memory must name an account and its store: `dpsynth budget open NAME --store "
             "FILE ...` makes one"
         )
+    if store is not None and is_database(store):
+        raise ConfigurationError("a store that is a database holds many accounts: say which pays with [budget] account")
     # Resolved, so that another name of the same file finds the same store.
     own = Path(store or f"{source.path.resolve()}.dpsynth.db")
     if not own.exists():

@@ -15,7 +15,7 @@ from dpsynth.measurement import LATTICE, TOTAL, Level, NoisyMarginal
 from dpsynth.release.describe import title
 from dpsynth.release.picture import picture
 from dpsynth.release.release import Release
-from dpsynth.release.words import outside, public_things, workload_told
+from dpsynth.release.words import outside, public_things, rows_told, workload_told
 from dpsynth.sampling import IntegerTables, RowsDigest
 from dpsynth.schema import Categorical
 
@@ -47,7 +47,7 @@ def facts(release: Release, tally: Tally) -> report.ReportFacts:
         software=f"dpsynth-engine {__version__}",
         mechanism=plan.mechanism,
         rows=release.rows,
-        rows_rule=plan.rows_rule,
+        rows_rule=rows_told(plan),
         total=totals[0] if totals else None,
         claim=report.Claim(
             unit.entity,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dpsynth import privacy
 from dpsynth.ledger import parse
 from dpsynth.mechanisms import Workload
 from dpsynth.mechanisms.registry import HEEDING
@@ -17,6 +18,18 @@ TOLD = 8
 def workload_told(plan: Plan) -> str:
     """Which marginals the release is meant to get right; empty where the mechanism heeds no workload."""
     return _told(plan.workload) if plan.mechanism in HEEDING else ""
+
+
+def rows_told(plan: Plan) -> str:
+    """Where the number of synthetic rows comes from."""
+    if plan.rows is not None:
+        return "given"
+    return "public total" if _total_is_public(plan) else "noisy total"
+
+
+def _total_is_public(plan: Plan) -> bool:
+    unit = plan.schema.unit
+    return privacy.total(unit.max_rows, unit.neighbours, unit.column is None) == 0
 
 
 def _told(workload: Workload) -> str:
@@ -56,7 +69,7 @@ def public_things(plan: Plan) -> tuple[str, ...]:
         things.append(f"the workload: {told}")
     if plan.rows is not None:
         things.append(f"the number of rows to write, {plan.rows}")
-    if unit.neighbours == "replace-one" and unit.column is None:
+    if _total_is_public(plan):
         things.append("the number of rows of the private table")
     if plan.artificial:
         things.append("that everybody in the table is artificial")

@@ -57,7 +57,7 @@ def fit(column: ColumnFit, total: int | None) -> Fit:
     """Distance between noisy answer and synthetic column, and the part of it that noise explains.
 
     raw = ||y - n s||_1 / (2 n), floor = cells E|noise| / (2 n), with y the noisy counts, s the synthetic
-    shares and n the noisy number of rows (the noisy counts' own sum where none was asked for).
+    shares and n the published number of rows (the noisy counts' own sum where none was asked for).
     """
     people = float(total if total is not None and total > 0 else max(1, sum(column.noisy)))
     drawn = max(1, sum(column.synthetic))

@@ -9,7 +9,7 @@ import pytest
 from dpsynth.mechanisms import Workload
 from dpsynth.privacy import Budget
 from dpsynth.release import Plan, run_file, verify, workload_told
-from dpsynth.release.words import outside
+from dpsynth.release.words import outside, rows_told
 from dpsynth.schema import Schema
 from tests.desk import SCHEMA, Desk, call
 
@@ -63,3 +63,17 @@ def test_noise_of_opendp_says_whose_generator_it_reads(desk: Desk) -> None:
         replace(release.plan, measure="zcdp", noise="opendp"),
     ):
         assert any("OpenSSL" in thing for thing in outside(replace(release, plan=plan)))
+
+
+@pytest.mark.parametrize(
+    ("unit", "rows", "told"),
+    [
+        ("", None, "noisy total"),
+        ('neighbours = "replace-one"\n', None, "public total"),
+        ('neighbours = "replace-one"\ncolumn = "note"\n', None, "noisy total"),
+        ('neighbours = "replace-one"\n', 20, "given"),
+    ],
+)
+def test_a_number_of_rows_that_is_public_is_not_called_noisy(unit: str, rows: int | None, told: str) -> None:
+    schema = Schema.parse(SCHEMA.replace("[unit]\n", f"[unit]\n{unit}"))
+    assert rows_told(Plan("first", schema, "mst", Budget("1", "1e-9"), rows)) == told

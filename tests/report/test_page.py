@@ -169,6 +169,7 @@ def test_every_number_is_there(facts, page):
         assert above(cost.amount, 6) in text
     for query in facts.queries:
         assert f"{query.seq} " in text
+        assert f"{percent(query.cost / facts.claim.reserved.amount)} {len(query.chosen_by)} " in text
         assert percent(query.cost / facts.claim.reserved.amount) in text
         assert above(Fraction(query.running_epsilon), 5) in text
     for thing in (*facts.public, *facts.outside, *facts.not_proved, *COLUMNS):

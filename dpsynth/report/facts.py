@@ -21,6 +21,8 @@ VACUOUS = 0.9
 NOT_PROVED = (
     "that the noise named in the ledger is the noise that was drawn: a rebuild shows that the rows follow from the "
     "published answers, not how those answers came about",
+    "that a private choice or comparison was among as many candidates, of at most such a weight, as the ledger states: "
+    "of the candidates it holds a digest alone",
     "that the random numbers were good and were kept secret",
     "that what is declared public here really is public",
     "that no copy of the private table was used elsewhere",

@@ -92,6 +92,8 @@ class IntegerCodec(_Grid):
         from dpsynth.encoding import arrays
 
         first = np.minimum(cells, self.leaves - 1) * self.width
+        if self.width == 1:
+            return arrays.of_numpy(self.column.min + first, cells == self.leaves)
         room = np.minimum(self._count - first, self.width)
         # A leaf has less than 2**43 numbers, so the remainder of a 64-bit word favours none by more than 2**-21.
         drawn = (words % room.astype(np.uint64)).astype(np.int64)

@@ -153,16 +153,18 @@ def _by_rank(
     stands; rows with one such guess stand together, so that only those are sorted whose cells differ.
     """
     bits = np.uint64((counts.size - 1).bit_length())
+    state = states.view(np.int64)
     guess = order >> (_ROW_BITS + bits)
-    guess *= counts[states]  # at most 2^20, and 64 - 20 - bits random bits
+    guess *= counts.take(state)  # at most 2^20, and 64 - 20 - bits random bits
     guess >>= _RANDOM_BITS - bits
-    guess += (counts.cumsum() - counts)[states]
-    alike = np.bincount(guess.view(np.int64), minlength=order.size)
+    guess += (counts.cumsum() - counts).take(state)
+    place = guess.view(np.int64)
+    alike = np.bincount(place, minlength=order.size)
     ends = alike.cumsum()
-    cell = cells[np.minimum(ends - alike, order.size - 1)]
-    mixed = (cell != cells[np.maximum(ends - 1, 0)]) & (alike > 0)
+    cell = cells.take(np.minimum(ends - alike, order.size - 1))
+    mixed = (cell != cells.take(np.maximum(ends - 1, 0))) & (alike > 0)
     cell[mixed] = _MIXED
-    placed: NDArray[np.uint32] = cell[guess]
+    placed: NDArray[np.uint32] = cell.take(place)
     rows = np.flatnonzero(placed == _MIXED)
     keys = order[rows] >> bits
     keys &= ~_ROWS
@@ -171,7 +173,7 @@ def _by_rank(
         keys |= states[rows] << (np.uint64(64) - bits)
     keys.sort()
     keys &= _ROWS
-    placed[keys] = cells[np.repeat(mixed, alike)]
+    placed[keys.view(np.int64)] = cells[np.repeat(mixed, alike)]
     return placed
 
 

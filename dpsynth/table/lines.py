@@ -134,7 +134,8 @@ def _records(block: bytes, end: int, wanted: Sequence[int], *, single: bool) -> 
             starts, stops, ends, odd = starts[kept], stops[kept], ends[kept], odd[kept]
     first = np.searchsorted(commas, starts)
     number = np.searchsorted(commas, ends) - first
-    commas = np.append(commas, 0)  # so that an index past the last comma, whose field is missing, stays in range
+    if not commas.size:
+        commas = np.zeros(1, dtype=np.int64)  # so that the index of a comma that is missing stays in range
 
     rows = np.flatnonzero(odd)
     patches = [split(block[starts[row] : min(stops[row], starts[row] + LINE)]) for row in rows.tolist()]
@@ -142,13 +143,16 @@ def _records(block: bytes, end: int, wanted: Sequence[int], *, single: bool) -> 
     if extra:
         data = np.concatenate((data, np.frombuffer(extra, dtype=np.uint8)))
 
+    def stop(column: int) -> Ints:
+        return np.where(number > column, commas.take(np.minimum(first + column, commas.size - 1)), stops)
+
     result = []
-    last = commas.size - 1
+    done, after = -1, starts - 1
     for index, column in enumerate(wanted):
-        begin = starts
-        if column:
-            begin = np.where(number >= column, commas[np.minimum(first + (column - 1), last)] + 1, stops)
-        length = np.where(number > column, commas[np.minimum(first + column, last)], stops) - begin
+        before = after if column == done + 1 else stop(column - 1) if column else starts - 1
+        done, after = column, stop(column)
+        begin = np.minimum(before + 1, stops)  # a field that is missing begins and stops where its line does
+        length = after - begin
         if quoted:
             begin, length = _unquoted(data, begin, length)
         if rows.size:

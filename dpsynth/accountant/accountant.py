@@ -224,12 +224,12 @@ class Accountant:
 
         def act(tx: Writing) -> Reservation | Account:
             found = asked.standing(tx)
-            if isinstance(found, Account):
-                return asked.refuse(tx, found)
-            if found is None:
-                add(tx, asked)
-            else:
+            if isinstance(found, ReleaseRow):
                 take_over(tx, found)
+            elif by := rule.unable(found, cost):
+                return asked.refuse(tx, by)
+            else:
+                add(tx, asked, found)
             return Reservation.of(self._store, tx, accounts.load(tx, account), release, lock)
 
         with ExitStack() as held:
@@ -294,17 +294,22 @@ class Accountant:
     def _standing(self, asked: Asked) -> ReleaseRow | None:
         """The release as it was reserved for the same before, or None; a refusal is written down, then raised."""
         found = self._store.read(asked.standing)
-        if not isinstance(found, Account):
+        if isinstance(found, ReleaseRow):
             return found
+        if not rule.unable(found, asked.cost):
+            return None
 
         def act(tx: Writing) -> ReleaseRow | Account | None:
             again = asked.standing(tx)
-            return asked.refuse(tx, again) if isinstance(again, Account) else again
+            if isinstance(again, ReleaseRow):
+                return again
+            by = rule.unable(again, asked.cost)
+            return asked.refuse(tx, by) if by else None  # None: somebody gave something back meanwhile
 
-        found = self._store.write(act)
-        if isinstance(found, Account):
-            raise rule.refusal(found, asked.cost)
-        return found
+        refused = self._store.write(act)
+        if isinstance(refused, Account):
+            raise rule.refusal(refused, asked.cost)
+        return refused
 
     def _mark(self, source: str) -> bytes:
         """What the store keeps of a source: whether it is the same again, and nothing to read."""

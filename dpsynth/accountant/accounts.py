@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,8 @@ from dpsynth.ledger import Entry, amount, claim, cost_of
 from dpsynth.ledger.entries import LEVELS, Level
 from dpsynth.privacy import NEIGHBOURS, Budget, Cost, Measure, require_measure
 
+TERMS = ("open", "grant", "root")
+"""The kinds of lines that make an account what it is."""
 _LONGEST_NAME = 200
 _ABOVE = {"entity": "entity", "column": "unit column", "neighbours": "neighbours"}
 
@@ -45,13 +47,12 @@ def _payer(tx: Reading, name: str) -> Account:
             f"`dpsynth budget open {name} --epsilon ... --delta ...` opens one",
             account=name,
         )
-    opening = tx.opening(name)
-    entries = log.read([opening] if opening else [])
+    entries = log.read(tx.lines_of(name, TERMS))
     if not entries or entries[0].kind != "open":
         raise _damaged(name)
-    (first,), grants = entries, log.read(tx.lines_of(name, ("grant",)))
-    terms, last = first.fields, (grants or entries)[-1].fields
-    used = ([first] if terms.get("grant") else []) + list(grants)
+    capped = [entry for entry in entries if entry.kind != "root"]
+    terms, last = entries[0].fields, capped[-1].fields
+    used = [entry for entry in capped if entry.fields.get("grant")]
     if (
         last["cap"] != amount(row.cap)
         or terms.get("parent") != row.parent
@@ -70,11 +71,11 @@ def _payer(tx: Reading, name: str) -> Account:
         row.held,
         terms.get("level", "project"),
         row.parent,
-        root_of(tx, top(tx, row)),
+        _root(entries if row.parent is None else log.read(tx.lines_of(_top(tx, row), TERMS))),
     )
 
 
-def top(tx: Reading, row: AccountRow) -> str:
+def _top(tx: Reading, row: AccountRow) -> str:
     """The account at the top of a tree."""
     found: AccountRow | None = row
     while found is not None and found.parent is not None:
@@ -84,15 +85,15 @@ def top(tx: Reading, row: AccountRow) -> str:
     return found.name
 
 
-def root_of(tx: Reading, name: str) -> str | None:
-    """The digest of the root in force for the tree of a top account; None if no officers govern it."""
-    roots = [entry.fields.get("root") for entry in log.read(tx.lines_of(name, ("open", "root")))]
+def _root(entries: Iterable[Entry]) -> str | None:
+    """The digest of the root in force, by the terms of the account at the top; None if no officers govern it."""
+    roots = [entry.fields.get("root") for entry in entries if entry.kind != "grant"]
     return roots[-1] if roots else None
 
 
 def terms(tx: Reading, name: str, before: int) -> tuple[Entry, ...]:
     """The lines of the log that made an account what it was before line ``before``."""
-    found = log.read(tx.lines_of(name, ("open", "grant", "root")))
+    found = log.read(tx.lines_of(name, TERMS))
     return tuple(entry for entry in found if entry.seq < before)
 
 

@@ -28,13 +28,13 @@ class Asked:
     cost: Cost
     terms: Mapping[str, Any]
 
-    def standing(self, tx: Reading) -> ReleaseRow | Account | None:
-        """The release, if it was reserved already as it is asked for now; otherwise who cannot pay for it, or None."""
+    def standing(self, tx: Reading) -> ReleaseRow | tuple[Account, ...]:
+        """The release, if it was reserved already as it is asked for now; otherwise the accounts that are to pay."""
         found = tx.release(self.release)
         if found is None:
             payers = accounts.path(tx, self.account)
             rule.require_measure(payers[0], self.cost)
-            return rule.unable(payers, self.cost)
+            return payers
         _require_same(found, log.of_release(tx, self.release), self)
         return found
 
@@ -45,9 +45,8 @@ class Asked:
         return by
 
 
-def add(tx: Writing, asked: Asked) -> None:
-    """Write a new release, its log line, and what each paying account holds for it."""
-    payers = accounts.path(tx, asked.account)
+def add(tx: Writing, asked: Asked, payers: Sequence[Account]) -> None:
+    """Write a new release, its log line, and what each of the paying accounts, its own first, holds for it."""
     charges = [rule.charged(payer, asked.cost) for payer in payers]
     own, *above = [payer.held + charge for payer, charge in zip(payers, charges, strict=True)]
     tx.add_release(ReleaseRow(asked.release, asked.account, asked.plan, asked.source, "RESERVED", 0))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dpsynth.accountant.grid import round_up
@@ -60,7 +61,13 @@ def covers(quote: Budget, cost: Cost) -> bool:
     """Whether ``cost`` stays within an epsilon at a delta. Only pure costs stay within any epsilon at delta 0."""
     if cost.measure != "pure" and cost.delta >= quote.delta:
         return False
-    return epsilon_of(cost, quote.delta) <= quote.epsilon
+    return _epsilon_of(cost, quote.delta) <= quote.epsilon
+
+
+@lru_cache(maxsize=64)
+def _epsilon_of(cost: Cost, delta: Fraction) -> Fraction:
+    """``epsilon_of``: many releases ask for the same."""
+    return epsilon_of(cost, delta)
 
 
 def require_quote(quote: Budget, cost: Cost) -> None:

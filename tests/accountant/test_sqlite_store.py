@@ -526,7 +526,7 @@ def test_a_folder_that_cannot_be_written_can_be_read(guarded: Path, mode: int) -
     guarded.chmod(mode)
     before = guarded.read_bytes()
     with as_nobody(), Accountant.open(guarded) as accountant:
-        assert accountant.account("people").held.amount == 2 * TENTH.amount
+        assert accountant.account("people").held.amount == 3 * TENTH.amount
         with pytest.raises(ConfigurationError, match="the store cannot be written"):
             reserve(accountant, "r9")
     assert guarded.read_bytes() == before
@@ -571,4 +571,4 @@ def test_what_is_spent_survives_a_copy_brought_back(store: Path, tmp_path: Path)
         Accountant.open(store, create=True)
     shutil.copy(copy, store)
     with Accountant.open(store) as accountant:
-        assert accountant.account("people").left == CAP.cost() - TENTH - TENTH
+        assert accountant.account("people").left == CAP.cost() - TENTH - TENTH - TENTH

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from dpsynth.measurement import Candidate, Domain, Level, NoisyMarginal, Query, Replayer, Score, Selection
+from dpsynth.measurement import Domain, Level, NoisyMarginal, Query, Selection
 from dpsynth.mechanisms import Independent, Workload, aim, rounds
 from dpsynth.mechanisms.aim import AIM
 from tests.mechanisms.fake import FakeMeasurer
-from tests.mechanisms.test_mechanisms import mean_distance, tree_world
-
-MU2 = Fraction(33114, 10**6)
-
-
-def fake_tree(rows: int = 20_000, seed: int = 1) -> FakeMeasurer:
-    domain, codes, _ = tree_world(rows)
-    return FakeMeasurer(domain, codes, seed, measure="gdp")
+from tests.mechanisms.test_adaptive import MU2, fake_tree, watched
+from tests.mechanisms.test_mechanisms import mean_distance
 
 
 def selections(fake: FakeMeasurer) -> list[Selection]:
@@ -49,50 +40,6 @@ def test_it_finds_the_tree_and_beats_independence() -> None:
     asked = {frozenset(answer.query.columns) for answer in fake.answers if isinstance(answer, NoisyMarginal)}
     assert {frozenset(pair) for pair in ("ea", "ab", "bc", "bd")} <= asked
     assert mean_distance(fake, fitted) < 0.4 * mean_distance(other, Independent().fit(other, MU2))
-
-
-@settings(max_examples=8, deadline=None)
-@given(st.integers(0, 10**6), st.fractions(Fraction(1, 10**5), 10))
-def test_the_same_answers_give_the_same_model(seed: int, budget: Fraction) -> None:
-    fake = fake_tree(2000, seed)
-    one = AIM().fit(fake, budget)
-    again = Replayer.of(fake.domain, fake.levels, tuple(fake.answers))
-    two = AIM().fit(again, budget)
-    assert again.left() == 0
-    assert [b.tobytes() for b in one.network.beliefs] == [b.tobytes() for b in two.network.beliefs]
-
-
-@pytest.mark.parametrize("sizes", [(1,), (7,), (3, 4), (1, 1), (1, 5), (2, 3, 4), (1, 1, 4), (100, 2, 2)])
-@pytest.mark.parametrize("budget", ["1e-12", "1e-4", "1", "1e9"])
-@pytest.mark.parametrize("rows", [0, 1, 500])
-def test_any_shape_any_budget_any_table(sizes: tuple[int, ...], budget: str, rows: int) -> None:
-    domain = Domain(tuple(f"x{i}" for i in range(len(sizes))), sizes)
-    codes = np.random.default_rng(rows).integers(0, sizes, (rows, len(sizes)))
-    fake = FakeMeasurer(domain, codes, 3, measure="gdp")
-    fitted = AIM(rounds=4).fit(fake, Fraction(budget))
-    assert fake.spent == Fraction(budget)
-    assert sum(step.share for step in AIM().plan(domain, fake.levels)) == 1
-    assert fitted.total >= 0
-    assert all(belief.sum() == pytest.approx(1.0, abs=1e-9) for belief in fitted.network.beliefs)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 60), st.integers(-9, 3), st.data())
-def test_small_tables(sizes: list[int], rows: int, power: int, data: st.DataObject) -> None:
-    domain = Domain(tuple(f"x{i}" for i in range(len(sizes))), tuple(sizes))
-    seed = data.draw(st.integers(0, 1000))
-    codes = np.random.default_rng(seed).integers(0, sizes, (rows, len(sizes))) // data.draw(st.integers(1, 2))
-    fake = FakeMeasurer(domain, codes, seed, measure="gdp")
-    budget = Fraction(10) ** power
-    workload = Workload(ways=data.draw(st.integers(1, len(sizes))))
-    AIM(workload, rounds=3).fit(fake, budget)
-    assert fake.spent == budget
-
-
-def test_too_little_for_pairs_buys_the_columns_twice() -> None:
-    fake = fake_tree(50)
-    AIM().fit(fake, Fraction(1, 10**4))
-    assert [len(a.query.columns) for a in fake.answers if isinstance(a, NoisyMarginal)] == [0] + 12 * [1]
 
 
 def test_the_workload_is_heeded() -> None:
@@ -133,14 +80,8 @@ def test_the_tree_stays_within_its_limit(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_candidates_stay_within_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aim, "SETS", 12)
     monkeypatch.setattr(rounds, "CANDIDATE_CELLS", 100)
-    fake, seen = fake_tree(), list[Sequence[Candidate]]()
-    select = fake.select
-
-    def watched(candidates: Sequence[Candidate], score: Score, picks: int, price: Fraction) -> Selection:
-        seen.append(candidates)
-        return select(candidates, score, picks, price)
-
-    monkeypatch.setattr(fake, "select", watched)
+    fake = fake_tree()
+    seen = watched(fake, monkeypatch)
     AIM().fit(fake, MU2)
     assert seen
     for asked in seen:

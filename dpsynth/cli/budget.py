@@ -1,34 +1,51 @@
-"""``dpsynth budget``."""
+"""``dpsynth budget``: accounts, their caps and their lines."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpsynth.cli.output import hint, json_option, say, say_json, table
+from dpsynth.cli.convert import convert
+from dpsynth.cli.grants import grant
+from dpsynth.cli.output import hint, json_option, say, say_json
+from dpsynth.cli.trees import document, show_accounts
 from dpsynth.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from dpsynth.accountant import Account
+    from dpsynth.ledger import Entry
+    from dpsynth.ledger.entries import Level
     from dpsynth.privacy import Measure
 
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 store_option = click.option(
-    "--store", type=click.Path(path_type=Path), required=True, help="The store of accounts (an SQLite file)."
+    "--store", required=True, help="The store of accounts: an SQLite file, or postgresql://USER@HOST/DATABASE."
 )
 
 
 @click.group()
 def budget() -> None:
-    """Open, show and convert privacy budgets."""
+    """Open, show and convert privacy budgets.
+
+    \b
+    One account, whose cap never moves:
+      dpsynth budget open people --store office.db --epsilon 2 --delta 1e-9
+    A tree that officers govern (root.json: see dpsynth keys):
+      dpsynth budget grant births --request births.json --root root.json --epsilon 4 --delta 1e-9 --level population
+      dpsynth keys sign births.json --key ana.pem            each officer, one after the other
+      dpsynth budget open births --store office.db --grant births.json --root root.json
+      dpsynth budget grant births --store office.db --request more.json --epsilon 5 --delta 1e-9 --reason new-people
+      dpsynth budget grant births --store office.db --grant more.json      once more.json is signed
+    """
 
 
 @budget.command(name="open")
 @click.argument("name")
 @store_option
-@click.option("--epsilon", required=True, help='Exact, such as "1" or "3/2".')
-@click.option("--delta", required=True, help='Exact, such as "1e-9"; "0" with --measure pure.')
+@click.option("--epsilon", help='Exact, such as "1" or "3/2".')
+@click.option("--delta", help='Exact, such as "1e-9"; "0" with --measure pure.')
 @click.option(
     "--measure",
     type=click.Choice(["gdp", "zcdp", "pure"]),
@@ -36,170 +53,220 @@ def budget() -> None:
     show_default=True,
     help="What it counts in, for ever: Gaussian, zero-concentrated or pure differential privacy.",
 )
-@click.option("--entity", default="row", show_default=True, help="Whom it protects, as in the schema's [unit].")
+@click.option("--entity", help="Whom it protects, as in the schema's [unit].  [default: row]")
 @click.option("--column", help="The column that names the entity, as in [unit]; without it each row is one.")
 @click.option(
     "--neighbours",
     type=click.Choice(["add-remove", "replace-one"]),
-    default="add-remove",
-    show_default=True,
-    help="The neighbour relation, as in the schema's [unit].",
+    help="The neighbour relation, as in the schema's [unit].  [default: add-remove]",
 )
+@click.option("--parent", help="The account above, which is charged for whatever this one spends.")
+@click.option(
+    "--level",
+    type=click.Choice(["organisation", "population", "source", "project"]),
+    default="project",
+    show_default=True,
+    help="Where it stands in a tree of accounts: below its parent.",
+)
+@click.option("--grant", "grant_file", type=FILE, help="The signed grant that its terms and its cap come from.")
+@click.option("--root", "root_file", type=FILE, help="The officers who will govern it and all accounts below it.")
 @json_option
 def open_(
     name: str,
-    store: Path,
-    epsilon: str,
-    delta: str,
+    store: str,
+    epsilon: str | None,
+    delta: str | None,
     measure: Measure,
-    entity: str,
+    entity: str | None,
     column: str | None,
-    neighbours: str,
+    neighbours: str | None,
+    parent: str | None,
+    level: Level,
+    grant_file: Path | None,
+    root_file: Path | None,
     as_json: bool,
 ) -> None:
     """Open the account NAME with a cap for its whole life.
 
-    No clock refills it, and no spend is ever given back. The store is made if it does not exist.
+    No clock refills it, and no spend is ever given back. The store is made if it does not exist. With --root, at the
+    top of a tree, officers govern it and all accounts below: each then takes its terms and its cap from a --grant that
+    they signed.
     """
     from dpsynth.accountant import Accountant
     from dpsynth.privacy import Budget
 
-    cap = Budget(epsilon=epsilon, delta=delta)
-    with Accountant.open(store, create=not store.exists()) as accountant:
+    if grant_file is None:
+        if epsilon is None or delta is None:
+            raise ConfigurationError("give --epsilon and --delta, or the --grant that officers signed")
+        cap, entity, neighbours = Budget(epsilon=epsilon, delta=delta), entity or "row", neighbours or "add-remove"
+    elif epsilon is not None or delta is not None:
+        raise ConfigurationError("--epsilon and --delta: the --grant says what is granted; leave them out")
+    else:
+        cap = None
+    with Accountant.open(store, create=True) as accountant:
         account = accountant.open_account(
-            name, entity=entity, column=column, neighbours=neighbours, budget=cap, measure=measure
+            name,
+            entity=entity,
+            column=column,
+            neighbours=neighbours,
+            budget=cap,
+            measure=measure,
+            parent=parent,
+            level=level,
+            grant=None if grant_file is None else grant_file.read_bytes(),
+            trust=None if root_file is None else root_file.read_bytes(),
         )
     if as_json:
-        say_json({"ok": True, **_document(account)})
+        say_json({"ok": True, **document(account)})
         return
-    _show([account])
+    show_accounts([account])
 
 
 @budget.command()
 @click.argument("name", required=False)
 @store_option
 @json_option
-def show(name: str | None, store: Path, as_json: bool) -> None:
-    """Show what each account may spend, has reserved and has left."""
+def show(name: str | None, store: str, as_json: bool) -> None:
+    """Show what each account may spend, has reserved and has left, for its whole life.
+
+    NAME shows one account and those above it, which pay for what it spends. "in vain" counts asks that were refused,
+    answers that were paid for and lost in a crash, and releases that officers rejected.
+    """
     from dpsynth.accountant import Accountant
 
     with Accountant.open(store) as accountant:
-        found = [accountant.account(name)] if name else list(accountant.accounts())
+        found = list(accountant.path(name)) if name else list(accountant.accounts())
     if as_json:
-        say_json({"ok": True, "accounts": [_document(account) for account in found]})
+        say_json({"ok": True, "accounts": [document(account) for account in found]})
         return
-    _show(found)
+    show_accounts(found)
 
 
 @budget.command()
-@click.option("--epsilon", help="Exact, such as 1: what does this budget buy?")
-@click.option("--rho", help="Exact, such as 293764/114921: what does this much zCDP promise?")
-@click.option("--mu2", help="Exact, such as 0.033: what does this much Gaussian DP (mu squared) promise?")
-@click.option("--delta", required=True, help="Exact, such as 1e-9.")
-@click.option(
-    "--measure",
-    type=click.Choice(["gdp", "zcdp", "pure"]),
-    help="With --epsilon: what to buy, mu squared of Gaussian DP, rho of zCDP, or pure epsilon.  [default: gdp]",
-)
+@click.argument("name")
+@store_option
 @json_option
-def convert(
-    epsilon: str | None, rho: str | None, mu2: str | None, delta: str, measure: Measure | None, as_json: bool
-) -> None:
-    """Convert Gaussian DP's mu squared or zCDP's rho to epsilon at a delta, or epsilon to what it buys.
+def history(name: str, store: str, as_json: bool) -> None:
+    """Show every line of the log about the account NAME, oldest first. --json gives the lines as they are."""
+    from dpsynth.accountant import Accountant
+    from dpsynth.ledger import parse
 
-    Give one of --mu2, --rho and --epsilon. What is promised is rounded up and what is bought is rounded down, both
-    certified by interval arithmetic, so that the promise is never overstated. Gaussian noise sigma on an answer of L2
-    sensitivity D costs mu squared = D^2 / sigma^2, or rho = D^2 / (2 sigma^2); both add up. Gaussian DP promises more
-    for the same noise, but not every mechanism has it: the discrete Gaussian is zCDP only. Delta 0 is pure DP only.
-
-    \b
-    dpsynth budget convert --epsilon 1 --delta 1e-9                   the mu squared of a budget
-    dpsynth budget convert --epsilon 1 --delta 1e-9 --measure zcdp    its rho
-    dpsynth budget convert --mu2 1/30 --delta 1e-9                    the epsilon of a mu squared
-    """
-    from dpsynth.privacy import Budget, Cost, decimal_text, epsilon_of, highest_tpr, parse_fraction
-    from dpsynth.report.text import percent_above
-
-    if sum(given is not None for given in (epsilon, rho, mu2)) != 1:
-        raise ConfigurationError("give exactly one of --mu2, --rho and --epsilon")
-    own: Measure | None = "zcdp" if rho is not None else "gdp" if mu2 is not None else None
-    if own and measure not in (None, own):
-        raise ConfigurationError(
-            f"--measure {measure}: --rho is of zcdp and --mu2 of gdp; --measure goes with --epsilon"
-        )
-    if epsilon is not None:
-        asked = Budget(epsilon=epsilon, delta=delta)
-        asked.require(measure or "gdp")
-        cost, exact_delta = asked.cost(measure or "gdp"), asked.delta
-    else:
-        cost = Cost(own or "gdp", parse_fraction(mu2 or rho or "", f"--{'rho' if own == 'zcdp' else 'mu2'}"))
-        exact_delta = parse_fraction(delta, "--delta")
-    quoted = epsilon_of(cost, exact_delta)
-    worst = {str(fpr): highest_tpr(cost, fpr) for fpr in (0.001, 0.01, 0.1)}
+    with Accountant.open(store) as accountant:
+        lines = accountant.history(name)
     if as_json:
-        promise = {"epsilon": decimal_text(quoted), "delta": str(exact_delta), "tpr": worst}
-        say_json({"ok": True, "measure": cost.measure, cost.unit: str(cost.amount), **promise})
+        say_json({"ok": True, "account": name, "lines": [json.loads(line) for line in lines]})
         return
-    if cost.measure != "pure":
-        say(f"{cost.unit:<9}{cost.amount} (about {float(cost.amount):.10g})")
-    say(f"epsilon  {decimal_text(quoted)}")
-    say(f"delta    {delta}")
-    for rate, tpr in worst.items():
-        shown = percent_above(tpr).replace("\u202f", " ")
-        say(f"at most {shown:>7} true positives at {float(rate):.1%} false positives")
+    for entry in map(parse, lines):
+        say(f"{entry.seq:>6}  {entry.stamp.day}  {entry.kind:<9}  {_told(entry)}".rstrip())
 
 
-def _document(account: Account) -> dict[str, Any]:
-    from dpsynth.ledger import amount
-    from dpsynth.privacy import decimal_text
+@budget.command()
+@click.argument("release")
+@store_option
+@json_option
+def void(release: str, store: str, as_json: bool) -> None:
+    """Give up RELEASE, which was reserved and for which nothing was ever drawn.
 
-    return {
-        "account": account.name,
-        "entity": account.entity,
-        "column": account.column,
-        "neighbours": account.neighbours,
-        "measure": account.measure,
-        "policy": {"epsilon": str(account.policy.epsilon), "delta": str(account.policy.delta)},
-        "cap": amount(account.cap),
-        "reserved": amount(account.held),
-        "left": amount(account.left),
-        "epsilon": decimal_text(account.epsilon),
-    }
+    Every account gets back what it holds for it, and the id is used up. Once anything was drawn, nothing is given back:
+    exit 2.
+    """
+    from dpsynth.accountant import Accountant
+
+    with Accountant.open(store) as accountant:
+        accountant.void(release)
+    if as_json:
+        say_json({"ok": True, "release": release, "state": "VOID"})
+        return
+    say(f"release {release!r} is void; what was held for it is given back")
 
 
-def _show(accounts: list[Account]) -> None:
-    from dpsynth.privacy import exact_text
+@budget.command()
+@click.argument("name")
+@store_option
+@click.option("--what", required=True, help="Which release it was, in a few words.")
+@click.option("--epsilon", help="What it claims, exact, if it claims anything.")
+@click.option("--delta", help="What it claims, exact.")
+@json_option
+def external(name: str, store: str, what: str, epsilon: str | None, delta: str | None, as_json: bool) -> None:
+    """Note in the log of the account NAME a release about the same people that was not made here.
 
-    rows = []
-    for account in accounts:
-        found = _document(account)
-        rows.append(
-            [
-                account.name,
-                account.cap.unit,
-                f"{float(account.cap.amount):.6g}",
-                f"{float(account.held.amount):.6g}",
-                f"{float(account.left.amount):.6g}",
-                f"{float(found['epsilon']):.6g}",
-                exact_text(account.policy.epsilon),
-                exact_text(account.policy.delta),
-                account.entity,
-                account.column or "each row",
-                account.neighbours,
-            ]
-        )
-    header = [
-        "account",
-        "counts",
-        "cap",
-        "reserved",
-        "left",
-        "epsilon so far",
-        "of",
-        "at delta",
-        "entity",
-        "column",
-        "neighbours",
-    ]
-    say(table(header, rows))
-    hint("epsilon so far is the promise of everything reserved, for the account's whole life")
+    It is charged nothing, and officers see it beside the account's own: what was published otherwise is outside of the
+    guarantee, differentially private or not.
+    """
+    from dpsynth.accountant import Accountant
+    from dpsynth.privacy import Budget
+
+    if (epsilon is None) != (delta is None):
+        raise ConfigurationError("give both --epsilon and --delta, or neither where nothing is claimed")
+    promise = None if epsilon is None or delta is None else Budget(epsilon=epsilon, delta=delta)
+    with Accountant.open(store) as accountant:
+        accountant.external(name, what, promise)
+    if as_json:
+        say_json({"ok": True, "account": name, "what": what})
+        return
+    say(f"noted beside account {name!r}")
+
+
+@budget.command()
+@click.argument("name")
+@store_option
+@click.option("--root", "root_file", type=FILE, required=True, help="The root.json with the next version.")
+@json_option
+def root(name: str, store: str, root_file: Path, as_json: bool) -> None:
+    """Put the next version of the officers' root in force for NAME, the top of a tree, and all accounts below it."""
+    from dpsynth.accountant import Accountant
+
+    with Accountant.open(store) as accountant:
+        account = accountant.set_root(name, root_file.read_bytes())
+    if as_json:
+        say_json({"ok": True, **document(account)})
+        return
+    say(f"root {account.root} is in force")
+    hint("what was signed under the version before it, and not used yet, has to be asked for anew")
+
+
+for command in (convert, grant):
+    budget.add_command(command)
+
+
+def _told(entry: Entry) -> str:
+    """What a line says, in one line for people."""
+    from dpsynth.ledger import CHARGES
+
+    fields: dict[str, Any] = dict(entry.fields)
+    release = f"{fields['release']}  " if "release" in fields else ""
+    match entry.kind:
+        case "open" | "grant":
+            policy = fields["policy"]
+            why = f", {fields['reason']}" if entry.kind == "grant" else ""
+            return f"cap {_amount(fields['cap'])}, epsilon {policy['epsilon']} at delta {policy['delta']}{why}"
+        case "root":
+            return f"version {fields['version']}"
+        case "external":
+            promise = fields["claim"]
+            told = f"epsilon {promise['epsilon']} at delta {promise['delta']}" if promise else "no claim"
+            return f"{fields['what']}, {told}"
+        case "refused":
+            return f"{release}asked {_amount(fields['asked'])}, {fields['by']!r} could not pay"
+        case "reserve":
+            return f"{release}{_amount(fields['reserved'])}, epsilon so far {float(fields['running_epsilon']):.6g}"
+        case "settle":
+            return f"{release}spent {_amount(fields['spent'])} of {_amount(fields['reserved'])}"
+        case "approve" | "reject":
+            return f"{release}by {fields['by']}"
+        case "supersede":
+            return f"{release}by {fields['by']}"
+        case "withdraw":
+            return f"{release}{fields['reason']}"
+        case kind if kind in CHARGES:
+            return f"{release}{_amount(fields['cost'])}, {fields['mechanism']['type']}"
+        case _:
+            return release.rstrip()
+
+
+def _amount(fields: dict[str, str]) -> str:
+    from dpsynth.ledger import cost_of
+
+    cost = cost_of(fields)
+    own = f" and delta {float(cost.delta):.6g}" if cost.delta else ""
+    return f"{cost.unit} {float(cost.amount):.6g}{own}"

@@ -1,0 +1,88 @@
+"""How accounts are shown: as a table that follows their tree, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dpsynth.cli.output import hint, say, table
+
+if TYPE_CHECKING:
+    from dpsynth.accountant import Account
+
+_HEADER = (
+    "account", "level", "counts", "cap", "reserved", "left", "epsilon so far", "of", "at delta", "in vain", "entity",
+    "column", "neighbours",
+)  # fmt: skip
+
+
+def document(account: Account) -> dict[str, Any]:
+    """An account as JSON; ``reserved``, ``left`` and ``epsilon`` are for its whole life."""
+    from dpsynth.ledger import amount
+    from dpsynth.privacy import decimal_text
+
+    tried = account.attempts
+    return {
+        "account": account.name,
+        "level": account.level,
+        "parent": account.parent,
+        "root": account.root,
+        "entity": account.entity,
+        "column": account.column,
+        "neighbours": account.neighbours,
+        "measure": account.measure,
+        "policy": {"epsilon": str(account.policy.epsilon), "delta": str(account.policy.delta)},
+        "cap": amount(account.cap),
+        "reserved": amount(account.held),
+        "left": amount(account.left),
+        "epsilon": decimal_text(account.epsilon),
+        "attempts": {"refused": tried.refused, "lost": tried.lost, "rejected": tried.rejected},
+    }
+
+
+def show_accounts(accounts: Sequence[Account]) -> None:
+    """Print a table of accounts, each below the one that is charged for it."""
+    from dpsynth.privacy import exact_text
+
+    rows = []
+    for depth, account in _ordered(accounts):
+        tried = account.attempts
+        rows.append(
+            [
+                "  " * depth + account.name,
+                account.level,
+                account.cap.unit,
+                f"{float(account.cap.amount):.6g}",
+                f"{float(account.held.amount):.6g}",
+                f"{float(account.left.amount):.6g}",
+                f"{float(account.epsilon):.6g}",
+                exact_text(account.policy.epsilon),
+                exact_text(account.policy.delta),
+                str(tried.refused + tried.lost + tried.rejected),
+                account.entity,
+                account.column or "each row",
+                account.neighbours,
+            ]
+        )
+    say(table(_HEADER, rows))
+    hint("epsilon so far is the promise of everything reserved, for the account's whole life and all accounts below it")
+    governed = [account.name for account in accounts if account.root is not None]
+    if governed:
+        hint(f"officers govern {', '.join(governed)}: only grants that they sign move a cap")
+
+
+def _ordered(accounts: Sequence[Account]) -> list[tuple[int, Account]]:
+    """Each account after its parent, and how deep it stands; a parent that is not shown counts for none."""
+    known = {account.name for account in accounts}
+    found: list[tuple[int, Account]] = []
+
+    def follow(account: Account, depth: int) -> None:
+        found.append((depth, account))
+        for child in accounts:
+            if child.parent == account.name:
+                follow(child, depth + 1)
+
+    for account in accounts:
+        if account.parent not in known:
+            follow(account, 0)
+    return found

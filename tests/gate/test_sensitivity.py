@@ -96,6 +96,21 @@ def of_mine(max_rows: int) -> Iterator[Rows]:
             yield tuple((ME, *cells) for cells in content)
 
 
+def people(
+    neighbours: str, max_rows: int, measure: Measure
+) -> tuple[list[tuple[Inputs, Inputs]], list[tuple[str, Fraction]]]:
+    """Every pair of neighbouring tables of people with several rows, and the bounds that their entries state."""
+    schema = schema_of(neighbours, max_rows, unit=True)
+    pairs: list[tuple[Inputs, Inputs]] = []
+    bounds: list[tuple[str, Fraction]] = []
+    for others in OTHERS:
+        without, reservation = run(others, schema, measure)
+        bounds = declared(reservation)
+        inputs = [run(others + mine, schema, measure)[0] for mine in of_mine(max_rows)]
+        pairs += [(without, one) for one in inputs] if neighbours == "add-remove" else list(product(inputs, repeat=2))
+    return pairs, bounds
+
+
 def check(pairs: list[tuple[Inputs, Inputs]], bounds: list[tuple[str, Fraction]]) -> list[int]:
     """Assert every bound on every pair of neighbours; the largest move of each query."""
     largest = [0] * len(bounds)
@@ -110,14 +125,7 @@ def check(pairs: list[tuple[Inputs, Inputs]], bounds: list[tuple[str, Fraction]]
 @pytest.mark.parametrize("max_rows", [1, 2, 3])
 @pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
 def test_people_with_several_rows(neighbours: str, max_rows: int) -> None:
-    schema = schema_of(neighbours, max_rows, unit=True)
-    pairs = []
-    bounds: list[tuple[str, Fraction]] = []
-    for others in OTHERS:
-        without, reservation = run(others, schema)
-        bounds = declared(reservation)
-        inputs = [run(others + mine, schema)[0] for mine in of_mine(max_rows)]
-        pairs += [(without, one) for one in inputs] if neighbours == "add-remove" else list(product(inputs, repeat=2))
+    pairs, bounds = people(neighbours, max_rows, "gdp")
     s, twice = max_rows, 1 if neighbours == "add-remove" else 2
     residuals, score = [4 * twice**2 * s**2, 2 * twice**2 * s**2], (twice * s * 1024) ** 2
     scores = [9 * score, 9 * score, 2 * score]
@@ -130,14 +138,7 @@ def test_people_with_several_rows(neighbours: str, max_rows: int) -> None:
 @pytest.mark.parametrize("max_rows", [1, 2])
 @pytest.mark.parametrize("neighbours", ["add-remove", "replace-one"])
 def test_in_l1_for_laplace_noise(neighbours: str, max_rows: int) -> None:
-    schema = schema_of(neighbours, max_rows, unit=True)
-    pairs = []
-    bounds: list[tuple[str, Fraction]] = []
-    for others in OTHERS:
-        without, reservation = run(others, schema, "pure")
-        bounds = declared(reservation)
-        inputs = [run(others + mine, schema, "pure")[0] for mine in of_mine(max_rows)]
-        pairs += [(without, one) for one in inputs] if neighbours == "add-remove" else list(product(inputs, repeat=2))
+    pairs, bounds = people(neighbours, max_rows, "pure")
     s, twice = max_rows, 1 if neighbours == "add-remove" else 2
     score = (twice * s * 1024) ** 2
     scores = [9 * score, 9 * score, 4 * score]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import Answer, Domain, Level, NoisyMarginal, NoisyScores, Query, Replayer, Selection
-from dpsynth.mechanisms import MRM, MST, REGISTRY, Independent, Mechanism, Step, by_name, mst
+from dpsynth.mechanisms import AIM, MRM, MST, REGISTRY, Independent, Mechanism, PrivBayes, Step, by_name, mst
 from dpsynth.model import FittedModel
 from dpsynth.privacy import MEASURES, Budget, Measure
 from tests.mechanisms.fake import FakeMeasurer
@@ -41,9 +41,10 @@ def tree_world(rows: int = 20_000, seed: int = 0) -> tuple[Domain, np.ndarray, s
     return Domain(tuple("abcdef"), (6, 3, 4, 2, 6, 5)), np.column_stack([a, b, c, d, e, f]), edges
 
 
-def mean_distance(fake: FakeMeasurer, fitted: FittedModel, size: int = 2) -> float:
+def mean_distance(fake: FakeMeasurer, fitted: FittedModel, size: int = 2, every: int = 1) -> float:
+    """The mean total variation distance of all marginals of so many columns, or of one in ``every``, evenly spaced."""
     found = []
-    for names in combinations(fake.domain.names, size):
+    for names in list(combinations(fake.domain.names, size))[::every]:
         query = Query(tuple(Level.identity(n, fake.domain.size(n)) for n in names))
         real, model = fake.count(query), fitted.expected(query)
         found.append(np.abs(real / real.sum() - model / model.sum()).sum() / 2)
@@ -210,12 +211,26 @@ def test_names() -> None:
 @pytest.mark.shared
 @pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared/data")
 @pytest.mark.parametrize(
-    ("mechanism", "epsilon", "limit"),
-    [(MST(), "1", 0.045), (MST(), "10", 0.038), (MRM(), "1", 0.030), (MRM(), "10", 0.017), (MRM(), "0.1", 0.085)],
+    ("mechanism", "epsilon", "two", "three"),
+    [
+        (MST(), "1", 0.045, 0.110),
+        (MST(), "10", 0.038, 0.102),
+        (MRM(), "1", 0.030, 0.075),
+        (MRM(), "10", 0.017, 0.058),
+        (MRM(), "0.1", 0.085, 0.164),
+        (AIM(), "1", 0.034, 0.080),
+        (AIM(), "10", 0.021, 0.059),
+        (PrivBayes(), "1", 0.038, 0.085),
+        (PrivBayes(), "10", 0.027, 0.070),
+    ],
     ids=lambda value: getattr(value, "name", str(value)),
 )
-def test_adult(mechanism: Mechanism, epsilon: str, limit: float) -> None:
-    """Two-way distance of the expected tables (peers at epsilon 1: 0.039, at 10: 0.041)."""
+def test_adult(mechanism: Mechanism, epsilon: str, two: float, three: float) -> None:
+    """Two- and three-way distance of the expected tables (two-way of peers at epsilon 1: 0.039, at 10: 0.041).
+
+    The limits of three ways, and both of aim and privbayes, are about a sixth above the worst of five other noises,
+    whose results differ by 1 to 4 per cent (standard deviation; privbayes at epsilon 10: 8 per cent).
+    """
     with SHARED.open() as file:
         names = tuple(file.readline().strip().split(","))
         codes = np.loadtxt(file, delimiter=",", dtype=np.int64)
@@ -223,4 +238,5 @@ def test_adult(mechanism: Mechanism, epsilon: str, limit: float) -> None:
     fake = FakeMeasurer(Domain(names, sizes), codes, 11, measure="gdp")
     fitted = mechanism.fit(fake, Budget(epsilon, "1e-9").cost("gdp").amount)
     assert fitted.network.convergence.converged
-    assert mean_distance(fake, fitted) < limit
+    assert mean_distance(fake, fitted) < two
+    assert mean_distance(fake, fitted, 3, every=9) < three

@@ -23,6 +23,7 @@ from dpsynth.ledger.entries import (
     WithdrawReason,
     amount,
     claim,
+    parse,
 )
 from dpsynth.ledger.fields import Fields
 from dpsynth.ledger.heads import LogHead
@@ -275,9 +276,9 @@ class Status:
 
 
 def parse_status(payload: bytes) -> Status:
-    """The status in a payload, of one form; errors as ``LogHead.parse``, SignatureInvalid, UnknownEntry.
+    """The status in a payload. SignatureInvalid or UnknownEntry unless it is exactly one.
 
-    That its lines are in its log is for ``LogHead.require`` to say.
+    LogInconsistent unless its checkpoint, the proofs of its lines and the older head all fit its log.
     """
     predicate = _predicate(payload, STATUS_TYPE)
     at = Fields(
@@ -301,6 +302,7 @@ def parse_status(payload: bytes) -> Status:
         at.wrong("expires")
     if statement([(LEDGER_NAME, _hex(found.ledger))], STATUS_TYPE, predicate) != payload:
         raise SignatureInvalid("a status is not in the one form that dpsynth writes")
+    found.log.require([(parse(line).seq, line) for line in found.entries])
     return found
 
 

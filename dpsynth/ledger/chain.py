@@ -96,10 +96,15 @@ def require_signed(before: Root | None, envelope: Envelope) -> Root:
     return root
 
 
-def require_gone(roots: Iterable[Root]) -> None:
-    """KeyRefused if a version lists a key that an earlier one revoked."""
+def require_one_owner(roots: Iterable[Root]) -> None:
+    """KeyRefused if a version lists a key that an earlier one revoked, or gives a key to another person."""
     revoked: set[str] = set()
+    owners: dict[str, str] = {}
     for root in roots:
+        for person in root.people:
+            for key in person.keys:
+                if owners.setdefault(key.keyid, person.id) != person.id:
+                    raise KeyRefused(f"version {root.version} of the root gives key {key.keyid} to another person")
         if back := sorted(key for key in revoked if root.owner(key)):
             raise KeyRefused(f"version {root.version} of the root brings back key {back[0]}, which was revoked")
         revoked |= {one.keyid for one in root.revoked}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dpsynth.errors import KeyRefused, SignatureInvalid
-from dpsynth.ledger.chain import Quorum, follows, quorums, read_chain, require_gone, write_chain
+from dpsynth.ledger.chain import Quorum, follows, quorums, read_chain, require_one_owner, write_chain
 from dpsynth.ledger.dsse import Envelope
 from dpsynth.ledger.keys import SigningKey
 from dpsynth.ledger.people import ROOT_TYPE, Person, Revocation, Root
@@ -32,7 +32,7 @@ class Draft:
         *done, last = read_chain(data)
         earlier = Trust.parse(write_chain(done)) if done else None
         root = follows(earlier.newest if earlier else None, last)
-        require_gone([*(earlier.roots if earlier else ()), root])
+        require_one_owner([*(earlier.roots if earlier else ()), root])
         return cls(earlier, root, last)
 
     @property
@@ -89,7 +89,7 @@ def next_root(
         tuple(gone.values()),
         newest.digest,
     )
-    require_gone([*trust.roots, root])
+    require_one_owner([*trust.roots, root])
     return write_chain([*read_chain(trust.data), _unsigned(root)])
 
 

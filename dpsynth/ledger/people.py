@@ -21,6 +21,7 @@ Role = Literal["officer", "engine"]
 ROLES: tuple[Role, ...] = ("officer", "engine")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _KEYID = re.compile(r"[0-9a-f]{64}")
+_ORIGIN = re.compile(r"dpsynth\.log/[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -165,8 +166,9 @@ def _require_sound(root: Root) -> None:
     days = [root.expires, *(key.expires for person in root.people for key in person.keys)]
     if root.version < 1 or not root.name or not all(map(is_day, days)):
         raise UnknownEntry("a root has a version from 1, a name, and days as YYYY-MM-DD")
-    if not all(map(_KEYID.fullmatch, gone)) or any(size < 0 for one in root.revoked for size in one.origins.values()):
-        raise UnknownEntry("a root revokes keys by their id of 64 hex digits, up to sizes of logs")
+    logs = [log for one in root.revoked for log in one.origins.items()]
+    if not all(map(_KEYID.fullmatch, gone)) or not all(_ORIGIN.fullmatch(log) and size >= 0 for log, size in logs):
+        raise UnknownEntry("a root revokes keys by their id of 64 hex digits, up to sizes of logs named dpsynth.log/…")
     for person in root.people:
         if not _ID.fullmatch(person.id) or person.role not in ROLES:
             raise UnknownEntry("a person of the root has an id of letters, digits and ._@-, and a known role")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dpsynth.errors import KeyRefused, SignatureInvalid, ThresholdNotMet
-from dpsynth.ledger.chain import read_chain, require_gone, require_signed
+from dpsynth.ledger.chain import read_chain, require_one_owner, require_signed
 from dpsynth.ledger.dsse import Envelope
 from dpsynth.ledger.people import Person, Role, Root, RootKey
 
@@ -35,7 +35,7 @@ class Trust:
         roots: list[Root] = []
         for envelope in envelopes:
             roots.append(require_signed(roots[-1] if roots else None, envelope))
-            require_gone(roots)
+            require_one_owner(roots)
         return cls(data, tuple(roots))
 
     @property
@@ -115,6 +115,8 @@ class Trust:
                 return f"key {keyid} of {person.id!r} is revoked, and no log recorded this before"
         if day > key.expires:
             return f"key {keyid} of {person.id!r} expired on {key.expires}"
+        if day > self.newest.expires:
+            return f"version {self.newest.version} of the root expired on {self.newest.expires}"
         return ""
 
     def require(self, people: Iterable[Person], root: Root | None = None) -> None:

@@ -31,6 +31,7 @@ from dpsynth.ledger.entries import MECHANISMS
 STAMP = Stamp("2026-11-22", "0" * 32)
 DIGEST = "sha256:" + "a" * 64
 AMOUNT = {"mu2": Fraction(1, 800), "delta": Fraction(0)}
+CLAIM = {"epsilon": Fraction(1), "delta": Fraction(1, 10**9)}
 CHARGE: dict[str, Any] = {
     "release": "r",
     "unit": {"entity": "person", "column": None, "max_rows": 1},
@@ -48,16 +49,26 @@ EXAMPLES: dict[Kind, dict[str, Any]] = {
         "neighbours": "replace-one",
         "measure": "gdp",
         "cap": AMOUNT,
-        "policy": {"epsilon": Fraction(1), "delta": Fraction(1, 10**9)},
+        "policy": CLAIM,
+        "parent": "office",
+        "level": "population",
+        "grant": DIGEST,
+        "root": None,
     },
+    "grant": {"grant": DIGEST, "added": AMOUNT, "cap": AMOUNT, "policy": CLAIM, "reason": "new-people"},
+    "root": {"root": DIGEST, "version": 2},
+    "external": {"what": "a table on paper", "claim": CLAIM},
+    "refused": {"release": "r", "plan": DIGEST, "asked": AMOUNT, "by": "office"},
     "reserve": {
         "release": "r",
         "plan": DIGEST,
         "reserved": AMOUNT,
-        "quote": {"epsilon": Fraction(1), "delta": Fraction(1, 10**9)},
+        "quote": CLAIM,
         "held": AMOUNT,
         "running_epsilon": "0.5",
+        "above": [{"account": "office", "held": AMOUNT}],
     },
+    "void": {"release": "r"},
     "measure": {
         **CHARGE,
         "mechanism": {"type": "rounded_gaussian", "sigma": Fraction(20)},
@@ -76,6 +87,11 @@ EXAMPLES: dict[Kind, dict[str, Any]] = {
     "stored": {"release": "r", "of": [3, 4], "answer": DIGEST},
     "lost": {"release": "r", "of": [5]},
     "settle": {"release": "r", "spent": AMOUNT, "reserved": AMOUNT},
+    "approve": {"release": "r", "attestation": DIGEST, "by": "ana", "keyid": "a" * 64},
+    "reject": {"release": "r", "attestation": DIGEST, "by": "ana", "keyid": "a" * 64},
+    "release": {"release": "r", "ledger": DIGEST, "approvals": [DIGEST]},
+    "supersede": {"release": "r", "by": "r2"},
+    "withdraw": {"release": "r", "reason": "data-fault", "attestations": [DIGEST]},
 }
 
 
@@ -124,7 +140,7 @@ class TestEachKind:
 
     @pytest.mark.parametrize("wrong", [1.5, -1, True, b"x", "1e-3", "01", "2/4", {}, {"x": 1}, object()])
     def test_no_value_of_the_wrong_form_is_written(self, kind: Kind, wrong: object) -> None:
-        free = {"release", "entity", "column", "unit.entity", "unit.column", "query.columns"}  # any text
+        free = {"release", "entity", "column", "unit.entity", "unit.column", "query.columns", "parent", "what", "by"}
         for path in paths(EXAMPLES[kind]):
             if isinstance(wrong, str) and path in free:
                 continue

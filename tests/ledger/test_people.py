@@ -159,7 +159,8 @@ class TestRoot:
             ("people", [{"id": "", "role": "officer", "keys": []}]),
             ("people", [{"id": "аna", "role": "officer", "keys": []}]),
             ("revoked", [{"keyid": "xyz", "origins": {}}]),
-            ("revoked", [{"keyid": "a" * 64, "origins": {"log": -1}}]),
+            ("revoked", [{"keyid": "a" * 64, "origins": {ORIGIN: -1}}]),
+            ("revoked", [{"keyid": "a" * 64, "origins": {"log": 1}}]),
             ("revoked", [{"keyid": "a" * 64, "origins": []}]),
             ("previous", "sha256:00"),
             ("more", 1),
@@ -267,6 +268,14 @@ class TestChain:
         chain = [*read_chain(second_root()), link(forged.payload(), ANA, BEN)]
         with pytest.raises(KeyRefused, match="brings back"):
             Trust.parse(write_chain(chain))
+
+    def test_a_key_never_changes_hands(self) -> None:
+        people = (person("ana"), person("ben"), person("carl", CLEO))
+        with pytest.raises(KeyRefused, match="another person"):
+            next_root(FIRST, people=people)
+        forged = Root.parse(altered(BOTH.newest, revoked=[], people=[one.to_json() for one in people]))
+        with pytest.raises(KeyRefused, match="another person"):
+            Trust.parse(write_chain([*read_chain(first_root()), link(forged.payload(), ANA, BEN)]))
 
     def test_a_key_is_revoked_for_its_own_signing(self) -> None:
         """The old officers sign, whoever they are; of the new version a revoked key is nobody's."""
@@ -403,6 +412,10 @@ class TestAccepted:
         FIRST.require_current(NEXT_YEAR)
         with pytest.raises(KeyRefused, match="newer one"):
             FIRST.require_current(END)
+        assert FIRST.accepted(sealed(ANA), role="officer", day=NEXT_YEAR)
+        assert FIRST.accepted(sealed(ANA), role="officer", day=END) == ()
+        with pytest.raises(KeyRefused, match="root expired"):
+            FIRST.signer(sealed(ANA), role="officer", day=END)
         BOTH.require_current(END)
 
     def test_the_threshold_of_the_version_in_force(self) -> None:

@@ -26,6 +26,9 @@ from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, Rele
 from dpsynth.ledger import amount, leaf_hash, parse
 from dpsynth.privacy import GRID, UNITS, Budget, Cost, Measure, decimal_text, epsilon_of
 
+pytest.register_assert_rewrite("tests.accountant.governed_contract")
+from tests.accountant.governed_contract import GovernedContract  # noqa: E402
+
 PLAN, OTHER_PLAN = ("sha256:" + digit * 64 for digit in "ab")
 CAP = Budget("1", "1e-9")
 HALF = Cost("gdp", Fraction(int(CAP.cost().amount * GRID) // 2, GRID))
@@ -151,7 +154,7 @@ class Model:
         return release not in self.drawn
 
 
-class StoreContract:
+class StoreContract(GovernedContract):
     """Inherit, and give ``opener``: a function that a new process can import."""
 
     @staticmethod

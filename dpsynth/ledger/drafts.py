@@ -67,25 +67,24 @@ def next_root(
 ) -> bytes:
     """A draft of the version after the newest of ``trust``; what is not given stays as it is.
 
-    ``revoked`` adds to what is revoked already, or corrects where it counts; its keys go from their people.
-    KeyRefused for a key that nobody has had, or that comes back.
+    ``revoked`` adds to what is revoked already, or corrects where it counts; unless ``people`` are given, its keys go
+    from theirs. KeyRefused for a key that nobody has had, that is listed though revoked, or that changes hands.
     """
     newest = trust.newest
     gone = {one.keyid: one for one in (*newest.revoked, *revoked)}
     for one in revoked:
         if trust.person(one.keyid) is None:
             raise KeyRefused(f"the root never had the key {one.keyid}")
-    named = {one.keyid for one in revoked}
     kept = [
-        Person(person.id, person.role, tuple(key for key in person.keys if key.keyid not in named))
-        for person in (newest.people if people is None else people)
+        Person(person.id, person.role, tuple(key for key in person.keys if key.keyid not in gone))
+        for person in newest.people
     ]
     root = Root(
         newest.version + 1,
         newest.name if name is None else name,
         newest.expires if expires is None else expires,
         newest.threshold if threshold is None else threshold,
-        tuple(kept),
+        tuple(kept if people is None else people),
         tuple(gone.values()),
         newest.digest,
     )

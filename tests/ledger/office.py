@@ -83,7 +83,12 @@ def first_root() -> bytes:
 def second_root() -> bytes:
     """Cleo's key is revoked, what the log recorded up to size 3 stands; dora comes in; the engine gets a second key."""
     trust = Trust.parse(first_root())
-    people = (*PEOPLE[:3], person("dora"), person("engine", ENGINE, key("engine-2"), role="engine"))
+    people = (
+        *PEOPLE[:2],
+        Person("cleo", "officer", ()),
+        person("dora"),
+        person("engine", ENGINE, key("engine-2"), role="engine"),
+    )
     gone = [Revocation(CLEO.public.keyid, {ORIGIN: 3})]
     return signed(next_root(trust, expires=END, people=people, revoked=gone), ANA, BEN, DORA)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import stat
 import subprocess
@@ -117,7 +118,9 @@ class TestFile:
         with pytest.raises(ConfigurationError, match="nowhere"):
             SigningKey.generate().save(tmp_path / "nowhere" / "signing.pem")
 
-    def test_bad_files_are_named(self, tmp_path: Path) -> None:
+    def test_bad_files_are_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("DPSYNTH_PASSPHRASE", raising=False)
+        monkeypatch.delenv("DPSYNTH_PASSPHRASE_FILE", raising=False)
         key = Ed25519PrivateKey.generate()
         other = ec.generate_private_key(ec.SECP256R1())
         encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
@@ -129,7 +132,7 @@ class TestFile:
             "cut.pem": (rb"-----BEGIN PRIVATE KEY-----", "does not hold a private key"),
             "der.pem": (der, "does not hold a private key"),
             "public.pem": (public, "does not hold a private key"),
-            "encrypted.pem": (encrypted, "encrypted"),
+            "encrypted.pem": (encrypted, "DPSYNTH_PASSPHRASE_FILE"),
             "p256.pem": (other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), "not an Ed25519 key"),
             "long.pem": (b"\n" * 10**6, "does not hold a private key"),
         }
@@ -143,6 +146,83 @@ class TestFile:
             SigningKey.load(tmp_path / "missing.pem")
         with pytest.raises(ConfigurationError, match=str(tmp_path)):
             SigningKey.load(tmp_path)
+
+
+class TestEncrypted:
+    @pytest.fixture(autouse=True)
+    def environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("DPSYNTH_PASSPHRASE", raising=False)
+        monkeypatch.delenv("DPSYNTH_PASSPHRASE_FILE", raising=False)
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        path = tmp_path / "officer.pem"
+        rfc_key().save(path, b"correct horse battery")
+        return path
+
+    def test_round_trip(self, path: Path) -> None:
+        assert path.read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert SigningKey.load(path, lambda: b"correct horse battery").public.raw == PUBLIC
+
+    def test_it_is_only_asked_for_where_needed(self, tmp_path: Path) -> None:
+        def never() -> bytes:
+            raise AssertionError("nobody is to be asked")
+
+        rfc_key().save(tmp_path / "open.pem")
+        assert SigningKey.load(tmp_path / "open.pem", never).public.raw == PUBLIC
+
+    @pytest.mark.parametrize("wrong", [b"correct horse", b"correct horse battery ", b"x" * 1000])
+    def test_a_wrong_one(self, path: Path, wrong: bytes) -> None:
+        with pytest.raises(ConfigurationError, match=r"does not open .*officer\.pem") as error:
+            SigningKey.load(path, lambda: wrong)
+        assert wrong.decode() not in str(error.value)
+
+    def test_none_at_all(self, path: Path, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match=r"officer\.pem.*DPSYNTH_PASSPHRASE_FILE"):
+            SigningKey.load(path)
+        for wrong in (b"", b"x" * 2000):
+            with pytest.raises(ConfigurationError, match="passphrase"):
+                rfc_key().save(tmp_path / "other.pem", wrong)
+        assert not (tmp_path / "other.pem").exists()
+
+    @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\nmore lines\n"])
+    def test_from_a_file_that_the_environment_names(
+        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+    ) -> None:
+        secret = tmp_path / "secret"
+        secret.write_bytes(b"correct horse battery" + end.encode())
+        monkeypatch.setenv("DPSYNTH_PASSPHRASE_FILE", str(secret))
+        assert SigningKey.load(path).public.raw == PUBLIC
+        assert default_key(path).public.raw == PUBLIC
+
+    def test_from_the_environment_itself(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DPSYNTH_PASSPHRASE", "correct horse battery")
+        assert SigningKey.load(path).public.raw == PUBLIC
+        assert SigningKey.load(path, lambda: b"correct horse battery").public.raw == PUBLIC
+
+    def test_a_file_that_cannot_be_read_or_is_empty(
+        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DPSYNTH_PASSPHRASE_FILE", str(tmp_path / "nowhere"))
+        with pytest.raises(ConfigurationError, match="nowhere"):
+            SigningKey.load(path)
+        (tmp_path / "nowhere").write_bytes(b"\n")
+        with pytest.raises(ConfigurationError, match="at least one byte"):
+            SigningKey.load(path)
+
+    def test_the_users_own_key_may_be_encrypted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+        default_key_path().parent.mkdir()
+        rfc_key().save(default_key_path(), b"own")
+        assert default_key(passphrase=lambda: b"own").public.raw == PUBLIC
+
+    def test_its_form_is_that_of_others(self, path: Path) -> None:
+        """PKCS #8 with PBES2 and AES-256-CBC (RFC 8018), which OpenSSL reads; the key itself does not show."""
+        der = base64.b64decode("".join(path.read_text().splitlines()[1:-1]))
+        assert bytes.fromhex("06092a864886f70d01050d") in der  # 1.2.840.113549.1.5.13
+        assert bytes.fromhex("060960864801650304012a") in der  # 2.16.840.1.101.3.4.1.42
+        assert SECRET not in der
 
 
 class TestDefault:

@@ -6,13 +6,17 @@ lines are curves between columns that have their places already. Nothing depends
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dpsynth.report.bars import short
 from dpsynth.report.facts import ModelPicture, Tie
-from dpsynth.report.svg import BLUE, GREY, box, line, svg, text, wide
+from dpsynth.report.svg import BLUE, GREY, INK, drawing, svg
 from dpsynth.report.text import percent
+
+if TYPE_CHECKING:
+    import networkx
 
 COLUMNS = 60
 """Columns that are drawn; with more of them the names would be too small."""
@@ -26,12 +30,7 @@ DEEP = 7
 KEY = (0.05, 0.2, 0.5)
 """Strengths in the key of the drawing."""
 
-ACROSS, DOWN = 97.2, 25.9
-"""Points from one column to the next, to the right and down."""
-
 Place = tuple[float, float]
-Forest = Mapping[str, Sequence[str]]
-"""Columns in order, each with those that it is joined to, in order."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ def model(picture: ModelPicture) -> Drawing | None:
     names = _chosen(picture)
     inside = [tie for tie in picture.ties if names.issuperset(tie.columns)]
     tree = _spanning([name for name in picture.columns if name in names], inside)
-    spanning = [tie for tie in inside if tie.columns[1] in tree[tie.columns[0]]]
-    others = sorted((tie for tie in inside if tie.columns[1] not in tree[tie.columns[0]]), key=lambda t: -t.strength)
+    spanning = [tie for tie in inside if tree.has_edge(*tie.columns)]
+    others = sorted((tie for tie in inside if not tree.has_edge(*tie.columns)), key=lambda tie: -tie.strength)
     drawn = [*others[: max(0, LINES - len(spanning))], *spanning]
     return Drawing(_draw(_layout(tree), drawn), _left_out(picture, len(names), len(drawn)))
 
@@ -78,102 +77,78 @@ def _left_out(picture: ModelPicture, columns: int, lines: int) -> str:
     return "; ".join(parts)
 
 
-def _spanning(names: Sequence[str], ties: Iterable[Tie]) -> Forest:
+def _spanning(names: list[str], ties: Iterable[Tie]) -> networkx.Graph[str]:
     """The forest of the strongest ties that joins whatever is joined; columns in the schema's order."""
-    part = {name: {name} for name in names}
-    joined: dict[str, set[str]] = {name: set() for name in names}
-    for tie in sorted(ties, key=lambda tie: -tie.strength):
-        one, two = tie.columns
-        if part[one] is not part[two]:
-            joined[one].add(two)
-            joined[two].add(one)
-            part[one] |= part[two]
-            part.update(dict.fromkeys(part[two], part[one]))
-    return {name: [other for other in names if other in joined[name]] for name in names}
+    import networkx
+
+    graph: networkx.Graph[str] = networkx.Graph()
+    graph.add_nodes_from(names)
+    graph.add_edges_from((*tie.columns, {"weight": tie.strength}) for tie in ties)
+    return networkx.maximum_spanning_tree(graph)
 
 
-def _layout(forest: Forest) -> dict[str, Place]:
+def _layout(forest: networkx.Graph[str]) -> dict[str, Place]:
     """Each tree from left to right, starting in its middle; leaves one a line, inner columns among their leaves.
 
     A tree too deep for that has one column a line, each a little to the right of the one that it hangs on and not far
     below it.
     """
+    import networkx
+
     places: dict[str, Place] = {}
-    row = 0.0
-    for name in forest:
-        if name in places:
+    line = 0.0
+    order = {name: i for i, name in enumerate(forest)}
+    for part in sorted(networkx.connected_components(forest), key=lambda names: min(order[n] for n in names)):
+        inside = forest.subgraph(sorted(part, key=lambda name: order[name]))
+        root = min(networkx.center(inside), key=lambda name: order[name])
+        tree = networkx.bfs_tree(inside, root, sort_neighbors=lambda names: sorted(names, key=lambda n: order[n]))
+        depth = networkx.single_source_shortest_path_length(tree, root)
+        deepest = max(depth.values())
+        if deepest >= DEEP:
+            size = {name: 1 + len(networkx.descendants(tree, name)) for name in tree}
+            by_size = sorted(tree, key=lambda name: (size[name], order[name]))
+            outline: networkx.DiGraph[str] = networkx.DiGraph()
+            outline.add_edges_from((above, name) for name in by_size for above in tree.predecessors(name))
+            for name in networkx.dfs_preorder_nodes(outline, root):
+                places[name] = ((DEEP - 1) * depth[name] / deepest, line)
+                line += 1.0
             continue
-        part = _depths(forest, name)
-        root = min((other for other in forest if other in part), key=lambda one: max(_depths(forest, one).values()))
-        depth = _depths(forest, root)
-        below = {one: [other for other in forest[one] if depth[other] > depth[one]] for one in depth}
-        if max(depth.values()) < DEEP:
-            row = _side_by_side(below, root, 0.0, row, places)
-        else:
-            row = _one_a_line(below, depth, root, row, places)
+        for name in networkx.dfs_postorder_nodes(tree, root):
+            below = [places[child][1] for child in tree.successors(name)]
+            places[name] = (float(depth[name]), (min(below) + max(below)) / 2 if below else line)
+            line += 0.0 if below else 1.0
     return places
 
 
-def _depths(forest: Forest, root: str) -> dict[str, int]:
-    """How far each column of a tree is from its root, nearest first."""
-    depth = {root: 0}
-    waiting = [root]
-    for name in waiting:
-        for other in forest[name]:
-            if other not in depth:
-                depth[other] = depth[name] + 1
-                waiting.append(other)
-    return depth
-
-
-def _side_by_side(below: Forest, name: str, x: float, row: float, places: dict[str, Place]) -> float:
-    """Place a column in the middle of those that hang on it, these further right; returns the next free row."""
-    for child in below[name]:
-        row = _side_by_side(below, child, x + 1, row, places)
-    rows = [places[child][1] for child in below[name]]
-    places[name] = (x, (min(rows) + max(rows)) / 2 if rows else row)
-    return row if rows else row + 1
-
-
-def _one_a_line(below: Forest, depth: dict[str, int], root: str, row: float, places: dict[str, Place]) -> float:
-    """Place a column above those that hang on it, small branches first; returns the next free row."""
-    size: dict[str, int] = {}
-    for name in reversed(depth):
-        size[name] = 1 + sum(size[child] for child in below[name])
-    step = (DEEP - 1) / max(depth.values())
-    waiting = [root]
-    while waiting:
-        name = waiting.pop()
-        places[name] = (step * depth[name], row)
-        row += 1
-        waiting += sorted(below[name], key=size.__getitem__)[::-1]
-    return row
-
-
 def _draw(places: dict[str, Place], ties: list[Tie]) -> str:
-    right = max(2.0, *(x for x, _ in places.values()))
-    lowest = max(y for _, y in places.values()) + 1.4
-    shapes = []
-    for tie in ties:
-        way = [_points(place) for place in _line(places[tie.columns[0]], places[tie.columns[1]])]
-        colour, dashes = (BLUE, "") if tie.asked else (GREY, "3 2")
-        shapes.append(line(way, colour, _width(tie.strength), dashes, 0.55))
-    for name, place in places.items():
-        x, y = _points(place)
-        shapes.append(box(x, y, wide(short(name)) + 6, 15.0, "#eef4f8", BLUE))
-        shapes.append(text(x, y, short(name), "middle"))
-    for i, strength in enumerate(KEY):
-        x, y = _points((-0.4 + 0.8 * i, lowest))
-        shapes.append(line([(x, y), (x + 24, y)], BLUE, _width(strength), "", 0.55))
-        shapes.append(text(x + 31, y, percent(strength)))
+    from matplotlib.collections import LineCollection
+
+    wide = max(2.0, *(x for x, _ in places.values()))
+    tall = max(y for _, y in places.values()) + 1.4
+    with drawing(1.35 * (wide + 1.1), 0.36 * (tall + 1.2)) as figure:
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        axes.set_xlim(-0.55, wide + 0.55)
+        axes.set_ylim(tall + 0.6, -0.6)
+        lines = LineCollection(
+            [_line(places[a], places[b]) for a, b in (tie.columns for tie in ties)],
+            linewidths=[_width(tie.strength) for tie in ties],
+            linestyles=["-" if tie.asked else (0, (2.5, 1.5)) for tie in ties],
+            colors=[BLUE if tie.asked else GREY for tie in ties],
+            alpha=0.55,
+            zorder=1,
+        )
+        axes.add_collection(lines, autolim=False)
+        box = {"boxstyle": "round,pad=0.32", "facecolor": "#eef4f8", "edgecolor": BLUE, "linewidth": 0.9}
+        for name, (x, y) in places.items():
+            axes.text(x, y, short(name), ha="center", va="center", color=INK, bbox=box, parse_math=False, zorder=2)
+        for i, strength in enumerate(KEY):
+            x = -0.4 + 0.8 * i
+            axes.plot([x, x + 0.25], [tall, tall], color=BLUE, alpha=0.55, linewidth=_width(strength))
+            axes.text(x + 0.32, tall, percent(strength), va="center", color=INK, fontsize=8)
     strongest = sorted(ties, key=lambda tie: -tie.strength)[:5]
     said = ", ".join(f"{' and '.join(map(short, tie.columns))} {percent(tie.strength)}" for tie in strongest)
-    label = f"{len(places)} columns and {len(ties)} ties between them; the strongest: {said}"
-    return svg(shapes, (right + 1.1) * ACROSS, (lowest + 1.2) * DOWN, "model", label)
-
-
-def _points(place: Place) -> Place:
-    return (place[0] + 0.55) * ACROSS, (place[1] + 0.6) * DOWN
+    return svg(figure, "model", f"{len(places)} columns and {len(ties)} ties between them; the strongest: {said}")
 
 
 def _width(strength: float) -> float:

@@ -25,7 +25,7 @@ def pictured(columns: int, pairs: list[tuple[int, int]]) -> ModelPicture:
 
 def lines(svg: str) -> list[float]:
     """The thickness of each line, the key's three left out."""
-    return [float(width) for width in re.findall(r'stroke-width="([\d.]+)"[^>]* opacity="0.55"', svg)][:-3]
+    return [float(width) for width in re.findall(r"stroke-opacity: 0\.55; stroke-width: ([\d.]+)", svg)][:-3]
 
 
 def test_a_triangle_and_two_parts_are_drawn() -> None:
@@ -87,8 +87,7 @@ def test_every_column_has_a_place_of_its_own(columns: int, data: st.DataObject) 
 def test_the_strongest_ties_span_the_columns(columns: int, data: st.DataObject) -> None:
     pairs = data.draw(st.lists(st.sampled_from(list(combinations(range(columns), 2))), unique=True))
     picture = pictured(columns, pairs)
-    forest = _spanning(list(picture.columns), picture.ties)
-    tree = nx.Graph({name: list(joined) for name, joined in forest.items()})
+    tree = _spanning(list(picture.columns), picture.ties)
     graph = nx.Graph([tie.columns for tie in picture.ties])
     assert nx.is_forest(tree)
     assert all(nx.has_path(tree, *tie.columns) for tie in picture.ties)

@@ -32,12 +32,9 @@ def names(people: tuple[Person, ...]) -> str:
 def of_root(draft: Draft) -> list[str]:
     """What a version of the root says, and how it differs from the one before."""
     root, before = draft.root, draft.earlier.newest if draft.earlier else None
-    lines = [
-        f"version {root.version} of the root {plain(root.name)!r}, until {root.expires}",
-        f"{root.threshold} of {len(root.officers)} officers decide: {names(root.officers)}",
-    ]
+    lines = [f"version {root.version} of the root {plain(root.name)!r}, until {root.expires}", _rule(root)]
     if before and (root.threshold, root.name) != (before.threshold, before.name):
-        lines.append(f"before: {before.threshold} of {len(before.officers)} officers, root {plain(before.name)!r}")
+        lines.append(f"before: {_rule(before)}; root {plain(before.name)!r}")
     lines += [line for person in root.people for line in _keys_of(person, before)]
     if before:
         lines += [f"no longer: {person.id} ({person.role})" for person in before.people if not _in(person, root)]
@@ -72,6 +69,11 @@ def of_grant(grant: Grant) -> list[str]:
         f"justification: {plain(grant.justification) or '(none)'}",
         f"of {grant.day}, under the root {grant.root}",
     ]
+
+
+def _rule(root: Root) -> str:
+    able = tuple(person for person in root.officers if person.keys)
+    return f"{root.threshold} of {len(able)} officers decide: {names(able)}"
 
 
 def _keys_of(person: Person, before: Root | None) -> list[str]:

@@ -24,9 +24,10 @@ spec.loader.exec_module(restamp)
 PRIVATE = {
     *(
         f"dpsynth.accountant.{name}"
-        for name in ("accountant.Accountant.reserve", "filter.charged", "filter.covers", "filter.unable")
+        for name in ("accountant.Accountant.reserve", "asked.add", "asked.take_over", "grants.raise_cap")
     ),
-    *(f"dpsynth.accountant.reservation.Reservation.{name}" for name in ("draw", "store")),
+    *(f"dpsynth.accountant.filter.{name}" for name in ("charged", "covers", "unable")),
+    *(f"dpsynth.accountant.reservation.{name}" for name in ("Reservation.draw", "Reservation.store", "give_back")),
     *(f"dpsynth.curator.curator.Curator.{name}" for name in ("_compared", "scores", "select")),
     *(f"dpsynth.curator.curator.Curator.{name}" for name in ("_verb", "marginals", "total")),
     *(f"dpsynth.curator.{name}" for name in ("charges", "residuals", "scores")),

@@ -52,8 +52,9 @@ class Count:
         return tuple({person.id: vote for person, vote in reversed(self._of(decision))}.values())[:number]
 
     def people(self, decision: Decision) -> tuple[Person, ...]:
-        """The distinct people who decided so."""
-        return tuple({person.id: person for person, _ in self._of(decision)}.values())
+        """The distinct people who decided so, by name."""
+        found = {person.id: person for person, _ in self._of(decision)}
+        return tuple(found[name] for name in sorted(found))
 
     def by(self, vote: Vote) -> str:
         """Who signed a file that counts."""

@@ -227,7 +227,7 @@ def _require_same(release: Release, folder: Path, root: bytes | None) -> None:
 
     verdict = verify(folder, root)
     if verdict.exit_code == KeyRefused.exit_code:
-        raise_for(verdict, folder, "; remove it and run again, which signs it with your key and costs nothing")
+        raise_for(verdict, folder, "; remove that file, or the folder if it is its ledger, and run again")
     if verdict.exit_code not in UNDECIDED:
         raise DigestMismatch(
             f"{folder} holds a release that does not verify ({verdict.failures[0]}): remove it and run again, which "

@@ -53,10 +53,11 @@ class Publisher:
 
     def require_ready(self, folder: Path, replaces: str | None) -> None:
         """Before anything is spent: ConfigurationError, KeyRefused for what would keep the release from its place."""
-        require_place(folder)
-        if self.trust is not None:
-            require_place(pending_place(folder))
-            self._require_engine()
+        for place in (folder,) if self.trust is None else (folder, pending_place(folder)):
+            require_place(place)
+            if (place / LEDGER).is_file():
+                raise ConfigurationError(f"{place} holds another release: give another --out, or remove it")
+        self._require_engine()
         if replaces is not None and not is_published(self.accountant.story(replaces)):
             raise ConfigurationError(
                 f"[release] supersedes names {replaces!r}, which is not published: publish it first, or leave it out"
@@ -196,6 +197,6 @@ def _require_standing(story: Story) -> None:
 
 def _rejected(release: str, people: list[str]) -> Rejected:
     return Rejected(
-        f"release {release!r} was rejected by {', '.join(dict.fromkeys(people))}: it is not published, and what it "
+        f"release {release!r} was rejected by {', '.join(sorted(set(people)))}: it is not published, and what it "
         "spent stays spent. Another release needs another id"
     )

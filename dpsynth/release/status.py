@@ -149,7 +149,10 @@ def require_engine(folder: Path, key: SigningKey, trust: Trust | None) -> None:
     if trust is not None:
         trust.require_current(today().isoformat())
         if why := trust.refusal(key.public.keyid, role="engine", day=today().isoformat()):
-            raise KeyRefused(f"{why}: a status is signed by an engine of the root; nothing was signed")
+            raise KeyRefused(
+                f"{why}: ledgers and status are signed by an engine of the root, with [release] sign_with or --key; "
+                "nothing was signed or spent"
+            )
         return
     ((keyid, _),) = read_envelope((folder / LEDGER).read_bytes()).signatures
     if keyid != key.public.keyid:

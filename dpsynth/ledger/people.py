@@ -132,7 +132,7 @@ class Root:
             at.count("version", 1),
             at.name("name"),
             at.day("expires"),
-            at.count("threshold"),
+            at.count("threshold", 1),
             tuple(map(_person, at.items("people"))),
             tuple(map(_revocation, at.items("revoked"))),
             at.optional_digest("previous"),

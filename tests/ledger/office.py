@@ -43,11 +43,19 @@ from dpsynth.ledger import (
     sign_root,
     statement,
 )
-from dpsynth.privacy import Budget, Cost
+from dpsynth.privacy import Budget, Cost, decimal_text, epsilon_of
 
 GOLDEN = Path(__file__).parent / "golden"
 DAY, LATER, NEXT_YEAR, END = "2026-11-22", "2026-12-22", "2027-11-22", "2028-01-01"
 ORIGIN = "dpsynth.log/00112233445566778899aabbccddeeff"
+FILES = {
+    "CITATION.cff": b"cff-version: 1.2.0\n",
+    "data.parquet": b"artificial rows\n",
+    "datapackage.json": b'{"artificial": true}\n',
+    "measurements.npz": b"artificial archive of noisy answers\n",
+    "model.npz": b"artificial integer tables\n",
+    "report.html": b"<!doctype html><title>artificial</title>\n",
+}
 SOFTWARE = Software("dpsynth-engine", "0.1.0")
 
 
@@ -119,7 +127,9 @@ def granted() -> bytes:
 
 def ledgered() -> tuple[bytes, ...]:
     """The log up to the release's settling: an account is opened, a release measures one table and settles."""
-    cost, spent, policy = Cost("gdp", Fraction(1, 8)), Cost("gdp", Fraction(1, 16)), Budget("1", "1e-9")
+    policy, spent = Budget("1", "1e-9"), Cost("gdp", Fraction(1, 256))
+    cost = policy.cost("gdp")
+    held, running = (decimal_text(epsilon_of(one, policy.delta)) for one in (cost, spent))
     quote = {"epsilon": Fraction(1), "delta": Fraction(1, 10**9)}
     given = grant()
     return _lines(
@@ -130,14 +140,14 @@ def ledgered() -> tuple[bytes, ...]:
         }),
         ("reserve", {
             "release": "golden", "plan": digest("plan"), "reserved": amount(cost), "quote": quote,
-            "held": amount(cost), "running_epsilon": "1", "above": [],
+            "held": amount(cost), "running_epsilon": held, "above": [],
         }),
         ("measure", {
-            "mechanism": {"type": "rounded_gaussian", "sigma": Fraction(4)},
+            "mechanism": {"type": "rounded_gaussian", "sigma": Fraction(16)},
             "query": {"columns": ["sex"], "levels": [digest("level")], "shape": [2], "basis": "marginal"},
             "release": "golden", "unit": {"entity": "person", "column": "id", "max_rows": 1},
             "neighbours": "add-remove", "sensitivity_squared": Fraction(1), "cost": amount(spent),
-            "chosen_by": [], "running": {"spent": amount(spent), "epsilon": "1"}, "state": "DRAWING",
+            "chosen_by": [], "running": {"spent": amount(spent), "epsilon": running}, "state": "DRAWING",
         }),
         ("stored", {"release": "golden", "of": [2], "answer": digest("answer")}),
         ("settle", {"release": "golden", "spent": amount(spent), "reserved": amount(cost)}),
@@ -174,7 +184,7 @@ def head(lines: Sequence[bytes], size: int, shown: Sequence[int], earlier: Seque
 
 def ledger() -> LedgerPredicate:
     """The ledger of the release, version 2."""
-    lines, cost = ledgered(), Cost("gdp", Fraction(1, 8))
+    lines, cost = ledgered(), Budget("1", "1e-9").cost("gdp")
     return LedgerPredicate(
         Guarantee(Budget("1", "1e-9"), cost, "person", "id", 1, "add-remove"),
         AccountState("people", grant().added, Cost.nothing("gdp"), cost, "population", None),
@@ -192,14 +202,14 @@ def ledger() -> LedgerPredicate:
 
 def ledger_file() -> bytes:
     """The ledger, signed by the engine."""
-    files = [("data.parquet", sha256(b"rows").hexdigest()), ("model.npz", sha256(b"model").hexdigest())]
+    files = [(name, sha256(data).hexdigest()) for name, data in FILES.items()]
     return seal(statement(files, LEDGER_TYPE, ledger().to_json(ENGINE)), [ENGINE])
 
 
 def approval(decision: str = "approve", reason: str | None = None, by: str = "ana") -> Approval:
     """Somebody's decision on the release."""
     return Approval(
-        decision, "golden", of_bytes(ledger_file()), digest("rows"), grant().root, by,  # type: ignore[arg-type]
+        decision, "golden", of_bytes(ledger_file()), of_bytes(FILES["data.parquet"]), grant().root, by,  # type: ignore[arg-type]
         "only beside the report" if decision == "approve" else "", reason, DAY, LATER,  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -226,6 +236,7 @@ def files() -> dict[str, bytes]:
         "grant.dsse.json": granted(),
         "ledger.dsse.json": ledger_file(),
         "approval.dsse.json": approval_file(),
+        "approval-ben.dsse.json": approval_file(by="ben"),
         "rejection.dsse.json": approval_file("reject", "utility", "ben"),
         "status.dsse.json": seal(status().statement(ENGINE), [ENGINE]),
     }

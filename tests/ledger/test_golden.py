@@ -23,13 +23,14 @@ from dpsynth.ledger.heads import LogHead
 from tests.ledger.office import DAY, ENGINE, GOLDEN, ORIGIN, files, grant, ledger, second_root
 
 DIGESTS = {
-    "approval.dsse.json": "085c3fa5d19dfdb038cd55db08e2ffed643c26065e3664c52278566ac4752fce",
+    "approval-ben.dsse.json": "9b99cae2b7d7847d2d329237f8c31be0a9f45eae2d0b7b8b80aa191df468e3cd",
+    "approval.dsse.json": "3f3e5bea16a007a7fdf5cb9652227eb680bfec929873385e6303fd64694821f7",
     "grant.dsse.json": "df03e28695dc695dcdcf61329cf89ca345d915f9ebfcfdb0acd44972709d0bce",
-    "ledger.dsse.json": "044e4d628409a8e9b71f3e2687ab10032e7df646c61006d6216d2c83b014474a",
-    "rejection.dsse.json": "0c1b324ab729e53a83206853b288dd9856650438920f0b39a77b8b8739324c6c",
+    "ledger.dsse.json": "480567e4173c3031ac32f089e5ea6c32df9664cfec6ccd5d93b6ee7cb66d205f",
+    "rejection.dsse.json": "c098f0cfb6f5ce42f496b2d11ca943ebe0cb8f4a7991b4a4639a4c85fa5631c9",
     "root-v1.json": "472f16ee9cdce6c30e3c040335a49094581ae1a7654e6f1345d81c97515203a7",
     "root.json": "6b09ceed4bf3f99c6620ce1dd18a1568800d8d9317b755138da2b6cff425671c",
-    "status.dsse.json": "f31daf7055d91bd1eeb2324df5ebb8aef72174283de9d7b5aaa535fa45d6834c",
+    "status.dsse.json": "b0795cc276c1c8dad3246a38afde274a8ad5ecff83d631c1957dbaccddf1e801",
 }
 
 

@@ -33,8 +33,6 @@ PLAN, OTHER_PLAN = ("sha256:" + digit * 64 for digit in "ab")
 CAP = Budget("1", "1e-9")
 HALF = Cost("gdp", Fraction(int(CAP.cost().amount * GRID) // 2, GRID))
 TENTH = Cost("gdp", Fraction(int(CAP.cost().amount * GRID) // 10, GRID))
-ASKS = 200
-PROCESSES = 32
 
 Opener = Callable[[Path], Store]
 
@@ -946,30 +944,30 @@ class StoreContract(GovernedContract):
         return found
 
     def test_a_race_ends_at_the_cap_exactly(self, tmp_path: Path) -> None:
-        """Each process asks for an account of its own; all of these are charged to the one above."""
-        room = 260  # of PROCESSES * ASKS = 6,400 asks
+        """Each process asks for an account of its own; all of these are charged to the one above, which has room."""
+        processes, asks, room = 32, 200, 260
         total, small = Budget("9", "1e-9"), Budget("6", "1e-9")
         with Accountant(self.opener(tmp_path)) as accountant:
             open_under(accountant, "people", None, "population", total)
-            for worker in range(PROCESSES):
+            for worker in range(processes):
                 open_under(accountant, f"desk-{worker}", "people", "project", small)
             fill = total.cost().amount - room * TENTH.amount
             assert fill > 0
             reserve(accountant, "fill", Cost("gdp", fill), quote=total)
             before = parse(accountant.history("people")[-1]).seq
-        found = self.run_at_once(ask_often, [(tmp_path, worker, ASKS) for worker in range(PROCESSES)])
+        found = self.run_at_once(ask_often, [(tmp_path, worker, asks) for worker in range(processes)])
         assert sum(granted for granted, _ in found) == room
-        assert sum(refused for _, refused in found) == PROCESSES * ASKS - room
+        assert sum(refused for _, refused in found) == processes * asks - room
         with Accountant(self.opener(tmp_path)) as accountant:
             account, *desks = accountant.accounts()
             assert account.held == account.cap
             assert sum(desk.held.amount for desk in desks) == room * TENTH.amount
-            assert account.attempts == Attempts(refused=PROCESSES * ASKS - room)
+            assert account.attempts == Attempts(refused=processes * asks - room)
             lines = [parse(line) for desk in desks for line in accountant.history(desk.name)]
             granted = [entry.fields["release"] for entry in lines if entry.kind == "reserve"]
             assert len(granted) == len(set(granted)) == room
             assert sorted(entry.seq for entry in lines if entry.kind != "open") == list(
-                range(before + 1, before + 1 + PROCESSES * ASKS)
+                range(before + 1, before + 1 + processes * asks)
             )
 
     def test_a_store_that_many_make_at_once_is_one(self, tmp_path: Path) -> None:

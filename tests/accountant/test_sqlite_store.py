@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dpsynth.accountant import Accountant
+from dpsynth.accountant.anchors import AnchoredStore
 from dpsynth.accountant.locks import FileLock
 from dpsynth.accountant.sqlite import SqliteStore
 from dpsynth.accountant.sqlite_additions import VERSION
@@ -33,8 +34,13 @@ def open_sqlite(place: Path) -> SqliteStore:
     return SqliteStore.open(place / NAME, create=True, wait=20)
 
 
+def open_anchored(place: Path) -> AnchoredStore:
+    """As an accountant opens it."""
+    return AnchoredStore(open_sqlite(place), place / "anchors")
+
+
 class TestSqlite(StoreContract):
-    opener = staticmethod(open_sqlite)
+    opener = staticmethod(open_anchored)
 
 
 @pytest.fixture(scope="module")

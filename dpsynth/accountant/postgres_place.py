@@ -43,7 +43,7 @@ def parse(url: str) -> Place:
 
     ConfigurationError says what is wrong and quotes nothing, since a password may stand anywhere in it.
     """
-    base, _, query = url.partition("?")
+    base, _, query = url.replace("postgresql+psycopg://", "postgresql://", 1).partition("?")
     own, others = {"schema": "dpsynth"}, []
     for item in query.split("&") if query else ():
         key, _, value = item.partition("=")

@@ -37,8 +37,6 @@ PASSWORDS = {role: f"{role}:pass/word%@?#" for role in (OWNER, APP, ADMIN)}
 """Nobody else reaches the server; the odd signs show where a password is not quoted, or not hidden."""
 PORT = "DPSYNTH_TEST_POSTGRES_PORT"
 SETTINGS = {
-    "fsync": "on",
-    "synchronous_commit": "on",
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "120",
@@ -188,18 +186,24 @@ def documented(heading: str, language: str = "sql") -> str:
     return found[1]
 
 
-@functools.cache
-def shared() -> Server:
-    """The one server of this process, with the documented roles and database; stopped when the process ends."""
-    server = Server()
-    atexit.register(server.close)
+def prepare(server: Server) -> Server:
+    """Start a server, and make the roles and the database as documented."""
     server.start()
-    os.environ[PORT] = str(server.port)
     for statement in re.split(r";\n", documented("Roles and database")):
         if statement.strip():
             for role in (OWNER, APP):
                 statement = statement.replace(f"'the password of {role}'", f"'{PASSWORDS[role]}'")
             server.sql(statement, database="postgres")
+    return server
+
+
+@functools.cache
+def shared() -> Server:
+    """The one server of this process, prepared; stopped when the process ends."""
+    server = Server()
+    atexit.register(server.close)
+    prepare(server)
+    os.environ[PORT] = str(server.port)
     return server
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth import verifier
+from dpsynth import evidence
 from dpsynth.ledger import (
     Tree,
     consistency_proof,
@@ -51,14 +51,14 @@ def literal(lines: list[bytes]) -> bytes:
 
 @pytest.mark.parametrize("size", ROOTS)
 def test_published_roots(size: int) -> None:
-    assert merkle_root(LEAVES[:size]).hex() == ROOTS[size] == verifier.merkle_root(LEAVES[:size])
+    assert merkle_root(LEAVES[:size]).hex() == ROOTS[size] == evidence.merkle_root(LEAVES[:size])
 
 
 def test_every_size_is_as_the_rfc_says() -> None:
     lines = [b"line %d" % number for number in range(70)]
     for size in range(71):
         assert merkle_root(lines[:size]) == literal(lines[:size])
-        assert verifier.merkle_root(lines[:size]) == literal(lines[:size]).hex()
+        assert evidence.merkle_root(lines[:size]) == literal(lines[:size]).hex()
 
 
 def test_a_leaf_is_not_a_node() -> None:

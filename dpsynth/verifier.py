@@ -1,102 +1,49 @@
 #!/usr/bin/env python3
-"""Check a release of differentially private synthetic data without trusting, or having, the program that made it.
+"""What a release of differentially private synthetic data costs its people, reckoned without the program that made it.
 
-    python verifier.py RELEASE [--json]                     check a release folder (or the folder of a further sample)
+    python verifier.py RELEASE [--root root.json] [--json]  check a release folder (python trust.py --help says more)
     python verifier.py convert --mu2 P/Q --delta D [--json] epsilon of mu-GDP at a delta, rounded up (of zCDP: --rho)
 
-This one file needs Python >= 3.11, its standard library and the package `cryptography`. It reads no private data, opens
-no connection, imports nothing that a ledger names, and refuses everything that it does not know.
+Three small files, side by side in any folder, need Python >= 3.11, its standard library and the package `cryptography`:
+this one reckons the loss that a ledger states, evidence.py reads what was signed, trust.py asks who says so and whether
+it is current. They read no private data, open no connection, import nothing that a ledger names, and refuse everything
+that they do not know.
 
 WHAT A PASS PROVES. The files are those that the holder of the key signed. By the signed ledger, every question asked of
 the private table was paid before the answer was known, at the price that its noise and its sensitivity call for; the
 prices sum to at most what was reserved; what was reserved gives at most the epsilon claimed, at the delta claimed, for
-the unit and the neighbour relation named; and the account's cap holds.
+the unit and the neighbour relation named; and each account that paid, up to the topmost, holds no more than its cap.
 
 WHAT IT DOES NOT PROVE. That the noise was really drawn so, and well; that what is declared public is public; that the
 table was not queried elsewhere; that the rows are those of the model (dpsynth draws them again: verify --rebuild, for a
-sample --parent); who holds the key: compare the key id with one got from the publisher another way.
-
-Exit codes: 0 verified; 2 usage; 20 signature or form; 21 a file is missing, unlisted or changed; 22 a cost, sum or
-claim is wrong; 23 something unknown, so that epsilon must be taken as infinite; 70 the verifier failed. Of several
-failures the first of 20, 23, 21, 22, 70 gives the code.
+sample --parent); and, without --root, who holds the key: compare its id with one got from the publisher another way.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import hashlib
 import json
 import math
 import os
-import re
-import stat
 import sys
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from fractions import Fraction
-from io import BufferedReader
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+if TYPE_CHECKING or __package__:
+    from dpsynth import evidence
+    from dpsynth.evidence import Json, Refused, Report, Shape, Verdict, demand, read_json
+else:  # copied beside evidence.py and trust.py, without the package
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    try:
+        import evidence
+        from evidence import Json, Refused, Report, Shape, Verdict, demand, read_json
+    except ModuleNotFoundError:
+        raise SystemExit("verifier.py needs evidence.py and trust.py beside it") from None
 
-OK, SIGNATURE, FILES, TOTALS, UNKNOWN, INTERNAL = 0, 20, 21, 22, 23, 70
-MAX_BYTES = 64 * 2**20  # an envelope longer than this is refused unread
-MAX_NUMBER = 2500  # so is an exact number of more digits, above or below the line; Python itself reads 4300
-
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The outcome. Unless ``ok``, epsilon is "infinity": nothing is shown. All text is safe to print."""
-
-    ok: bool
-    exit_code: int
-    epsilon: str
-    delta: str
-    measure: str
-    amount: str
-    release: str
-    keyid: str
-    notes: tuple[str, ...]
-    failures: tuple[str, ...]
-
-
-class Refused(Exception):
-    """What follows cannot be checked at all: a message and the exit code."""
-
-
-@dataclass
-class Report:
-    """What was found so far."""
-
-    claim: dict[str, str] = field(default_factory=dict)  # epsilon, delta, measure, amount, release, keyid
-    notes: list[str] = field(default_factory=list)
-    failures: list[tuple[int, str]] = field(default_factory=list)
-
-    def require(self, holds: bool, message: str, code: int = TOTALS) -> None:
-        """Record a failure unless ``holds``, and go on."""
-        if not holds:
-            self.failures.append((code, message))
-
-    def verdict(self) -> Verdict:
-        """The outcome of it all."""
-        order, failed = (SIGNATURE, UNKNOWN, FILES, TOTALS, INTERNAL), {code for code, _ in self.failures}
-        code = next((code for code in order if code in failed), OK)
-        said = {key: plain(self.claim.get(key, "")) for key in ("delta", "measure", "amount", "release", "keyid")}
-        epsilon = "infinity" if failed else plain(self.claim["epsilon"])
-        failures = tuple(plain(f"[{code}] {message}") for code, message in self.failures)
-        return Verdict(not failed, code, epsilon, **said, notes=tuple(map(plain, self.notes)), failures=failures)
-
-
-def plain(text: str, limit: int = 500) -> str:
-    """Text from a ledger, made safe to print: no control characters, no hidden or reordering marks, not too long."""
-    safe = (char if char.isprintable() and char != "\\" else f"\\u{{{ord(char):x}}}" for char in text[:limit])
-    return "".join(safe) + ("…" if len(text) > limit else "")
+OK, FILES, TOTALS, UNKNOWN = evidence.OK, evidence.FILES, evidence.TOTALS, evidence.UNKNOWN
 
 
 # === 1. Exact arithmetic ==============================================================================================
@@ -283,29 +230,15 @@ def cost_of(entry: Json, squared: Fraction, measure: str) -> Fraction | None:
     return squared / noise**2 if (measure, law) == ("gdp", "rounded_gaussian") else None
 
 
-# === 3. The form of everything signed =================================================================================
-# A shape says which values are known: an object with exactly these keys, a list [shape], alternatives (a, b), a range
-# of whole numbers, a pattern for text, a type, a test, or one literal value. Whatever does not fit is unknown.
-
-Shape = Any
-
-
-def exact(above: int = -1, below: float = math.inf) -> Shape:
-    """An exact number between two bounds, as text in lowest terms: "3", "1/800"."""
-    whole = f"[1-9][0-9]{{0,{MAX_NUMBER - 1}}}"
-
-    def test(value: Any) -> bool:
-        form = type(value) is str and re.fullmatch(f"(0|{whole})(/{whole})?", value)
-        return bool(form) and above < Fraction(value) < below and str(Fraction(value)) == value
-
-    return test
-
+# === 3. The form of a ledger ==========================================================================================
 
 # fmt: off
-NUMBER, POSITIVE, PROBABILITY, COUNT, COUNTING = exact(), exact(0), exact(-1, 1), range(2**63), range(1, 2**63)
-NAME, DECIMAL = re.compile("(?s).+"), re.compile(r"(0|[1-9][0-9]{0,999})(\.[0-9]{1,999})?")
-DIGEST, HEX64, HEX32 = re.compile("sha256:[0-9a-f]{64}"), re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{32}")
-DAY, NEIGHBOURS, NULLABLE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}"), ("add-remove", "replace-one"), (None, str)
+NUMBER, POSITIVE, PROBABILITY, COUNT, COUNTING, DECIMAL = (
+    evidence.NUMBER, evidence.POSITIVE, evidence.PROBABILITY, evidence.COUNT, evidence.COUNTING, evidence.DECIMAL
+)
+NAME, DIGEST, DAY, HEX32, TEXT = evidence.NAME, evidence.DIGEST, evidence.DAY, evidence.HEX32, evidence.TEXT
+NAMED, DIGESTED, NEIGHBOURS = evidence.NAMED, evidence.DIGESTED, ("add-remove", "replace-one")
+LEVEL, REASON = ("organisation", "population", "source", "project"), ("new-people", "new-period-data", "policy-change")
 MEASURE: Shape = tuple(UNITS)
 AMOUNT: Shape = tuple({unit: NUMBER, "delta": NUMBER} for unit in UNITS.values())
 CLAIM: Shape = {"epsilon": POSITIVE, "delta": PROBABILITY}
@@ -318,18 +251,21 @@ TABLE: Json = {"columns": [str], "levels": [DIGEST], "shape": [COUNTING], "basis
 RESIDUAL: Json = {**TABLE, "shape": [range(2, 2**63)], "basis": "residual"}
 SCORE: Json = {"score": "l1-to-model", "lattice": SCORE_LATTICE, "candidates": COUNTING, "digest": DIGEST}
 CHARGE: Json = {
-    "release": NAME, "unit": {"entity": NAME, "column": NULLABLE, "max_rows": COUNTING}, "neighbours": NEIGHBOURS,
+    "release": NAME, "unit": {"entity": NAME, "column": TEXT, "max_rows": COUNTING}, "neighbours": NEIGHBOURS,
     "sensitivity_squared": NUMBER, "cost": AMOUNT, "chosen_by": [COUNT], "state": "DRAWING",
     "running": {"spent": AMOUNT, "epsilon": DECIMAL},
 }
 COMMON: Json = {"v": 1, "seq": COUNT, "nonce": HEX32, "kind": str, "day": DAY, "account": NAME}
-KINDS: dict[str, Json] = {
+KINDS: dict[str, Json] = {  # what a ledger may hold
     "open": {
-        "entity": NAME, "column": NULLABLE, "neighbours": NEIGHBOURS, "measure": MEASURE, "cap": AMOUNT,
-        "policy": CLAIM,
+        "entity": NAME, "column": TEXT, "neighbours": NEIGHBOURS, "measure": MEASURE, "cap": AMOUNT, "policy": CLAIM,
+        "parent": NAMED, "level": LEVEL, "grant": DIGESTED, "root": DIGESTED,
     },
+    "grant": {"grant": DIGEST, "added": AMOUNT, "cap": AMOUNT, "policy": CLAIM, "reason": REASON},
+    "root": {"root": DIGEST, "version": COUNTING},
     "reserve": {
         "release": NAME, "plan": DIGEST, "reserved": AMOUNT, "quote": CLAIM, "held": AMOUNT, "running_epsilon": DECIMAL,
+        "above": [{"account": NAME, "held": AMOUNT}],
     },
     "measure": {"mechanism": NOISE, "query": (TABLE, RESIDUAL), **CHARGE},
     "select": {"mechanism": CHOICE, "query": {**SCORE, "weight": COUNTING}, **CHARGE},
@@ -338,197 +274,162 @@ KINDS: dict[str, Json] = {
     "lost": {"release": NAME, "of": [COUNT]},
     "settle": {"release": NAME, "spent": AMOUNT, "reserved": AMOUNT},
 }
-SIGNER: Shape = {"algorithm": "ed25519", "keyid": HEX64, "public_key": str}
-SOFTWARE: Shape = {"name": str, "version": str}
-LEDGER: Shape = {
-    "version": 1,
+OLDER: Json = {  # keys that lines of these kinds did not have once, and what their absence means
+    "open": {"parent": None, "level": "project", "grant": None, "root": None}, "reserve": {"above": []},
+}
+STATE: Json = {"name": NAME, "cap": AMOUNT, "held_before": AMOUNT, "held_after": AMOUNT}
+LEDGER: Json = {
+    "version": 2,
     "guarantee": {
         "epsilon": POSITIVE, "delta": PROBABILITY, "measure": MEASURE, "reserved": AMOUNT, "entity": NAME,
-        "unit_column": NULLABLE, "max_rows": COUNTING, "neighbours": NEIGHBOURS,
+        "unit_column": TEXT, "max_rows": COUNTING, "neighbours": NEIGHBOURS,
     },
-    "account": {"name": NAME, "cap": AMOUNT, "held_before": AMOUNT, "held_after": AMOUNT},
+    "accounts": [{**STATE, "level": LEVEL, "parent": NAMED}],
     "release": {
         "id": NAME, "plan": DIGEST, "mechanism": str, "rows": COUNT, "rows_rule": ("noisy total", "given"),
-        "seed": COUNT, "rows_digest": DIGEST, "day": DAY,
+        "seed": COUNT, "rows_digest": DIGEST, "day": DAY, "supersedes": NAMED,
     },
-    "public": [str], "outside": [str], "entries": [str], "log": {"root": HEX64, "size": COUNT},
-    "signer": SIGNER, "software": SOFTWARE,
+    "public": [str], "outside": [str], "entries": [str], "log": dict, "root": DIGESTED, "grants": [str],
+    "signer": evidence.SIGNER, "software": evidence.SOFTWARE,
 }
-DERIVATION: Shape = {
-    "version": 1,
-    "parent": {"release": NAME, "envelope": DIGEST, "model": DIGEST},
-    "sample": {"rows": COUNT, "seed": COUNT, "where": NULLABLE, "rows_digest": DIGEST, "day": DAY},
-    "signer": SIGNER, "software": SOFTWARE,
+LEDGER_1: Json = {key: shape for key, shape in LEDGER.items() if key not in ("accounts", "root", "grants")}
+LEDGER_1 |= {
+    "version": 1, "account": STATE,
+    "release": {key: shape for key, shape in LEDGER["release"].items() if key != "supersedes"},
 }
-LEDGER_TYPE, DERIVATION_TYPE = "urn:dpsynth:dp-ledger:v1", "urn:dpsynth:dp-derivation:v1"
-SAMPLE = ("data.parquet", "datapackage.json")
-RELEASE = (*SAMPLE, "measurements.npz", "model.npz", "report.html", "CITATION.cff")
-PUBLISHED = {LEDGER_TYPE: (RELEASE, ("data.csv",)), DERIVATION_TYPE: (SAMPLE, ())}  # what is signed, and what may be
-STATEMENT: Shape = {
-    "_type": "https://in-toto.io/Statement/v1", "subject": [{"name": str, "digest": {"sha256": HEX64}}],
-    "predicateType": (LEDGER_TYPE, DERIVATION_TYPE), "predicate": dict,
-}
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
-ENVELOPE: Shape = {"payload": str, "payloadType": PAYLOAD_TYPE, "signatures": [{"keyid": HEX64, "sig": str}]}
 # fmt: on
 
 
-def misfit(value: Any, shape: Shape, where: str) -> str:
-    """The first place where a value does not have its shape, or nothing."""
-    match shape:
-        case dict():
-            if type(value) is dict and value.keys() == shape.keys():
-                return next(filter(None, (misfit(value[key], shape[key], f"{where}.{key}") for key in shape)), "")
-            return f"{where}.{min(value.keys() ^ shape.keys())}" if type(value) is dict else where
-        case list():
-            fits = type(value) is list and not any(misfit(item, shape[0], where) for item in value)
-        case tuple():
-            fits = any(not misfit(value, alternative, where) for alternative in shape)
-        case range():
-            fits = type(value) is int and value in shape
-        case re.Pattern():
-            fits = type(value) is str and shape.fullmatch(value) is not None
-        case type():
-            fits = type(value) is shape
-        case _:
-            fits = shape(value) if callable(shape) else type(value) is type(shape) and value == shape
-    return "" if fits else where
+# === 4. The ledger ====================================================================================================
 
 
-def demand(value: Any, shape: Shape, what: str, code: int = UNKNOWN) -> None:
-    """Refuse a value that does not have its shape."""
-    if where := misfit(value, shape, what):
-        raise Refused(f"{where} is missing, not known to this verifier, or not of a form that it knows", code)
-
-
-def read_json(data: bytes, what: str) -> Any:
-    """JSON in its one canonical spelling: ASCII, sorted, each key once, only whole numbers (int refuses others)."""
-    with suppress(ValueError, RecursionError):
-        value = json.loads(data.decode("ascii"), parse_float=int, parse_constant=int)
-        if json.dumps(value, sort_keys=True, separators=(",", ":")).encode() == data:
-            return value
-    raise Refused(f"{what} is not JSON in canonical form", SIGNATURE)
-
-
-# === 4. The envelope: DSSE 1.0.2 around an in-toto Statement v1 =======================================================
-
-
-def open_envelope(path: Path, report: Report) -> tuple[Json, str, str]:
-    """The statement in an envelope, its signer's key id, the file's digest. What is read is what was signed."""
-    with open_regular(path) as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES or not data.endswith(b"\n"):
-        raise Refused(f"{path.name} is longer than {MAX_BYTES} bytes, or does not end with a newline", SIGNATURE)
-    envelope = read_json(data[:-1], path.name)
-    demand(envelope, ENVELOPE, path.name, SIGNATURE)
-    if len(envelope["signatures"]) != 1:
-        raise Refused(f"{path.name} does not carry exactly one signature", SIGNATURE)
-    payload, signature = unbase64(envelope["payload"]), unbase64(envelope["signatures"][0]["sig"])
-    statement: Json = read_json(payload, f"the statement in {path.name}")
-    demand(statement, STATEMENT, "statement")
-    signer = statement["predicate"].get("signer")
-    demand(signer, SIGNER, "statement.predicate.signer")
-    key, keyid = unbase64(signer["public_key"]), envelope["signatures"][0]["keyid"]
-    named = hashlib.sha256(key).hexdigest() == keyid == signer["keyid"]
-    report.require(named, f"{path.name}: the key id is not the SHA-256 of the public key", SIGNATURE)
-    message = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)  # DSSE's PAE
-    try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        report.require(False, f"{path.name}: the signature does not fit the bytes and the key", SIGNATURE)
-    (must, may), names = PUBLISHED[statement["predicateType"]], [subject["name"] for subject in statement["subject"]]
-    demand(names, [(*must, *may)], f"the name of a file signed by {path.name}")
-    report.require(set(must) <= set(names), f"{path.name} does not sign all of {', '.join(must)}", FILES)
-    report.require(len(set(names)) == len(names), f"{path.name} signs a file twice", FILES)
-    return statement, keyid, "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-def unbase64(text: str) -> bytes:
-    """Standard base64 in its one canonical spelling."""
-    with suppress(ValueError):
-        data = base64.b64decode(text, validate=True)
-        if base64.b64encode(data).decode() == text:
-            return data
-    raise Refused("base64 in an envelope is not in canonical form", SIGNATURE)
-
-
-# === 5. The ledger ====================================================================================================
-
-
-def merkle_root(lines: list[bytes]) -> str:
-    """RFC 6962, section 2.1: a leaf hashes 0x00 and a line, a node hashes 0x01 and its two children."""
-    nodes = [hashlib.sha256(b"\x00" + line).digest() for line in lines]
-    while len(nodes) > 1:
-        pairs = [hashlib.sha256(b"\x01" + a + b).digest() for a, b in zip(nodes[::2], nodes[1::2], strict=False)]
-        nodes = pairs + nodes[2 * len(pairs) :]  # an odd last node moves up as it is
-    return (nodes[0] if nodes else hashlib.sha256().digest()).hex()
-
-
-def read_entry(line: bytes, report: Report) -> Json | None:
-    """One line of the log, if it can be understood."""
+def read_entry(line: bytes, report: Report, kinds: dict[str, Json] = KINDS) -> Json | None:
+    """One line of the log, if it can be understood; one of an older form is completed."""
     try:
         entry: Json = read_json(line, "a line of the log")
         demand(entry, dict, "a line of the log")
-        demand(entry.get("kind"), tuple(KINDS), f"the kind {entry.get('kind')} of an entry")
-        demand(entry, {**COMMON, **KINDS[entry["kind"]]}, f"entry {entry.get('seq')} ({entry['kind']})")
+        demand(entry.get("kind"), tuple(kinds), f"the kind {entry.get('kind')} of an entry")
+        later = OLDER.get(entry["kind"], {})
+        entry = entry if later.keys() & entry.keys() else {**later, **entry}
+        demand(entry, {**COMMON, **kinds[entry["kind"]]}, f"entry {entry.get('seq')} ({entry['kind']})")
         return entry
     except Refused as refusal:
         report.require(False, *refusal.args)
         return None
 
 
-def check_ledger(ledger: Json, report: Report) -> None:
-    """Everything that can be recomputed from a ledger alone."""
-    demand(ledger, LEDGER, "ledger")
-    guarantee, account, release = ledger["guarantee"], ledger["account"], ledger["release"]
-    reserved, quote = guarantee["reserved"], {key: guarantee[key] for key in ("epsilon", "delta")}
-    measure, size = guarantee["measure"], quantity(reserved, guarantee["measure"])
+def check_ledger(ledger: Json, report: Report) -> list[Json]:
+    """Everything about the loss that can be recomputed from a ledger alone; returns its entries if all are known."""
+    demand(ledger.get("version"), (1, 2), "ledger.version")
+    demand(ledger, LEDGER if ledger["version"] == 2 else LEDGER_1, "ledger")
+    if ledger["version"] == 1:  # one account, whose cap was fixed when it was opened
+        ledger = {**ledger, "accounts": [{**ledger["account"], "level": "project", "parent": None}], "root": None}
+    guarantee, release, reserved = ledger["guarantee"], ledger["release"], ledger["guarantee"]["reserved"]
+    measure, quote = guarantee["measure"], {key: guarantee[key] for key in ("epsilon", "delta")}
+    size = quantity(reserved, measure)
     report.claim |= {**quote, "measure": measure, "amount": str(size), "release": release["id"]}
     lines = [line.encode(errors="replace") for line in ledger["entries"]]
-    head = {"root": merkle_root(lines), "size": len(lines)}
-    report.require(ledger["log"] == head, "the root of the log is not that of its lines", FILES)
     entries = [entry for line in lines if (entry := read_entry(line, report))]
     if len(entries) < len(lines):
-        return  # what was not understood may have cost anything
-    if [entry["kind"] for entry in entries[:2]] != ["open", "reserve"]:
-        raise Refused("the log does not begin by opening the account and reserving for the release", TOTALS)
-    opened, reserve, *charges = entries
-    require, seqs = report.require, [entry["seq"] for entry in entries]
+        return []  # what was not understood may have cost anything
+    kinds = [entry["kind"] for entry in entries]
+    if "reserve" not in kinds:
+        raise Refused("the log does not reserve for the release", TOTALS)
+    start = kinds.index("reserve")
+    reserve, own, require = entries[start], entries[start:], report.require
+    seqs, account = [entry["seq"] for entry in entries], reserve["account"]
     require(seqs == sorted(set(seqs)), "the entries are not in the order of their seq")
     require(len({entry["nonce"] for entry in entries}) == len(entries), "two entries carry the same nonce")
-    require(all(entry["account"] == account["name"] for entry in entries), "an entry belongs to another account")
-    require(all(entry.get("release") == release["id"] for entry in entries[1:]), "an entry belongs to another release")
-    for key, own in (("entity",) * 2, ("unit_column", "column"), ("neighbours",) * 2, ("measure",) * 2):
-        require(opened[own] == guarantee[key], f"the {key} of the guarantee is not that of the account")
+    require(all(entry["account"] == account for entry in own), "an entry belongs to another account")
+    require(all(entry.get("release") == release["id"] for entry in own), "an entry belongs to another release")
+    require(ledger["version"] == 1 or kinds[-1] == "settle", "the release was not settled")
     require(reserve["plan"] == release["plan"], "the plan of the release is not the one that was reserved for")
     require(reserve["reserved"] == reserved, "the guarantee is not stated for what was reserved")
     require(reserve["quote"] == quote, "the guarantee is not what was quoted when the budget was reserved")
     given = gives(reserved, measure, Fraction(guarantee["epsilon"]), Fraction(guarantee["delta"]))
     require(given, "what was reserved does not give the epsilon claimed")
-    spent = check_charges(charges, guarantee, report)
+    states = check_accounts(ledger, entries[:start], reserve, report)
+    spent = check_charges(own[1:], guarantee, report)
     require(spent <= size, "the entries cost more than was reserved")
-    require(opened["cap"] == account["cap"], "the cap stated is not that with which the account was opened")
-    require(reserve["held"] == account["held_after"], "what the account holds is not what its entry says")
-    states, unit = ("held_before", "held_after", "cap"), UNITS[measure]
-    before, after, cap = (quantity(account[state], measure) for state in states)
-    require(before + size == after, f"{unit} held before + reserved is not held after")
-    require(after <= cap, f"the account holds more {unit} than its cap")
-    before, after, cap = (Fraction(account[state]["delta"]) for state in states)
-    require(before + Fraction(reserved["delta"]) == after <= cap, "the deltas held do not add up, or exceed the cap")
-    policy = {key: Fraction(number) for key, number in opened["policy"].items()}
-    require(gives(account["cap"], measure, **policy), "the cap is above the account's policy")
-    held = converted(reserve["running_epsilon"], account["held_after"], measure, policy["delta"])
-    require(held, "the running epsilon of the account is wrong")
-    used = " of ".join(decimal(quantity(account[state], measure)) for state in ("held_after", "cap"))
     column, most = guarantee["unit_column"], guarantee["max_rows"]
     rows = f"at most {most} row{'s' * (most > 1)} each ({'no column' if column is None else f'column {column}'})"
     report.notes += [
         f"protected: each {guarantee['entity']}, {rows}, neighbours {guarantee['neighbours']}",
-        f"account {account['name']}: {unit} {used} held after this release",
+        *states,
         f"{release['rows']} rows ({release['rows_rule']}) by {release['mechanism']} on {release['day']}",
         *(f"declared public: {text}" for text in ledger["public"]),
         *(f"outside the guarantee: {text}" for text in ledger["outside"]),
     ]
+    return entries
+
+
+def check_accounts(ledger: Json, before: list[Json], reserve: Json, report: Report) -> list[str]:
+    """Each account that pays, the release's own first, then all above it, holds what it says, within its cap.
+
+    A cap is that with which the account was opened and, where officers grant budgets, what was granted since; the
+    policy that the officers last set must give it. Returns a note on each account.
+    """
+    guarantee, accounts, governed = ledger["guarantee"], ledger["accounts"], ledger["root"] is not None
+    names, require, notes = [account["name"] for account in accounts], report.require, []
+    require([account["parent"] for account in accounts] == [*names[1:], None], "the accounts do not lead to the top")
+    levels = [LEVEL.index(account["level"]) for account in accounts]
+    require(levels == sorted(set(levels), reverse=True), "an account is not of a higher level than the one below it")
+    require(len(set(names)) == len(names), "an account stands above itself")
+    paid = [{"account": reserve["account"], "held": reserve["held"]}, *reserve["above"]]
+    told = paid == [{"account": account["name"], "held": account["held_after"]} for account in accounts]
+    require(told, "what the accounts hold is not what the entry says that reserved")
+    for account in accounts:
+        name, top = account["name"], account is accounts[-1]
+        opened, *since = [entry for entry in before if entry["account"] == name] or [{"kind": "none"}]
+        if opened["kind"] != "open" or any(entry["kind"] == "open" for entry in since):
+            raise Refused(f"the log does not begin by opening account {name}, once", TOTALS)
+        for key, kept in (("entity",) * 2, ("unit_column", "column"), ("neighbours",) * 2, ("measure",) * 2):
+            if account is accounts[0] or key != "measure":
+                require(opened[kept] == guarantee[key], f"the {key} of the guarantee is not that of the account")
+        placed = all(opened[key] == account[key] for key in ("parent", "level"))
+        require(placed, f"account {name} was opened at another place")
+        ruled = (opened["grant"] is not None, opened["root"] is not None) == (governed, governed and top)
+        require(ruled, f"account {name} was not opened under the root that the ledger names, or under one")
+        measure, cap, policy = opened["measure"], opened["cap"], opened["policy"]
+        for entry in since:
+            require(governed and (top or entry["kind"] == "grant"), f"the log says of account {name} what it may not")
+            if entry["kind"] == "grant":
+                cap, policy = plus(cap, entry["added"], measure), entry["policy"]
+                require(
+                    entry["cap"] == cap, f"entry {entry['seq']} (grant): its cap is not the sum of what was granted"
+                )
+        require(account["cap"] == cap, "the cap stated is not that with which the account was opened, and its grants")
+        held = plus(account["held_before"], charged(guarantee["reserved"], guarantee["measure"], measure), measure)
+        require(held == account["held_after"], f"{UNITS[measure]} held before + reserved is not held after")
+        fits = quantity(held, measure) <= quantity(cap, measure) and Fraction(held["delta"]) <= Fraction(cap["delta"])
+        require(fits, f"the account holds more {UNITS[measure]} or delta than its cap")
+        limits = {key: Fraction(number) for key, number in policy.items()}
+        require(gives(cap, measure, **limits), "the cap is above the account's policy")
+        if account is accounts[0]:
+            told = converted(reserve["running_epsilon"], account["held_after"], measure, limits["delta"])
+            require(told, "the running epsilon of the account is wrong")
+        used = " of ".join(decimal(quantity(account[state], measure)) for state in ("held_after", "cap"))
+        notes.append(f"account {name}: {UNITS[measure]} {used} held after this release")
+    require({entry["account"] for entry in before} <= set(names), "an entry belongs to another account")
+    roots = [entry["root"] for entry in before if entry.get("root")]
+    require([ledger["root"]] == (roots[-1:] or [None]), "the root of the ledger is not the one that was in force")
+    return notes
+
+
+def plus(first: Json, second: Json, measure: str) -> Json:
+    """The sum of two amounts, which must be in the unit of a measure."""
+    sums = quantity(first, measure) + quantity(second, measure), Fraction(first["delta"]) + Fraction(second["delta"])
+    return dict(zip((UNITS[measure], "delta"), map(str, sums), strict=True))
+
+
+def charged(amount: Json, measure: str, above: str) -> Json:
+    """What an account that counts in the measure ``above`` holds for an amount in another.
+
+    Only mu-GDP has a price elsewhere: it implies rho-zCDP with rho = mu^2/2, here rounded up to a multiple of 2^-60.
+    """
+    if (measure, above) != ("gdp", "zcdp"):
+        return amount
+    return {"rho": str(Fraction(math.ceil(quantity(amount, measure) * 2**59), 2**60)), "delta": amount["delta"]}
 
 
 def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fraction:
@@ -585,114 +486,42 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fract
     return spent
 
 
-# === 6. The files =====================================================================================================
+# === 5. The command line ==============================================================================================
 
 
-def open_regular(path: Path) -> BufferedReader:
-    """A regular file, opened for reading; never through a symbolic link, never a pipe or a device."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        descriptor = os.open(path, flags)
-    except OSError:
-        raise Refused(f"the file {path.name} is missing or is a link", FILES) from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise Refused(f"{path.name} is not a regular file", FILES)
-    return os.fdopen(descriptor, "rb")
+def companion() -> Any:
+    """trust.py, which lies beside this file: in the package, or both copied alone."""
+    return import_module("dpsynth.trust" if __package__ else "trust")
 
 
-def check_files(folder: Path, statement: Json, envelopes: set[str], report: Report) -> None:
-    """The folder holds the files signed, unchanged, the envelopes read, and nothing else whatever."""
-    signed = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
-    for name, digest in signed.items():
-        try:
-            with open_regular(folder / name) as file:
-                same = hashlib.file_digest(file, "sha256").hexdigest() == digest
-            report.require(same, f"the file {name} was changed after it was signed", FILES)
-        except Refused as refusal:
-            report.require(False, *refusal.args)
-    for name in sorted({path.name for path in folder.iterdir()} - signed.keys() - envelopes):  # file, folder or link
-        report.require(False, f"{name} is not among the files signed", FILES)
-
-
-def check_derivation(folder: Path, derivation: Json, report: Report) -> None:
-    """A further sample of a published model is free. Only its signer says that it is one: it must be the parent's."""
-    demand(derivation, DERIVATION, "derivation")
-    parent, where = derivation["parent"], derivation["sample"]["where"]
-    origin, keyid, digest = open_envelope(folder / "parent.dsse.json", report)
-    report.require(digest == parent["envelope"], "parent.dsse.json is not the ledger that was sampled", FILES)
-    demand(origin["predicateType"], LEDGER_TYPE, "predicateType of the parent")
-    same = derivation["signer"] == origin["predicate"]["signer"]
-    report.require(same, "the sample is not signed by the key that signed its parent", SIGNATURE)
-    check_ledger(origin["predicate"], report)
-    report.require(report.claim["release"] == parent["release"], "the parent is another release", FILES)
-    model = {"name": "model.npz", "digest": {"sha256": parent["model"].removeprefix("sha256:")}}
-    report.require(model in origin["subject"], "the model sampled is not the parent's", FILES)
-    report.notes[:0] = [
-        f"post-processing of release {parent['release']}, whose ledger is signed by key {keyid}",
-        "this check did not draw the rows again: `dpsynth verify --parent RELEASE` shows whether they are the model's",
-        *([f"said to be drawn given a condition, so that each row fulfils it: {where}"] if where else []),
-    ]
-
-
-def verify(folder: str | os.PathLike[str]) -> Verdict:
-    """Check a release folder. Nothing that the folder holds makes it raise: what it cannot judge, it refuses."""
-    report, path = Report(), Path(folder)
-    try:
-        derived = os.path.lexists(path / "derivation.dsse.json")
-        name = "derivation.dsse.json" if derived else "ledger.dsse.json"
-        statement, report.claim["keyid"], _ = open_envelope(path / name, report)
-        check_files(path, statement, {name, "parent.dsse.json"} if derived else {name}, report)
-        demand(statement["predicateType"], DERIVATION_TYPE if derived else LEDGER_TYPE, "predicateType")
-        if derived:
-            check_derivation(path, statement["predicate"], report)
-        else:
-            check_ledger(statement["predicate"], report)
-        report.notes.append("the signer is not tied to any root: compare the key id with one got from the publisher")
-    except Refused as refusal:
-        report.require(False, *refusal.args)
-    except Exception as error:  # whatever happens, it is not a pass
-        report.require(False, f"the verifier failed ({type(error).__name__})", INTERNAL)
-    return report.verdict()
-
-
-# === 7. The command line ==============================================================================================
+def verify(folder: str | os.PathLike[str], root: bytes | None = None, fresh: bool = False) -> Verdict:
+    """Check a release folder: trust.py opens it, and comes back here for the loss."""
+    verdict: Verdict = companion().verify(folder, root, fresh)
+    return verdict
 
 
 def main(arguments: list[str]) -> int:
     """Print the outcome and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("release", help="a release folder, or the word convert")
-    parser.add_argument("--mu2", help="convert: mu squared of Gaussian DP, exact: 1/30 or 0.033")
-    parser.add_argument("--rho", help="convert: rho of zCDP, exact: 1/800 or 0.00125")
-    parser.add_argument("--delta", help="convert: between 0 and 1, exact: 1e-9")
+    if arguments[:1] != ["convert"]:
+        code: int = companion().main(arguments)
+        return code
+    parser = argparse.ArgumentParser(prog="verifier.py convert", description="Epsilon of an amount, rounded up.")
+    parser.add_argument("--mu2", help="mu squared of Gaussian DP, exact: 1/30 or 0.033")
+    parser.add_argument("--rho", help="rho of zCDP, exact: 1/800 or 0.00125")
+    parser.add_argument("--delta", help="between 0 and 1, exact: 1e-9")
     parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args(arguments)
-    given = {unit: text for unit in ("mu2", "rho") if (text := getattr(options, unit)) is not None}
-    if options.release == "convert":
-        try:
-            [(unit, amount)], delta = [(key, Fraction(text)) for key, text in given.items()], Fraction(options.delta)
-        except (TypeError, ValueError, ZeroDivisionError):
-            parser.error("convert needs --mu2 or --rho, and --delta, as exact numbers such as 1/800, 0.00125 or 1e-9")
-        if amount < 0 or not 0 < delta < 1:
-            parser.error("--mu2 and --rho are not negative, and --delta lies between 0 and 1")
-        epsilon = decimal(epsilon_of_gdp(amount, delta) if unit == "mu2" else epsilon_of(amount, delta), 15)
-        code, facts, lines = OK, {unit: str(amount), "delta": str(delta), "epsilon": epsilon}, [f"epsilon {epsilon}"]
-    else:
-        if given or options.delta or not Path(options.release).is_dir():
-            parser.error(f"{plain(options.release)} is not a folder, or an amount or --delta is given without convert")
-        verdict = verify(options.release)
-        code, facts = verdict.exit_code, asdict(verdict)
-        lines = [
-            f"{'VERIFIED' if verdict.ok else f'NOT VERIFIED (exit {code})'}: release {verdict.release or '?'}",
-            f"  epsilon {verdict.epsilon} at delta {verdict.delta or '?'} ({verdict.measure} {verdict.amount or '?'})",
-            f"  signed by key {verdict.keyid or '?'}",
-            *(f"  FAILED {text}" for text in verdict.failures),
-            *(f"  {text}" for text in verdict.notes),
-        ]
-    lines = [json.dumps(facts)] if options.json else lines
-    sys.stdout.buffer.write("\n".join([*lines, ""]).encode(errors="backslashreplace"))
-    return code
+    options = parser.parse_args(arguments[1:])
+    try:
+        given = {unit: Fraction(text) for unit in ("mu2", "rho") if (text := getattr(options, unit)) is not None}
+        [(unit, amount)], delta = given.items(), Fraction(options.delta)
+    except (TypeError, ValueError, ZeroDivisionError):
+        parser.error("give --mu2 or --rho, and --delta, as exact numbers such as 1/800, 0.00125 or 1e-9")
+    if amount < 0 or not 0 < delta < 1:
+        parser.error("--mu2 and --rho are not negative, and --delta lies between 0 and 1")
+    epsilon = decimal(epsilon_of_gdp(amount, delta) if unit == "mu2" else epsilon_of(amount, delta), 15)
+    facts = {unit: str(amount), "delta": str(delta), "epsilon": epsilon}
+    sys.stdout.write(f"{json.dumps(facts) if options.json else f'epsilon {epsilon}'}\n")
+    return OK
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ NOT_PROVED = (
 COMMANDS = (
     ("dpsynth verify .", "signature, digest of every file, every cost, the sum, the quote and the cap"),
     ("dpsynth verify . --rebuild", "the same, and draws every row again from the published model and seed"),
-    ("python verifier.py .", "the same check by one small file that shares no code with the engine"),
+    ("python verifier.py .", "the same check by three small files that share no code with the engine"),
 )
 """How to check a release, run inside its folder."""
 

@@ -1,4 +1,4 @@
-"""A small, complete, artificial release whose every byte is fixed, and a forger that signs whatever it is told to.
+"""A small, complete, artificial release of version 1, every byte fixed, and a forger that signs what it is told to.
 
 ``python -m tests.verifier.build`` wrote the folders in ``golden``, one release for each measure. The key below is a
 published test key: what it signs means nothing. Once a version is published the golden folders are never written again:
@@ -30,16 +30,15 @@ from dpsynth.ledger import (
     ReleaseFacts,
     SigningKey,
     Software,
-    Stamp,
     amount,
     canonical,
     envelope,
     merkle_root,
-    render,
     statement,
 )
 from dpsynth.privacy import Cost, Measure, exponential_cost, gaussian_cost, laplace_cost, residual_squared
 from dpsynth.verifier import epsilon_of, epsilon_of_gdp
+from tests.verifier.office import text
 
 GOLDEN = Path(__file__).parent / "golden"
 KEY = SigningKey._of(Ed25519PrivateKey.from_private_bytes(sha256(b"dpsynth test key: signs nothing real").digest()))
@@ -111,8 +110,8 @@ def up(amount: Fraction, measure: str = "gdp") -> str:
     return f"{units // 10**18}.{units % 10**18:018d}"
 
 
-def stamp(number: int) -> Stamp:
-    return Stamp(DAY, sha256(f"nonce {number}".encode()).hexdigest()[:32])
+def nonce(number: int) -> str:
+    return sha256(f"nonce {number}".encode()).hexdigest()[:32]
 
 
 class Log:
@@ -142,7 +141,8 @@ class Log:
 
     def add(self, kind: Any, fields: dict[str, Any]) -> int:
         self.seq += 1
-        self.lines.append(render(kind, fields, seq=self.seq, account="people", stamp=stamp(self.seq)))
+        common = {"v": 1, "seq": self.seq, "kind": kind, "account": "people", "day": DAY, "nonce": nonce(self.seq)}
+        self.lines.append(canonical({**text(fields), **common}))
         return self.seq
 
     def charge(self, kind: str, mechanism: dict[str, Any], query: dict[str, Any], squared: int, cost: Cost) -> int:

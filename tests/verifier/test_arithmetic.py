@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dpsynth import verifier
+from dpsynth import evidence, verifier
 from dpsynth.privacy import residual_squared
 from dpsynth.privacy.conversion import epsilon_of_rho
 from dpsynth.privacy.gdp import epsilon_of_gdp
@@ -359,4 +359,4 @@ class TestTable:
 
 
 def test_long_sums_are_kept_short_from_above() -> None:
-    assert 2467 <= verifier.MAX_NUMBER < 4300  # the ledger writes 8192 bits above and below the line; Python reads 4300
+    assert 2467 <= evidence.MAX_NUMBER < 4300  # the ledger writes 8192 bits above and below the line; Python reads 4300

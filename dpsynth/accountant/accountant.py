@@ -291,6 +291,10 @@ class Accountant:
         """Keep a signed file for ever; one that is kept under this digest already stays as it is."""
         self._store.write(lambda tx: tx.add_attestation(digest, data))
 
+    def require_anchored(self) -> None:
+        """LogInconsistent if the store was taken back behind its anchor, as for any write; nothing is written."""
+        self._store.write(lambda tx: None)
+
     def _standing(self, asked: Asked) -> ReleaseRow | None:
         """The release as it was reserved for the same before, or None; a refusal is written down, then raised."""
         found = self._store.read(asked.standing)

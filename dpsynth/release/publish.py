@@ -56,6 +56,7 @@ class Publisher:
         for place in (folder,) if self.trust is None else (folder, pending_place(folder)):
             require_place(place)
             if (place / LEDGER).is_file():
+                self.accountant.require_anchored()  # or the store has forgotten that it made what is there
                 raise ConfigurationError(f"{place} holds another release: give another --out, or remove it")
         self._require_engine()
         if replaces is not None and not is_published(self.accountant.story(replaces)):

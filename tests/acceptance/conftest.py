@@ -1,0 +1,30 @@
+"""An office with officers, an engine and accounts, and a release of it that was approved and published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.desk import Office, make_office
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    """Accounts under officers, nothing released."""
+    return make_office(tmp_path)
+
+
+@pytest.fixture
+def waiting(office: Office) -> Office:
+    """Its release ``first`` waits for approval."""
+    assert office.run().exit_code == 11
+    return office
+
+
+@pytest.fixture
+def published(waiting: Office) -> Office:
+    """Its release ``first`` is published."""
+    waiting.approve("ana", "bo")
+    assert waiting.run().exit_code == 0
+    return waiting

@@ -1,0 +1,62 @@
+"""2. A stranger with Python, the package ``cryptography`` and the verifier's files checks a release in seconds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from dpsynth import evidence, trust, verifier
+from dpsynth.ledger import open_envelope
+from tests.acceptance.kit import document
+from tests.desk import Office
+
+ALONE = """
+import runpy, sys
+
+def hook(event, arguments):
+    if event.startswith(("socket.", "urllib")):
+        raise RuntimeError("no network")
+    if event == "import" and arguments[0].partition(".")[0] in ("dpsynth", "numpy", "pandas", "pyarrow"):
+        raise RuntimeError("no engine")
+
+sys.addaudithook(hook)
+sys.argv[:] = sys.argv[1:]
+sys.path.insert(0, {place!r})
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_the_verifier_alone(published: Office, tmp_path: Path) -> None:
+    place = tmp_path / "clean machine"
+    place.mkdir()
+    for module in (verifier, evidence, trust):
+        shutil.copy(str(module.__file__), place)
+    release = place / "release"
+    shutil.copytree(published.out, release)
+    root = shutil.copy(published.root, place)
+    words = [sys.executable, "-I", "-c", ALONE.format(place=str(place)), place / "trust.py", release, "--root", root]
+    began = time.monotonic()
+    run = subprocess.run([*map(str, words), "--fresh", "--json"], cwd=place, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert time.monotonic() - began < 5
+    found = document(run.stdout)
+    ledger = json.loads(open_envelope((release / "ledger.dsse.json").read_bytes()))["predicate"]
+    guarantee = ledger["guarantee"]
+    assert {key: found[key] for key in ("epsilon", "delta", "measure")} == {
+        key: guarantee[key] for key in ("epsilon", "delta", "measure")
+    }
+    assert guarantee["reserved"] == {"mu2": found["amount"], "delta": "0"}
+    assert found["approved_by"] == ["ana", "bo"]
+    told = "\n".join(found["notes"])
+    for account in ledger["accounts"]:
+        assert f"account {account['name']}: mu2 " in told
+    assert [account["held_after"] for account in ledger["accounts"]] == [guarantee["reserved"]] * 2
+
+
+def test_each_file_of_it_is_short() -> None:
+    for module in (verifier, evidence, trust):
+        assert len(Path(str(module.__file__)).read_text().splitlines()) < 600

@@ -28,18 +28,23 @@ PATIENCE = 60.0
 _OLDEST = 130000
 _RACES = 3
 _READ = "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY"
-_WRITE = "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; LOCK TABLE {schema}.turn IN EXCLUSIVE MODE"
-"""The turn is taken before the first SELECT, which takes the snapshot: writers wait for each other, and see all."""
+_WRITE = (
+    "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; SET LOCAL idle_in_transaction_session_timeout = '60s'; "
+    "LOCK TABLE {schema}.turn IN EXCLUSIVE MODE"
+)
+"""The turn is taken before the first SELECT, which takes the snapshot: writers wait for each other, and see all.
+
+A writer that is stopped loses its turn after a minute; so does, by the settings below, one that is cut off.
+"""
 _GUARD = text("SELECT pg_backend_pid(), current_setting('fsync')")
 _SETTINGS = text(
     "SELECT pg_backend_pid(), current_setting('fsync'), current_setting('server_version_num')::int, "
     "current_setting('server_encoding'), pg_is_in_recovery(), current_setting('synchronous_commit'), "
     "set_config('synchronous_commit', current_setting('synchronous_commit'), false), "
-    "set_config('lock_timeout', :wait, false), set_config('idle_in_transaction_session_timeout', '30s', false), "
-    "set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false), "
+    "set_config('lock_timeout', :wait, false), set_config('tcp_keepalives_idle', '30', false), "
+    "set_config('tcp_keepalives_interval', '10', false), "
     "set_config('tcp_keepalives_count', '3', false)"
 )
-"""A client that is stopped or cut off gives back what it held after about a minute, not after hours."""
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
@@ -144,16 +149,16 @@ class Session:
     def lock(self, key: int) -> bool:
         """Hold a number until ``unlock``, or as long as the session lives; False if somebody holds it already."""
         with self._working():
+            until = time.monotonic() + PATIENCE
             for pause in _pauses():
-                if key in self._held:
-                    return False
                 try:
-                    if self._try_lock(self._connected(), key):
-                        self._held.add(key)
-                        return True
-                    return False
+                    connection = self._connected()
+                    if key in self._held or not self._try_lock(connection, key):
+                        return False
+                    self._held.add(key)
+                    return True
                 except DBAPIError as error:
-                    if not self._abandon() or pause > 0.1:
+                    if not self._abandon() or time.monotonic() > until:
                         self._give_up(error)
                 time.sleep(pause)
         raise AssertionError("the pauses have no end")

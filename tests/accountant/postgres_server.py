@@ -103,6 +103,11 @@ class Server:
         assert run.returncode == 0, run.stdout + run.stderr
 
     @property
+    def programs(self) -> Path:
+        """The folder of this server's programs."""
+        return self._programs
+
+    @property
     def log(self) -> str:
         """What the server wrote into its log."""
         return (self._folder / "log").read_text(errors="replace")
@@ -178,18 +183,16 @@ def _user() -> dict[str, Any]:
     raise LookupError("no user to run PostgreSQL as")
 
 
-def documented(heading: str, language: str = "sql") -> str:
-    """The block of docs/postgres.md that follows this heading."""
+def documented(heading: str, language: str = "sql") -> list[str]:
+    """The blocks of docs/postgres.md under this heading."""
     section = DOCUMENT.read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
-    found = re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)
-    assert found, heading
-    return found[1]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
 
 
 def prepare(server: Server) -> Server:
     """Start a server, and make the roles and the database as documented."""
     server.start()
-    for statement in re.split(r";\n", documented("Roles and database")):
+    for statement in re.split(r";\n", documented("Roles and database")[0]):
         if statement.strip():
             for role in (OWNER, APP):
                 statement = statement.replace(f"'the password of {role}'", f"'{PASSWORDS[role]}'")

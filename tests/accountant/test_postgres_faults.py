@@ -209,36 +209,6 @@ def test_a_pool_that_changes_sessions_is_refused(store: PostgresStore, monkeypat
 # --- processes --------------------------------------------------------------------------------------------------------
 
 
-def ask_and_ask(place: Path, worker: int, asks: int, start: Any, result: Any) -> None:
-    with closing(open_postgres(place, wait=120)) as store:
-        start.wait()
-        result.put([store.write(lambda tx, turn=turn: ask(tx, f"{worker}-{turn}")) for turn in range(asks)])  # type: ignore[misc]
-
-
-def test_32_processes_of_200_asks_end_at_the_cap_exactly(tmp_path: Path) -> None:
-    room, processes, asks = 2500, 32, 200
-    with closing(open_postgres(tmp_path)) as store:
-        add_account(store, room)
-        context = multiprocessing.get_context("spawn")
-        start, result = context.Event(), context.Queue()
-        workers = [
-            context.Process(target=ask_and_ask, args=(tmp_path, worker, asks, start, result))
-            for worker in range(processes)
-        ]
-        for worker in workers:
-            worker.start()
-        start.set()
-        found = [granted for _ in workers for granted in result.get(timeout=500)]
-        for worker in workers:
-            worker.join(60)
-            assert worker.exitcode == 0
-        assert (len(found), sum(found)) == (processes * asks, room)
-        row = store.read(lambda tx: tx.account("a"))
-        assert row is not None
-        assert row.held == row.cap == store.read(lambda tx: tx.held("a"))
-        assert [line.seq for line in store.read(lambda tx: tx.log_of_account("a"))] == list(range(room))
-
-
 def write_and_stay(place: Path, told: Any) -> None:
     with closing(open_postgres(place)) as store:
 

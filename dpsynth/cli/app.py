@@ -25,7 +25,7 @@ COMMANDS = {
     "sample": ("dpsynth.cli.sample", "Draw more rows from a release: free, signed, bound to it."),
     "verify": ("dpsynth.cli.verify", "Check a release as a stranger would."),
     "budget": ("dpsynth.cli.budget", "Open, show and convert privacy budgets."),
-    "keys": ("dpsynth.cli.keys", "Make signing keys."),
+    "keys": ("dpsynth.cli.keys", "Make signing keys, and decide together whose keys count."),
 }
 
 

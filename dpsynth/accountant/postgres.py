@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WAIT = 5.0
-"""Seconds to wait for another process before StoreBusy."""
+WAIT = 15.0
+"""Seconds to wait for the others before StoreBusy: whoever writes stands in one queue."""
 
 
 class PostgresStore:

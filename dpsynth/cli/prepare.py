@@ -124,8 +124,6 @@ def plan(file: Path, as_json: bool) -> None:
 
 def _noise(line: PlannedQuery) -> str:
     """The standard deviation of the noise, and of what: of each cell of a table, or of each distance to a model."""
-    if line.scale is None:
-        return ""
     of = "a distance" if line.cells is None else "a cell" if line.columns != () else "in all"
     return f"±{_people(line.scale)} {of}"
 

@@ -46,6 +46,7 @@ else:  # copied beside evidence.py and verifier.py, without the package
 USAGE, REJECTED, WITHDRAWN, STALE = evidence.USAGE, evidence.REJECTED, evidence.WITHDRAWN, evidence.STALE
 SIGNATURE, FILES, UNKNOWN, INTERNAL = evidence.SIGNATURE, evidence.FILES, evidence.UNKNOWN, evidence.INTERNAL
 LOG, KEY, THRESHOLD = evidence.LOG, evidence.KEY, evidence.THRESHOLD
+Place = str | os.PathLike[str]
 
 # fmt: off
 COUNT, COUNTING, DAY, DIGEST, HEX64 = evidence.COUNT, evidence.COUNTING, evidence.DAY, evidence.DIGEST, evidence.HEX64
@@ -160,9 +161,8 @@ class Trust:
 
 def read_trust(data: bytes) -> Trust:
     """The chain of versions in root.json: each signed by enough officers of the one before it and of itself."""
-    value = (
-        evidence.read_json(data[:-1], "root.json") if data.endswith(b"\n") and len(data) <= evidence.MAX_BYTES else None
-    )
+    whole = data.endswith(b"\n") and len(data) <= evidence.MAX_BYTES
+    value: Json = evidence.read_json(data[:-1] if whole else b"", "root.json")
     demand(value, {"roots": [dict]}, "root.json", SIGNATURE)
     roots: list[Root] = []
     owners: dict[str, str] = {}  # of keys
@@ -437,9 +437,8 @@ def check_derivation(statement: Json, signer: Envelope, case: Case, report: Repo
     derivation = statement["predicate"]
     demand(derivation, DERIVED, "derivation")
     parent, where = derivation["parent"], derivation["sample"]["where"]
-    report.require(
-        case.envelope.digest == parent["envelope"], "parent.dsse.json is not the ledger that was sampled", FILES
-    )
+    sampled = case.envelope.digest == parent["envelope"]
+    report.require(sampled, "parent.dsse.json is not the ledger that was sampled", FILES)
     same = case.envelope.keyid == signer.keyid
     report.require(same, "the sample is not signed by the key that signed its parent", SIGNATURE)
     report.require(case.ledger["release"]["id"] == parent["release"], "the parent is another release", FILES)
@@ -456,8 +455,8 @@ def check_derivation(statement: Json, signer: Envelope, case: Case, report: Repo
     ]
 
 
-def judge(folder: Path, trust: Trust | None, fresh: bool, today: str, report: Report) -> Case | None:
-    """Check all of a folder: a release, or a further sample, which carries its parent's ledger."""
+def judge(folder: Path, aside: Path, trust: Trust | None, fresh: bool, today: str, report: Report) -> Case | None:
+    """Check a folder: a release, or a sample with its parent's ledger, whose approvals and status lie ``aside``."""
     own, name = folder / "derivation.dsse.json", "ledger.dsse.json"
     besides, sample = {name}, None
     if os.path.lexists(own):
@@ -475,8 +474,8 @@ def judge(folder: Path, trust: Trust | None, fresh: bool, today: str, report: Re
         return None
     check_origin(case, report)
     if ledger["version"] == 2:
-        check_status(folder / "status.dsse.json", case, fresh, report)
-        check_decisions(folder, case, report)
+        check_status(aside / "status.dsse.json", case, fresh, report)
+        check_decisions(aside, case, report)
     else:
         report.require(not fresh, "a ledger of version 1 has no status", STALE)
     if sample:
@@ -513,12 +512,15 @@ def compare(first: Case, second: Case, report: Report) -> None:
         report.notes.append(f"releases {names} have logs of their own, and no budget in common")
 
 
-def examine(folder: str | os.PathLike[str], root: bytes | None, fresh: bool, today: str) -> tuple[Verdict, Case | None]:
+def examine(
+    folder: Place, root: bytes | None, fresh: bool, today: str, parent: Place | None
+) -> tuple[Verdict, Case | None]:
     """Check a folder. Nothing that it holds makes this raise: what cannot be judged is refused."""
     report, case = Report(), None
     try:
         trust = None if root is None else read_trust(root)
-        case = judge(Path(folder), trust, fresh, today or datetime.now(UTC).date().isoformat(), report)
+        today = today or datetime.now(UTC).date().isoformat()
+        case = judge(Path(folder), Path(parent or folder), trust, fresh, today, report)
     except Refused as refusal:
         report.require(False, *refusal.args)
     except Exception as error:  # whatever happens, it is not a pass
@@ -526,16 +528,20 @@ def examine(folder: str | os.PathLike[str], root: bytes | None, fresh: bool, tod
     return report.verdict(), case
 
 
-def verify(folder: str | os.PathLike[str], root: bytes | None = None, fresh: bool = False, today: str = "") -> Verdict:
-    """Check one folder; ``root`` holds the bytes of root.json, ``today`` is the day (UTC) unless given."""
-    return examine(folder, root, fresh, today)[0]
+def verify(
+    folder: Place, root: bytes | None = None, fresh: bool = False, today: str = "", parent: Place | None = None
+) -> Verdict:
+    """Check one folder.
+
+    ``root`` holds the bytes of root.json, ``today`` is the day (UTC) unless given, ``parent`` the release of a sample,
+    which has the approvals and the status; they may as well be copied beside the sample.
+    """
+    return examine(folder, root, fresh, today, parent)[0]
 
 
-def verify_all(
-    folders: Iterable[str | os.PathLike[str]], root: bytes | None = None, fresh: bool = False, today: str = ""
-) -> list[Verdict]:
+def verify_all(folders: Iterable[Place], root: bytes | None = None, fresh: bool = False) -> list[Verdict]:
     """A verdict on each folder and, where there are several, one more: whether they tell one history."""
-    found = [examine(folder, root, fresh, today) for folder in folders]
+    found = [examine(folder, root, fresh, "", None) for folder in folders]
     verdicts = [verdict for verdict, _ in found]
     if len(found) > 1:
         report = Report({"epsilon": "", "release": ", ".join(verdict.release or "?" for verdict in verdicts)})

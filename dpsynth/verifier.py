@@ -34,7 +34,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from dpsynth import evidence
-    from dpsynth.evidence import Json, Refused, Report, Shape, Verdict, demand, read_json
+    from dpsynth.evidence import Json, Refused, Report, Shape, demand, read_json
+    from dpsynth.evidence import Verdict as Verdict
 else:  # copied beside evidence.py and trust.py, without the package
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     try:

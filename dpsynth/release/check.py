@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dpsynth.errors import (
-    ConfigurationError,
-    DigestMismatch,
-    DpsynthError,
-    SignatureInvalid,
-    TotalsMismatch,
-    UnknownEntry,
-    VerificationError,
-)
+from dpsynth import errors, trust
+from dpsynth.errors import ConfigurationError, DpsynthError, VerificationError
 from dpsynth.ledger import DERIVATION_TYPE, Statement, open_envelope, parse_statement
 from dpsynth.release.progress import Progress
 from dpsynth.verifier import Verdict
-from dpsynth.verifier import verify as verify_alone
 
 LEDGER = "ledger.dsse.json"
 DERIVATION = "derivation.dsse.json"
@@ -25,13 +18,19 @@ DERIVATION = "derivation.dsse.json"
 NOT_DRAWN = "this check did not draw the rows again"
 """How the verifier alone begins its note on a sample; with the parent at hand it is no longer so."""
 
-_RAISED: dict[int, type[DpsynthError]] = {
-    2: ConfigurationError,
-    20: SignatureInvalid,
-    21: DigestMismatch,
-    22: TotalsMismatch,
-    23: UnknownEntry,
-}
+_CLASSES: tuple[type[DpsynthError], ...] = (
+    errors.Rejected,
+    errors.Withdrawn,
+    errors.StatusStale,
+    errors.SignatureInvalid,
+    errors.DigestMismatch,
+    errors.TotalsMismatch,
+    errors.UnknownEntry,
+    errors.LogInconsistent,
+    errors.KeyRefused,
+    errors.ThresholdNotMet,
+)
+_RAISED = {kind.exit_code: kind for kind in _CLASSES}
 
 
 def verify(
@@ -39,23 +38,25 @@ def verify(
     *,
     rebuild: bool = False,
     parent: str | Path | None = None,
+    root: bytes | str | Path | None = None,
+    fresh: bool = False,
     progress: Progress | None = None,
 ) -> Verdict:
     """Check a release, or a sample derived from one, as a stranger would; never raises for what is wrong with it.
 
-    ``rebuild`` also draws the rows of a release again and fits its model again; ``parent`` is the release of a derived
-    sample, whose rows are then drawn again, given its condition if it states one (``rebuild`` adds nothing to that);
+    ``root`` is the organisation's ``root.json`` (its bytes, or its path): with it, who signed, granted and approved is
+    checked too. ``fresh`` refuses a release without a status that is in force today. ``rebuild`` also draws the rows of
+    a release again and fits its model again; ``parent`` is the release of a derived sample, whose rows are then drawn
+    again, given its condition if it states one (``rebuild`` adds nothing to that), and which has the approvals.
     ``progress`` is told what is being done. ``Verdict.ok`` and ``Verdict.exit_code`` say what was found. Raises
     ConfigurationError where the request does not fit the folder.
     """
     from dpsynth.release.rebuild import rebuild_release, redraw_sample
 
-    where = Path(folder)
-    if not where.is_dir():
-        raise ConfigurationError(f"{where}: there is no such folder; give the folder of a release")
+    where = _folder(folder)
     if parent is not None and not Path(parent).is_dir():
         raise ConfigurationError(f"{parent}: there is no such folder; give the release that {where} was drawn from")
-    verdict = verify_alone(where)
+    verdict = trust.verify(where, _root(root), fresh, parent=parent)
     if not verdict.ok:
         return verdict
     derived = read_statement(where).predicate_type == DERIVATION_TYPE
@@ -79,9 +80,20 @@ def verify(
     return replace(verdict, notes=(*notes, *found))
 
 
+def histories(folders: Sequence[str | Path], *, root: bytes | str | Path | None = None) -> Verdict:
+    """Whether several releases tell one history of their people: exit code 24 if their logs fork.
+
+    Releases that cannot be compared because one does not verify are named in the notes. Raises ConfigurationError for
+    fewer than two folders, or one that is none.
+    """
+    if len(folders) < 2:
+        raise ConfigurationError("two histories are told from two releases at least: give several folders")
+    return trust.verify_all([_folder(folder) for folder in folders], _root(root))[-1]
+
+
 def require(folder: Path) -> None:
     """Raise the verifier's first failure, if there is one."""
-    verdict = verify_alone(folder)
+    verdict = trust.verify(folder)
     if not verdict.ok:
         raise _RAISED.get(verdict.exit_code, VerificationError)(f"{folder}: {verdict.failures[0]}")
 
@@ -90,3 +102,20 @@ def read_statement(folder: Path) -> Statement:
     """The signed statement of a folder that was verified."""
     name = LEDGER if (folder / LEDGER).exists() else DERIVATION
     return parse_statement(open_envelope((folder / name).read_bytes()))
+
+
+def _folder(folder: str | Path) -> Path:
+    if not Path(folder).is_dir():
+        raise ConfigurationError(f"{folder}: there is no such folder; give the folder of a release")
+    return Path(folder)
+
+
+def _root(root: bytes | str | Path | None) -> bytes | None:
+    if root is None or isinstance(root, bytes):
+        return root
+    try:
+        return Path(root).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the root {str(root)!r} cannot be read ({error.strerror}): give the root.json that its owner publishes"
+        ) from None

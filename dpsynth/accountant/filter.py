@@ -122,13 +122,13 @@ def _shown(cost: Cost, delta: Fraction) -> str:
     """A cost for people, rounded up, and what it promises where that is another number."""
     if cost.measure == "pure":
         return _amount(cost, _UP)
-    epsilon = "without bound" if cost.delta >= delta else _number(epsilon_of(cost, delta), _UP)
+    epsilon = "without bound" if cost.delta >= delta else _number(_epsilon_of(cost, delta), _UP)
     return f"{_amount(cost, _UP)} (epsilon {epsilon})"
 
 
 def _most(left: Cost, delta: Fraction) -> str:
     """The largest epsilon of six digits that, asked for at ``delta``, is sure to fit."""
-    epsilon = epsilon_of(left, delta)
+    epsilon = _epsilon_of(left, delta)
     up = _number(epsilon, _UP)
     fits = epsilon > 0 and amount_of(left.measure, Fraction(up), delta) <= left.amount
     return up if fits else _number(epsilon, _DOWN)

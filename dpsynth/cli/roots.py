@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -63,7 +64,7 @@ def root(people: Path, after: Path | None, out: Path, as_json: bool) -> None:
 @click.option(
     "--until",
     multiple=True,
-    metavar="ORIGIN=SIZE",
+    metavar="ORIGIN=SIZE|FILE",
     help="Up to which size of which log it still counts; several times. Without: nowhere.",
 )
 @click.option("--threshold", type=click.IntRange(1), help="How many officers are to decide from now on.")
@@ -81,13 +82,14 @@ def revoke(
 ) -> None:
     """Draft the next version of a root without the keys KEYID (the id or its first 8 digits or more).
 
-    What a revoked key signed counts only where a log recorded it at a size of at most SIZE. ORIGIN and SIZE are those
-    of `dpsynth budget history`; for a key that fell into wrong hands, take the size before that day. Then the officers
-    sign the draft: `dpsynth keys sign`.
+    What a revoked key signed counts only where a log recorded it at a size of at most SIZE. FILE says both: the anchor
+    of a store (all that it holds so far), or the ledger or status of a release (all that its store held then). For a
+    key that fell into wrong hands, take the size before that day. Then the officers sign the draft: `dpsynth keys
+    sign`.
 
     \b
     Example:
-      dpsynth keys revoke 21fe31df --root root.json --until dpsynth.log/0011...eeff=41 -o root-2.json
+      dpsynth keys revoke 21fe31df --root root.json --until out/births/status.dsse.json -o root-2.json
     """
     from dpsynth.ledger import Draft, Revocation, Trust, next_root
 
@@ -250,6 +252,21 @@ def _keyid(trust: Trust, text: str) -> str:
 
 def _origin_and_size(text: str) -> tuple[str, int]:
     origin, _, size = text.rpartition("=")
-    if not origin or not (size.isascii() and size.isdecimal()):
-        raise ConfigurationError(f"--until {text!r}: must be ORIGIN=SIZE, as dpsynth.log/0011…eeff=41")
-    return origin, int(size)
+    if origin and size.isascii() and size.isdecimal():
+        return origin, int(size)
+    if Path(text).is_file():
+        return _head_in(read(Path(text)), text)
+    raise ConfigurationError(
+        f"--until {text!r}: must be ORIGIN=SIZE, as dpsynth.log/0011…eeff=41, or a file that says both"
+    )
+
+
+def _head_in(data: bytes, name: str) -> tuple[str, int]:
+    from dpsynth.ledger import open_envelope, parse_statement, read_object
+
+    value: Any = read_object(data, name)
+    if "payload" in value:
+        value = parse_statement(open_envelope(data)).predicate.get("log")
+    if isinstance(value, Mapping) and isinstance(value.get("origin"), str) and type(value.get("size")) is int:
+        return value["origin"], value["size"]
+    raise ConfigurationError(f"--until {name!r}: is no anchor of a store, and no ledger or status that names its log")

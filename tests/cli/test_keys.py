@@ -189,6 +189,21 @@ class TestRoot:
         again = call("keys", "sign", folder / "root-2.json", "--key", folder / "cleo.pem", "-o", folder / "x.json")
         assert again.exit_code == 0  # as an officer of version 1
 
+    def test_up_to_what_a_file_says(self, folder: Path) -> None:
+        root, cleo = complete(folder, "ana", "ben"), office.CLEO.public.keyid
+        (folder / "anchor.json").write_text(json.dumps({"origin": office.ORIGIN, "size": 41, "link": "00"}))
+        for file, size in (
+            (folder / "anchor.json", 41),
+            (office.GOLDEN / "ledger.dsse.json", 5),
+            (office.GOLDEN / "status.dsse.json", 8),
+        ):
+            made = call(
+                "keys", "revoke", cleo, "--root", root, "--until", file, "-o", folder / f"{size}.json", "--json"
+            )
+            assert document(made)["revoked"] == [{"keyid": cleo, "origins": {office.ORIGIN: size}}]
+        for file in (root, office.GOLDEN / "approval.dsse.json", office.GOLDEN / "grant.dsse.json"):
+            assert call("keys", "revoke", cleo, "--root", root, "--until", file, "-o", folder / "x.json").exit_code
+
     def test_what_revoke_refuses(self, folder: Path) -> None:
         root, cleo = complete(folder, "ana", "ben"), office.CLEO.public.keyid
         out = ("-o", folder / "root-2.json")

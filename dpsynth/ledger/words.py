@@ -29,7 +29,11 @@ LENGTH = 12
 
 
 def fingerprint(data: bytes) -> str:
-    """Twelve words, the first 96 bits of the SHA-256 of ``data``: nobody finds another file with the same ones."""
+    """Twelve words, the first 96 bits of the SHA-256 of ``data``.
+
+    Nobody finds another file with the words of a given one. Who makes both could find two that agree in 2**48 tries:
+    so words are compared, but what is signed is always the whole digest.
+    """
     return fingerprint_of_digest("sha256:" + sha256(data).hexdigest())
 
 

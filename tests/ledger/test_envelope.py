@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -15,6 +16,7 @@ from dpsynth.ledger import (
     LEDGER_NAME,
     LEDGER_TYPE,
     PAYLOAD_TYPE,
+    AccountState,
     SigningKey,
     canonical,
     envelope,
@@ -22,8 +24,12 @@ from dpsynth.ledger import (
     open_envelope,
     pae,
     parse_statement,
+    read_checkpoint,
+    read_object,
     statement,
 )
+from dpsynth.privacy import Cost
+from tests.ledger import office
 from tests.verifier.build import GOLDEN, KEY
 
 HEX = sha256(b"").hexdigest()
@@ -173,3 +179,42 @@ class TestPredicates:
 
     def test_derivation(self) -> None:
         assert evidence.misfit(self.read("derivation.dsse.json"), trust.DERIVED, "derivation") == ""
+
+
+class TestVersions:
+    def test_a_ledger_without_a_log_is_of_version_1(self) -> None:
+        made = replace(office.ledger(), log=None).to_json(KEY.public)
+        assert evidence.misfit(made, verifier.LEDGER_1, "ledger") == ""
+        assert made["version"] == 1
+        assert made.keys() == self.golden("release-v1").keys()
+
+    def test_version_2_names_every_account_that_paid(self) -> None:
+        above = AccountState("office", Cost.nothing("gdp"), Cost.nothing("gdp"), Cost.nothing("gdp"), "organisation")
+        made = replace(office.ledger(), ancestors=(above,)).to_json(KEY)
+        assert evidence.misfit(made, verifier.LEDGER, "ledger") == ""
+        assert [one["name"] for one in made["accounts"]] == ["people", "office"]
+        assert made["version"] == 2
+
+    def test_the_signer_makes_the_checkpoint(self) -> None:
+        made = office.ledger().to_json(KEY)
+        assert made["signer"] == KEY.public.to_json()
+        assert read_checkpoint(made["log"]["checkpoint"], KEY.public)[1] == made["log"]["size"]
+        with pytest.raises(ValueError, match="checkpoint"):
+            office.ledger().to_json(KEY.public)
+
+    def golden(self, name: str) -> dict[str, Any]:
+        return dict(parse_statement(open_envelope((GOLDEN / name / "ledger.dsse.json").read_bytes())).predicate)
+
+
+def test_nothing_deeper_than_32_is_read() -> None:
+    def nested(depth: int) -> bytes:
+        return b'{"a":' * depth + b"1" + b"}" * depth
+
+    assert read_object(nested(32), "it")
+    for depth in (33, 1000, 200_000):
+        with pytest.raises(SignatureInvalid):
+            read_object(nested(depth), "it")
+    with pytest.raises(SignatureInvalid):
+        read_object(b'{"a":' + b"[" * 32 + b"]" * 32 + b"}", "it")
+    with pytest.raises(ValueError, match="deep"):
+        canonical(json.loads(nested(33)))

@@ -18,6 +18,7 @@ COMMANDS = {
     "init": ("dpsynth.cli.prepare", "Draft a schema from column names and declared types."),
     "plan": ("dpsynth.cli.prepare", "Show every query, its cost and expected error; reads no row."),
     "run": ("dpsynth.cli.run", "Make the releases that one or more release.toml describe."),
+    "review": ("dpsynth.cli.review", "Write or show the page by which an officer decides."),
     "approve": ("dpsynth.cli.approve", "Sign that a release may be published."),
     "reject": ("dpsynth.cli.approve", "Sign that a release may not be published."),
     "withdraw": ("dpsynth.cli.approve", "Sign that a published release may no longer be used."),

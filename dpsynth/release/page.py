@@ -65,7 +65,7 @@ def facts(release: Release, tally: Tally) -> report.ReportFacts:
             release.held_after,
             release.policy.delta,
         ),
-        queries=tuple(_query(entry) for entry in entries),
+        queries=tuple(query_fact(entry) for entry in entries),
         worst=report.WorstCase.of(plan.cost),
         fits=tuple(_fit(answer, plan.codecs, tally) for answer in marginals if _is_column(answer)),
         picture=picture(release.tables, (answer.query.columns for answer in marginals)),
@@ -77,7 +77,8 @@ def facts(release: Release, tally: Tally) -> report.ReportFacts:
     )
 
 
-def _query(entry: Entry) -> report.QueryFact:
+def query_fact(entry: Entry) -> report.QueryFact:
+    """A charged entry, as the pages show it."""
     fields = entry.fields
     mechanism, query = fields["mechanism"], fields["query"]
     cost, chosen_by = cost_of(fields["cost"]).amount, tuple(fields["chosen_by"])

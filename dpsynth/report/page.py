@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -34,7 +34,7 @@ _FILTERS: dict[str, Callable[..., str]] = {
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
     """A row of the table of answers."""
 
     query: QueryFact
@@ -49,7 +49,7 @@ class _Line:
 
 
 @dataclass(frozen=True)
-class _Rate:
+class Rate:
     """A row of the worst-case table: rates, and what an alarm makes of a belief of 1 % and of 50 %."""
 
     fpr: float
@@ -68,7 +68,7 @@ def render(facts: ReportFacts) -> str:
 
     drawn = _drawn(facts)
     drawing = picture.model(facts.picture)
-    return _template().render(
+    return template("page.html.j2").render(
         facts=facts,
         claim=facts.claim,
         style=Markup(files("dpsynth.report").joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704
@@ -77,28 +77,29 @@ def render(facts: ReportFacts) -> str:
         left_out="" if drawing is None else drawing.left_out,
         meter=_meter(facts),
         budget=_budget(facts),
-        worst=[_rate(fpr, tpr) for fpr, tpr in facts.worst.table],
+        worst=[rate(fpr, tpr) for fpr, tpr in facts.worst.table],
         shares=figures.shares(facts),
         spent=sum((query.cost for query in facts.queries), Fraction(0)) / facts.claim.reserved.amount,
         unit=figures.SYMBOLS[facts.claim.reserved.measure],
         added=figures.ADDED[facts.claim.reserved.measure],
         measure=NAMES[facts.claim.reserved.measure],
-        lines=_lines(facts),
+        lines=lines(facts.queries, facts.claim.reserved.amount, facts.total),
         panels=drawn,
         hidden=len(facts.fits) - len(drawn),
         hazards=figures.hazards(facts) if facts.hazards is None else facts.hazards,
-        quality=_quality(facts),
+        quality=quality(facts.queries, facts.total),
         listed=LISTED,
     )
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """A page of this room: everything that is put into it is escaped, a name that it lacks is an error."""
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, finalize=_printable)
     environment.filters.update(_FILTERS)
-    return environment.from_string(files("dpsynth.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
+    return environment.from_string(files("dpsynth.report").joinpath(name).read_text(encoding="utf-8"))
 
 
 def _printable(value: object) -> object:
@@ -135,20 +136,21 @@ def _budget(facts: ReportFacts) -> list[tuple[str, str, Fraction, Fraction]]:
     return [(colour, name, cost.amount, epsilon_of(cost, account.policy_delta)) for colour, name, cost in rows]
 
 
-def _rate(fpr: float, tpr: float) -> _Rate:
-    return _Rate(fpr, tpr, figures.posterior(0.01, fpr, tpr), figures.posterior(0.5, fpr, tpr))
+def rate(fpr: float, tpr: float) -> Rate:
+    """A row of the worst-case table."""
+    return Rate(fpr, tpr, figures.posterior(0.01, fpr, tpr), figures.posterior(0.5, fpr, tpr))
 
 
-def _lines(facts: ReportFacts) -> list[_Line]:
-    reserved = facts.claim.reserved.amount
-    widest = max((query.cost for query in facts.queries), default=Fraction(0)) or Fraction(1)
-    lines = []
-    for query in facts.queries:
-        misplaced = figures.expected_tvd(query, facts.total)
+def lines(queries: Sequence[QueryFact], reserved: Fraction, total: int | None) -> list[Line]:
+    """The rows of the table of answers: each with its part of what was reserved."""
+    widest = max((query.cost for query in queries), default=Fraction(0)) or Fraction(1)
+    made = []
+    for query in queries:
+        misplaced = figures.expected_tvd(query, total)
         counted = query.kind in ("total", "marginal") and query.scale > 0
         within = figures.within(query.mechanism, query.scale)
-        lines.append(
-            _Line(
+        made.append(
+            Line(
                 query,
                 _what(query),
                 "" if query.columns is None else text.count(query.cells),
@@ -160,7 +162,7 @@ def _lines(facts: ReportFacts) -> list[_Line]:
                 f"± {text.near(within, 3)}" if counted else "",
             )
         )
-    return lines
+    return made
 
 
 def _what(query: QueryFact) -> str:
@@ -181,10 +183,11 @@ def _running(stated: str) -> str:
         return stated
 
 
-def _quality(facts: ReportFacts) -> str:
+def quality(queries: Sequence[QueryFact], total: int | None) -> str:
+    """What error is to be expected, in words."""
     errors: dict[int, list[float]] = {}
-    for query in facts.queries:
-        misplaced = figures.expected_tvd(query, facts.total)
+    for query in queries:
+        misplaced = figures.expected_tvd(query, total)
         if misplaced is not None and query.columns is not None:
             errors.setdefault(len(query.columns), []).append(misplaced)
     names = {1: "single columns", 2: "pairs of columns", 3: "triples"}

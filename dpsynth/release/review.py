@@ -1,0 +1,357 @@
+"""What an officer has to know of a release: gathered from its public folder and, if asked, from its store.
+
+Neither holds a private row. The folder is judged by the independent verifier first; of one that it refuses nothing is
+shown, since nothing that it says can be relied on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from fractions import Fraction
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from dpsynth import __version__, evidence, verifier
+from dpsynth.accountant import Accountant
+from dpsynth.errors import ConfigurationError, DpsynthError
+from dpsynth.ledger import CHARGES, DATA_NAME, Entry, Trust, cost_of, fingerprint, parse, read_envelope
+from dpsynth.measurement import TOTAL, NoisyMarginal, read_archive
+from dpsynth.privacy import Cost
+from dpsynth.release import review_store
+from dpsynth.release.approve import request_place, today, votes
+from dpsynth.release.changes import compare
+from dpsynth.release.check import DERIVATION, LEDGER, read_statement
+from dpsynth.release.describe import read_plan, title
+from dpsynth.release.folder import UNDECIDED, raise_for
+from dpsynth.release.page import query_fact
+from dpsynth.release.plan import Plan
+from dpsynth.release.words import workload_told
+from dpsynth.report import Claim, QueryFact, WorstCase
+from dpsynth.report.figures import within
+from dpsynth.report.officer_facts import (
+    Asked,
+    Check,
+    Command,
+    Decided,
+    Group,
+    Ledgered,
+    OfficerFacts,
+    Payer,
+    Raised,
+    Standing,
+    State,
+)
+
+GROUPS = (100, 1000, 10_000)
+"""Sizes of groups for which the noise of a cell is told."""
+
+_PLACES = {"RELEASED": "current", "SUPERSEDED": "superseded", "WITHDRAWN": "withdrawn", "REJECTED": "rejected"}
+
+
+def review(
+    folder: str | Path,
+    *,
+    root: str | Path | None = None,
+    store: str | Path | None = None,
+    since: str | Path | None = None,
+) -> OfficerFacts:
+    """The facts of the officer's page for a release folder, pending or published, with officers or without.
+
+    ``root`` is the ``root.json`` that says whose signatures count; without it that of the ``store`` is taken. The store
+    also knows what else was released and spent on these people. ``since`` is the folder of the release to compare with,
+    in place of the last one of the same account in the store.
+
+    A folder that does not verify gives facts that say so. ConfigurationError: no such folder or file, a sample, or a
+    release that the store does not know; DigestMismatch: the store made another one; the verifier's error for
+    ``since``; StoreError.
+    """
+    where = Path(folder)
+    if not where.is_dir():
+        raise ConfigurationError(f"{where}: there is no such folder; give the folder of a release")
+    if (where / DERIVATION).exists():
+        raise ConfigurationError(f"{where} is a sample of a release: it cost nothing, so review the release itself")
+    with ExitStack() as held:
+        accountant = None if store is None else held.enter_context(Accountant.open(store))
+        data = _bytes(Path(root)) if root is not None else None
+        if accountant is not None and data is None and (account := _account(where)):
+            trust = accountant.trust(account)
+            data = trust.data if trust else None
+        check, found = _check(where, data)
+        shown = OfficerFacts(str(folder), today().isoformat(), check, version=__version__)
+        if not _readable(where, check):
+            return shown
+        statement = read_statement(where)
+        predicate, raw = dict(statement.predicate), (where / LEDGER).read_bytes()
+        ledger = ledgered(predicate)
+        plan = _plan(where)
+        if plan is not None and plan.digest != ledger.plan:
+            failures = (*check.failures, "datapackage.json: the plan is not the one that the ledger names")
+            return replace(shown, check=replace(check, ok=False, sound=False, exit_code=21, failures=failures))
+        known = None if accountant is None else review_store.read(accountant, where, ledger)
+        standing = _standing(where, predicate, found, data, known.state if known else None)
+        own = ledger.payers[0]
+        reserved = ledger.claim.reserved
+        if known is not None:
+            ledger = replace(ledger, payers=known.payers)
+        changes = known.changes if known else None
+        if since is not None:
+            changes = compare(ledger, _since(Path(since)))
+        return replace(
+            shown,
+            data=f"sha256:{dict(statement.subjects)[DATA_NAME]}",
+            ledger_digest=f"sha256:{sha256(raw).hexdigest()}",
+            words=fingerprint(raw),
+            ledger=ledger,
+            asked=None if plan is None else _asked(plan),
+            standing=standing,
+            commands=_commands(str(folder), fingerprint(raw), standing, root, request_place(where)),
+            total=_total(where),
+            worst=WorstCase.of(reserved),
+            all_worst=None if own.after == reserved else WorstCase.of(own.after, 2),
+            groups=_groups(ledger.queries),
+            others=known.others if known else None,
+            changes=changes,
+            first=changes is None and (known is not None or not own.before.amount),
+            store=known is not None,
+        )
+
+
+# --- the verdict ------------------------------------------------------------------------------------------------------
+
+
+def _check(where: Path, root: bytes | None) -> tuple[Check, verifier.Verdict]:
+    found = verifier.verify(where, root)
+    room = files("dpsynth")
+    parts = [room.joinpath(name) for name in ("verifier.py", "evidence.py", "trust.py")]
+    digests = tuple((part.name, f"sha256:{sha256(part.read_bytes()).hexdigest()}") for part in parts if part.is_file())
+    sound = found.exit_code in UNDECIDED
+    check = Check(found.ok, sound, found.exit_code, found.keyid, found.notes, found.failures, digests, root is not None)
+    return check, found
+
+
+def _readable(where: Path, check: Check) -> bool:
+    """Whether what the folder says can be shown: it is what was signed, even if a key in it does not count."""
+    if check.sound:
+        return True
+    return check.with_root and verifier.verify(where).exit_code in UNDECIDED
+
+
+def _account(where: Path) -> str | None:
+    """The account that a ledger names, before anything of it is believed: only to find the root in the store."""
+    try:
+        predicate = read_statement(where).predicate
+        accounts = predicate.get("accounts") or [predicate["account"]]
+        return str(accounts[0]["name"])
+    except (DpsynthError, OSError, KeyError, TypeError, IndexError):
+        return None
+
+
+def _since(where: Path) -> Ledgered:
+    if not where.is_dir():
+        raise ConfigurationError(f"{where}: there is no such folder; give the release to compare with")
+    found = verifier.verify(where)
+    if found.exit_code not in UNDECIDED:
+        raise_for(found, where)
+    return ledgered(dict(read_statement(where).predicate))
+
+
+# --- the ledger and the plan ------------------------------------------------------------------------------------------
+
+
+def ledgered(predicate: dict[str, Any]) -> Ledgered:
+    """What a ledger that was verified says; one of version 1 has one account."""
+    guarantee, release = predicate["guarantee"], predicate["release"]
+    entries = [parse(line.encode("ascii")) for line in predicate["entries"]]
+    claim = Claim(
+        guarantee["entity"],
+        guarantee["unit_column"],
+        guarantee["max_rows"],
+        guarantee["neighbours"],
+        Fraction(guarantee["epsilon"]),
+        Fraction(guarantee["delta"]),
+        cost_of(guarantee["reserved"]),
+    )
+    accounts = predicate.get("accounts") or [{**predicate["account"], "level": "project"}]
+    software = predicate["software"]
+    return Ledgered(
+        release["id"],
+        release["day"],
+        release["mechanism"],
+        release["rows"],
+        release["rows_rule"],
+        release["plan"],
+        f"{software['name']} {software['version']}",
+        claim,
+        tuple(_payer(account, entries) for account in accounts),
+        tuple(query_fact(entry) for entry in entries if entry.kind in CHARGES),
+        sum(len(entry.fields["of"]) for entry in entries if entry.kind == "lost"),
+        tuple(predicate["public"]),
+        tuple(predicate["outside"]),
+        len(entries),
+        predicate["log"].get("origin", ""),
+    )
+
+
+def _payer(account: dict[str, Any], entries: Sequence[Entry]) -> Payer:
+    told = [entry for entry in entries if entry.account == account["name"] and entry.kind in ("open", "grant")]
+    policy = told[-1].fields["policy"]
+    raised = tuple(
+        Raised(entry.stamp.day, entry.fields.get("reason", "opening"), _added(entry))
+        for entry in told
+        if entry.fields.get("grant")
+    )
+    cap, before, after = (cost_of(account[key]) for key in ("cap", "held_before", "held_after"))
+    epsilon, delta = (Fraction(policy[key]) for key in ("epsilon", "delta"))
+    return Payer(account["name"], account["level"], cap, before, after, epsilon, delta, raised)
+
+
+def _added(entry: Entry) -> Cost:
+    return cost_of(entry.fields["added" if entry.kind == "grant" else "cap"])
+
+
+def _plan(where: Path) -> Plan | None:
+    try:
+        return read_plan((where / "datapackage.json").read_bytes())
+    except (DpsynthError, OSError):
+        return None
+
+
+def _asked(plan: Plan) -> Asked:
+    workload = plan.workload
+    weighted = bool(workload.columns or workload.target or any(weight != 1 for _, weight in workload.marginals))
+    columns = {name: column.type for name, column in plan.schema.columns.items()}
+    told = workload_told(plan)
+    return Asked(title(plan), plan.artificial, told, weighted and bool(told), plan.noise, columns, plan.supersedes)
+
+
+def _total(where: Path) -> int | None:
+    """The noisy or public number of rows, if it was asked for."""
+    try:
+        answers = read_archive(where / "measurements.npz")
+    except (DpsynthError, OSError):
+        return None
+    totals = [int(answer.values) for answer in answers if isinstance(answer, NoisyMarginal) and answer.query == TOTAL]
+    return totals[0] if totals else None
+
+
+def _groups(queries: Sequence[QueryFact]) -> tuple[Group, ...]:
+    """What the noise of a cell comes to for groups of people, at the widest noise of each kind of table."""
+    names = {1: "single columns", 2: "pairs of columns", 3: "triples of columns"}
+    widest: dict[int, float] = {}
+    for query in queries:
+        if query.kind == "marginal" and query.columns and len(query.columns) in names:
+            size = len(query.columns)
+            widest[size] = max(widest.get(size, 0.0), within(query.mechanism, query.scale))
+    if not widest:
+        return ()
+    return tuple(Group(size, tuple((names[ways], widest[ways] / size) for ways in sorted(widest))) for size in GROUPS)
+
+
+# --- the decision -----------------------------------------------------------------------------------------------------
+
+
+def _standing(
+    where: Path, predicate: dict[str, Any], found: verifier.Verdict, root: bytes | None, kept: str | None
+) -> Standing:
+    """What is signed so far. ``kept`` is the state in the store, which is newer than what lies in the folder."""
+    digest = predicate.get("root")
+    published = _PLACES.get(kept or "") or found.state
+    if digest is None:
+        state: State = published if published else "open"  # type: ignore[assignment]
+        told = {
+            "open": "Nothing has to be approved: this account has no officers",
+            "current": "Published, and current",
+            "superseded": "Published, and superseded by another release",
+            "withdrawn": "Withdrawn",
+        }[state]
+        return Standing(False, state, told)
+    trust = None if root is None or found.exit_code == evidence.KEY else Trust.parse(root)
+    decided = tuple(_decided(vote.approval, found, trust) for vote in votes(where))
+    version = trust.version(digest) if trust else None
+    if trust is None or version is None:
+        state = published if published else "waiting"  # type: ignore[assignment]
+        told = "Officers have to approve this release" if state == "waiting" else _TOLD[state]
+        return Standing(True, state, told, decided=decided, root=digest)
+    needed, people = trust.newest.threshold, found.approved_by
+    rejected = found.exit_code == evidence.REJECTED
+    state = published or ("rejected" if rejected else "approved" if len(people) >= needed else "waiting")  # type: ignore[assignment]
+    told = _TOLD[state].format(have=len(people), needed=needed)
+    ask = _to_ask(where, trust, decided, people) if state == "waiting" else ()
+    return Standing(True, state, told, needed, people, ask, decided, trust.digest, trust.newest.name)
+
+
+_TOLD: dict[str, str] = {
+    "waiting": "Waiting for approval: {have} of {needed} officers have approved",
+    "approved": "Approved by {have} of {needed} officers: the same run again publishes it",
+    "rejected": "Rejected by the officers; what it spent stays spent",
+    "current": "Published, and current",
+    "superseded": "Published, and superseded by another release",
+    "withdrawn": "Withdrawn; what it spent stays spent",
+}
+
+
+def _decided(said: Any, found: verifier.Verdict, trust: Trust | None) -> Decided:
+    """A decision as the verifier judged it, which alone says whether it counts."""
+    opening = evidence.plain(f"{said.decision} by {said.person}")
+    why = next((note for note in found.notes if note.startswith(f"{opening} does not count: ")), "")
+    unknown = trust is None or any(note.startswith(f"{opening}: only a root") for note in found.notes)
+    good = said.decision == "approve" and said.person in found.approved_by
+    counts = None if unknown else good or not why
+    told = "" if counts else why.removeprefix(f"{opening} does not count: ")
+    return Decided(said.decision, said.person, said.day, said.expires, said.conditions, said.reason, counts, told)
+
+
+def _to_ask(where: Path, trust: Trust, decided: tuple[Decided, ...], people: tuple[str, ...]) -> tuple[str, ...]:
+    """The officers who can still approve: with a key in force, not heard yet, and not the one who made the release."""
+    ((maker, _),) = read_envelope((where / LEDGER).read_bytes()).signatures
+    owner, day = trust.person(maker), today().isoformat()
+    heard = {*people, *(one.person for one in decided if one.counts), *([owner.id] if owner else [])}
+    able = [
+        person.id
+        for person in trust.newest.officers
+        if any(not trust.refusal(key.keyid, role="officer", day=day) for key in person.keys)
+    ]
+    return tuple(name for name in able if name not in heard)
+
+
+def _commands(
+    folder: str, words: str, standing: Standing, root: str | Path | None, request: Path
+) -> tuple[Command, ...]:
+    """What to type to sign, on the machine that holds the folder and on another one."""
+    place, same = quote(folder), f'--fingerprint "{words}"'
+    if not standing.governed:
+        if standing.state == "withdrawn":
+            return ()
+        text = f"dpsynth withdraw {place} --key KEY.pem --store STORE --reason CLASS"
+        return (Command("To withdraw it, with the key that signed it:", text),)
+    known = "" if request.is_file() and root is None else f" --root {quote(str(root)) if root else 'ROOT.json'}"
+    if standing.state in ("waiting", "approved"):
+        carried = f"{Path(folder).absolute().name}.request.json"
+        there = f"dpsynth approve {quote(carried)} --key KEY.pem {same} -o approval.dsse.json"
+        back = f"dpsynth approve {place} --add approval.dsse.json"
+        out = f"dpsynth approve {place} --request {quote(carried)}{known}"
+        reasons = "budget|unit|public-facts|utility|other"
+        return (
+            Command("To approve:", f"dpsynth approve {place} --key KEY.pem {same}{known}"),
+            Command("To reject:", f"dpsynth reject {place} --key KEY.pem {same} --reason {reasons}{known}"),
+            Command(
+                "To sign on another machine: carry a request there, and what is signed back:", f"{out}\n{there}\n{back}"
+            ),
+        )
+    if standing.state in ("current", "superseded"):
+        text = f"dpsynth withdraw {place} --key KEY.pem {same} --reason CLASS{known or ' --root ROOT.json'}"
+        renew = f"dpsynth status renew {place} --store STORE --key ENGINE.pem"
+        return (Command("To withdraw it, each of enough officers, and then the engine:", f"{text}\n{renew}"),)
+    return ()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None

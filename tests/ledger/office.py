@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -83,11 +84,13 @@ def signed(draft: bytes, *keys: SigningKey) -> bytes:
     return draft
 
 
+@cache
 def first_root() -> bytes:
     """Two of ana, ben and cleo decide."""
     return signed(new_root("Office of Artificial Statistics", NEXT_YEAR, 2, PEOPLE), ANA, BEN)
 
 
+@cache
 def second_root() -> bytes:
     """Cleo's key is revoked, what the log recorded up to size 3 stands; dora comes in; the engine gets a second key."""
     trust = Trust.parse(first_root())
@@ -111,6 +114,7 @@ def of_bytes(data: bytes) -> str:
     return "sha256:" + sha256(data).hexdigest()
 
 
+@cache
 def grant() -> Grant:
     """The grant that opens an account under the first root."""
     policy = Budget("1", "1e-9")
@@ -120,11 +124,13 @@ def grant() -> Grant:
     )  # fmt: skip
 
 
+@cache
 def granted() -> bytes:
     """The grant, signed by two officers."""
     return seal(grant().statement(), [ANA, BEN])
 
 
+@cache
 def ledgered() -> tuple[bytes, ...]:
     """The log up to the release's settling: an account is opened, a release measures one table and settles."""
     policy, spent = Budget("1", "1e-9"), Cost("gdp", Fraction(1, 256))
@@ -154,6 +160,7 @@ def ledgered() -> tuple[bytes, ...]:
     )  # fmt: skip
 
 
+@cache
 def log() -> tuple[bytes, ...]:
     """The whole log: two officers approve the release, and it is released."""
     before, files = ledgered(), {"ana": approval_file(), "ben": approval_file(by="ben")}
@@ -182,6 +189,7 @@ def head(lines: Sequence[bytes], size: int, shown: Sequence[int], earlier: Seque
     return LogHead(ORIGIN, size, tree.root(size), tuple(tree.inclusion(number, size) for number in shown), history)
 
 
+@cache
 def ledger() -> LedgerPredicate:
     """The ledger of the release, version 2."""
     lines, cost = ledgered(), Budget("1", "1e-9").cost("gdp")
@@ -200,12 +208,14 @@ def ledger() -> LedgerPredicate:
     )
 
 
+@cache
 def ledger_file() -> bytes:
     """The ledger, signed by the engine."""
     files = [(name, sha256(data).hexdigest()) for name, data in FILES.items()]
     return seal(statement(files, LEDGER_TYPE, ledger().to_json(ENGINE)), [ENGINE])
 
 
+@cache
 def approval(decision: str = "approve", reason: str | None = None, by: str = "ana") -> Approval:
     """Somebody's decision on the release."""
     return Approval(
@@ -214,11 +224,13 @@ def approval(decision: str = "approve", reason: str | None = None, by: str = "an
     )  # fmt: skip
 
 
+@cache
 def approval_file(decision: str = "approve", reason: str | None = None, by: str = "ana") -> bytes:
     """Somebody's decision, signed."""
     return seal(approval(decision, reason, by).statement(), [key(by)])
 
 
+@cache
 def status() -> Status:
     """The release is current, a month long."""
     lines = log()
@@ -228,6 +240,7 @@ def status() -> Status:
     )  # fmt: skip
 
 
+@cache
 def files() -> dict[str, bytes]:
     """The golden files by name."""
     return {

@@ -37,6 +37,7 @@ from tests.ledger import office
 from tests.ledger.office import ANA, BEN, CLEO, DAY, DORA, ENGINE, GOLDEN, LATER, NEXT_YEAR, ORIGIN, key
 
 KEYS = {name: key(name) for name in ("ana", "ben", "cleo", "dora", "engine", "engine-2")}
+READ = [(Trust.parse(root), trust.read_trust(root)) for root in (office.first_root(), office.second_root())]
 BOTH = [json.loads(one.payload) for one in read_chain(office.second_root())]
 
 
@@ -123,11 +124,9 @@ def test_both_refuse_every_flipped_bit_of_a_root() -> None:
 def test_both_count_the_same_officers(names: set[str], day: str, place: tuple[str, int] | None) -> None:
     data = seal(b"{}", [KEYS[name] for name in names] or [ANA])
     origin, position = place or (None, None)
-    for root in (office.first_root(), office.second_root()):
-        ours = Trust.parse(root).accepted(
-            read_envelope(data), role="officer", day=day, origin=origin, position=position
-        )
-        theirs = trust.read_trust(root).officers(evidence.parse_envelope(data, "it"), day, place)
+    for engine, other in READ:
+        ours = engine.accepted(read_envelope(data), role="officer", day=day, origin=origin, position=position)
+        theirs = other.officers(evidence.parse_envelope(data, "it"), day, place)
         assert {person.id for person in ours} == theirs
 
 

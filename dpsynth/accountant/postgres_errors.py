@@ -75,6 +75,11 @@ def translation(place: Place, error: DBAPIError) -> DpsynthError:
                 f"{place.name}: the role has not the right ({said}). The owner of the tables makes a store, with "
                 "app=ROLE in its address, and then ROLE uses it (docs/postgres.md)"
             )
+        case "55000":
+            return ConfigurationError(
+                f"{place.name}: {said}, so that a power failure forgets spent budget; set it on (docs/postgres.md). "
+                "Nothing was written"
+            )
         case "42P01" | "42703" | "42883" | "3F000" | "XX001" | "XX002":
             return damaged(place, f"its tables are not whole ({said})")
     if state[:2] in ("53", "58", "54"):

@@ -3,6 +3,7 @@
 - An account never changes its measure, and an account above it has the same (or zCDP above Gaussian DP).
 - What an account holds moves by holds and voids alone, and its cap by grants alone; the CHECK ``held_within_cap``
   compares them.
+- A line is added to the log only where its commit is on a disk before anybody hears of it.
 - Log lines, charges, outcomes, holds, grants, heads and signed files are never changed nor deleted; the log has no gap.
 - A verb has at most one outcome: one answer, or none (NULL: lost).
 - A release moves through its states forward only, and ends VOID only if nothing was ever drawn for it.
@@ -39,6 +40,7 @@ class Rule:
     events: str
     refuses: tuple[tuple[str, str], ...]
     act: str = ""
+    error: str = "integrity_constraint_violation"
 
     @property
     def _each_row(self) -> bool:
@@ -53,7 +55,7 @@ class Rule:
         """The text of its function."""
         refusals = [
             f"    IF ({condition}) THEN\n"
-            f"        RAISE EXCEPTION USING MESSAGE = '{message}', ERRCODE = 'integrity_constraint_violation';\n"
+            f"        RAISE EXCEPTION USING MESSAGE = '{message}', ERRCODE = '{self.error}';\n"
             "    END IF;\n"
             for condition, message in self.refuses
         ]
@@ -176,6 +178,19 @@ RULES = (
         held_delta = held_delta + NEW.delta
     WHERE name = NEW.account;
 """,
+    ),
+    Rule(
+        "commits_are_kept",
+        "entry",
+        "INSERT",
+        (
+            ("current_setting('fsync') <> 'on'", "the server has fsync off"),
+            (
+                "current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')",
+                "the session has synchronous_commit off",
+            ),
+        ),
+        error="object_not_in_prerequisite_state",
     ),
     Rule(
         "entry_is_next",

@@ -36,7 +36,7 @@ _WRITE = (
 
 A writer that is stopped loses its turn after a minute; so does, by the settings below, one that is cut off.
 """
-_GUARD = text("SELECT pg_backend_pid(), current_setting('fsync')")
+_LOCK = text("SELECT pg_try_advisory_lock(:key), pg_backend_pid()")
 _SETTINGS = text(
     "SELECT pg_backend_pid(), current_setting('fsync'), current_setting('server_version_num')::int, "
     "current_setting('server_encoding'), pg_is_in_recovery(), current_setting('synchronous_commit'), "
@@ -88,8 +88,6 @@ class Session:
                     connection = self._connected()
                     connection.exec_driver_sql(begin)
                     transaction = PostgresTransaction(connection)
-                    if writes:
-                        self._guard(connection)
                     if unsure is not None and unsure[0].came_through(transaction):
                         connection.exec_driver_sql("ROLLBACK")
                         return unsure[1]
@@ -128,16 +126,6 @@ class Session:
             except BaseException:
                 self._abandon()
                 raise
-
-    def _guard(self, connection: Connection) -> None:
-        """Refuse to write where it would not be durable, or where the session is not one's own."""
-        backend, fsync = connection.execute(_GUARD).one()
-        self._require_fsync(fsync)
-        if backend != self._backend:
-            raise ConfigurationError(
-                f"{self.place.name}: a connection pool hands each transaction to another session, so that nothing can "
-                "be held; connect to the server itself, or pool by sessions. Nothing was written"
-            )
 
     def _require_open(self, connection: Connection) -> None:
         """A transaction that failed and went on would be rolled back by COMMIT, without a word."""
@@ -182,9 +170,14 @@ class Session:
                     self._abandon()
             self._held.discard(key)
 
-    @staticmethod
-    def _try_lock(connection: Connection, key: int) -> bool:
-        return bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar())
+    def _try_lock(self, connection: Connection, key: int) -> bool:
+        got, backend = connection.execute(_LOCK, {"key": key}).one()
+        if backend != self._backend:
+            raise ConfigurationError(
+                f"{self.place.name}: a connection pool hands each transaction to another session, so that nothing can "
+                "be held; connect to the server itself, or pool by sessions. Nothing was written"
+            )
+        return bool(got)
 
     # --- the connection -----------------------------------------------------------------------------------------------
 
@@ -238,19 +231,11 @@ class Session:
     def _prepare(self, connection: Connection) -> None:
         wait = f"{max(1, round(self._wait * 1000))}ms"
         backend, fsync, version, encoding, standby, commit, *_ = connection.execute(_SETTINGS, {"wait": wait}).one()
-        self._require_server(version, encoding, standby, commit)
-        self._require_fsync(fsync)
+        self._require_server(version, encoding, standby, commit, fsync)
         self._backend = backend
         self._held = {key for key in self._held if self._try_lock(connection, key)}
 
-    def _require_fsync(self, fsync: str) -> None:
-        if fsync != "on":
-            raise ConfigurationError(
-                f"{self.place.name}: the server has fsync off, so that a power failure forgets spent budget; set "
-                "fsync = on. Nothing was written"
-            )
-
-    def _require_server(self, version: int, encoding: str, standby: bool, commit: str) -> None:
+    def _require_server(self, version: int, encoding: str, standby: bool, commit: str, fsync: str) -> None:
         name = self.place.name
         if version < _OLDEST:
             raise ConfigurationError(f"{name}: PostgreSQL {version // 10000} is too old; 13 or newer is needed")
@@ -265,6 +250,10 @@ class Session:
             raise ConfigurationError(
                 f"{name}: synchronous_commit is {commit}, so that a commit may be lost; the role needs ALTER ROLE ... "
                 "SET synchronous_commit = on"
+            )
+        if fsync != "on":
+            raise ConfigurationError(
+                f"{name}: the server has fsync off, so that a power failure forgets spent budget; set fsync = on"
             )
 
     def _abandon(self) -> bool:

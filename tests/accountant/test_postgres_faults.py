@@ -203,7 +203,7 @@ def test_a_transaction_in_a_transaction_is_a_mistake(store: PostgresStore) -> No
 def test_a_pool_that_changes_sessions_is_refused(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store._session, "_backend", 1)
     with pytest.raises(ConfigurationError, match="a connection pool"):
-        store.write(write_line)
+        store.lock("r1")
 
 
 # --- processes --------------------------------------------------------------------------------------------------------

@@ -438,6 +438,14 @@ def test_a_commit_that_may_be_lost_is_refused(postgres: Server, schema: str, val
         postgres.sql(f"ALTER ROLE {APP} RESET synchronous_commit")
 
 
+def test_a_line_that_may_be_lost_is_refused_to_everybody(postgres: Server, schema: str) -> None:
+    line = "INSERT INTO entry SELECT max(seq) + 1, 'people', NULL, '{\"kind\":\"note\"}', sha256('x') FROM entry"
+    for role in (APP, OWNER, ADMIN):
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="synchronous_commit off"):
+            raw(postgres, schema, f"SET synchronous_commit = off; {line}", role)
+    raw(postgres, schema, line, APP)
+
+
 def test_a_running_session_stays_durable(postgres: Server, schema: str) -> None:
     with Accountant(PostgresStore.open(url(APP, schema=schema))) as accountant:
         before = accountant.history("people")

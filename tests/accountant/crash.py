@@ -4,7 +4,8 @@ It runs in a process of its own so that it can fork without threads. Each child 
 has been given: only that may count as seen by anybody, and each of it must be on the disk after the kill.
 
 - ``making``: the child is killed before each statement, link and unlink while it makes a store.
-- ``statements``: killed before each SQL statement of a release, from reserving to settling.
+- ``statements``: killed before each SQL statement of a release, from reserving to settling, and before and after each
+  move of the log's anchor.
 - ``anywhere``: killed from outside after ever longer times, also in the middle of a commit.
 """
 
@@ -126,14 +127,14 @@ def run_child(act: Callable[[], None], until: Callable[[], None] | None = None) 
 
 
 def kill_at(place: int) -> None:
-    """From here on, SIGKILL this process at the ``place``-th step: an SQL statement, a link or an unlink."""
+    """From here on, SIGKILL this process at the ``place``-th step: an SQL statement, a link, a rename or an unlink."""
     left = count(place, -1)
 
     def step(*_: object) -> None:
         if next(left) == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    connect, link, unlink = sqlite._connect, os.link, Path.unlink
+    connect, link, unlink, replace = sqlite._connect, os.link, Path.unlink, Path.replace
 
     def traced(path: Path, wait: float) -> sqlite3.Connection:
         connection = connect(path, wait)
@@ -151,6 +152,7 @@ def kill_at(place: int) -> None:
     sqlite._connect = traced
     sqlite.os.link = stepped(link)  # type: ignore[attr-defined]
     Path.unlink = stepped(unlink)  # type: ignore[assignment, method-assign]
+    Path.replace = stepped(replace)  # type: ignore[assignment, method-assign]
 
 
 def making(folder: Path) -> dict[str, int]:

@@ -7,7 +7,7 @@ shown, since nothing that it says can be relied on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
 from hashlib import sha256
@@ -18,8 +18,8 @@ from typing import Any
 
 from dpsynth import __version__, evidence, verifier
 from dpsynth.accountant import Accountant
-from dpsynth.errors import ConfigurationError, DpsynthError
-from dpsynth.ledger import CHARGES, DATA_NAME, Entry, Trust, cost_of, fingerprint, parse, read_envelope
+from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError
+from dpsynth.ledger import CHARGES, DATA_NAME, Approval, Entry, Trust, cost_of, fingerprint, parse, read_envelope
 from dpsynth.measurement import TOTAL, NoisyMarginal, read_archive
 from dpsynth.privacy import Cost
 from dpsynth.release import review_store
@@ -50,7 +50,13 @@ from dpsynth.report.officer_facts import (
 GROUPS = (100, 1000, 10_000)
 """Sizes of groups for which the noise of a cell is told."""
 
-_PLACES = {"RELEASED": "current", "SUPERSEDED": "superseded", "WITHDRAWN": "withdrawn", "REJECTED": "rejected"}
+_PLACES: dict[str, State] = {
+    "RELEASED": "current",
+    "SUPERSEDED": "superseded",
+    "WITHDRAWN": "withdrawn",
+    "REJECTED": "rejected",
+}
+_STATES: dict[str, State] = {"current": "current", "superseded": "superseded", "withdrawn": "withdrawn"}
 
 
 def review(
@@ -77,13 +83,13 @@ def review(
         raise ConfigurationError(f"{where} is a sample of a release: it cost nothing, so review the release itself")
     with ExitStack() as held:
         accountant = None if store is None else held.enter_context(Accountant.open(store))
-        data = _bytes(Path(root)) if root is not None else None
-        if accountant is not None and data is None and (account := _account(where)):
-            trust = accountant.trust(account)
-            data = trust.data if trust else None
-        check, found = _check(where, data)
+        trust = Trust.parse(_bytes(Path(root))) if root is not None else None
+        if accountant is not None and trust is None and (account := _account(where)):
+            with suppress(BudgetRefused):  # no such account: that is said when the store is asked for the release
+                trust = accountant.trust(account)
+        check, found = _check(where, trust)
         shown = OfficerFacts(str(folder), today().isoformat(), check, version=__version__)
-        if not _readable(where, check):
+        if not check.readable:
             return shown
         statement = read_statement(where)
         predicate, raw = dict(statement.predicate), (where / LEDGER).read_bytes()
@@ -93,7 +99,7 @@ def review(
             failures = (*check.failures, "datapackage.json: the plan is not the one that the ledger names")
             return replace(shown, check=replace(check, ok=False, sound=False, exit_code=21, failures=failures))
         known = None if accountant is None else review_store.read(accountant, where, ledger)
-        standing = _standing(where, predicate, found, data, known.state if known else None)
+        standing = _standing(where, predicate, found, trust, known.state if known else None)
         own = ledger.payers[0]
         reserved = ledger.claim.reserved
         if known is not None:
@@ -109,7 +115,7 @@ def review(
             ledger=ledger,
             asked=None if plan is None else _asked(plan),
             standing=standing,
-            commands=_commands(str(folder), fingerprint(raw), standing, root, request_place(where)),
+            commands=_commands(where, fingerprint(raw), standing, root) if check.sound else (),
             total=_total(where),
             worst=WorstCase.of(reserved),
             all_worst=None if own.after == reserved else WorstCase.of(own.after, 2),
@@ -124,21 +130,26 @@ def review(
 # --- the verdict ------------------------------------------------------------------------------------------------------
 
 
-def _check(where: Path, root: bytes | None) -> tuple[Check, verifier.Verdict]:
-    found = verifier.verify(where, root)
+def _check(where: Path, trust: Trust | None) -> tuple[Check, verifier.Verdict]:
+    """Run the verifier; with a root it also says who counts, and without one whether the files are those signed."""
+    bare = verifier.verify(where)
+    found = bare if trust is None else verifier.verify(where, trust.data)
     room = files("dpsynth")
     parts = [room.joinpath(name) for name in ("verifier.py", "evidence.py", "trust.py")]
     digests = tuple((part.name, f"sha256:{sha256(part.read_bytes()).hexdigest()}") for part in parts if part.is_file())
-    sound = found.exit_code in UNDECIDED
-    check = Check(found.ok, sound, found.exit_code, found.keyid, found.notes, found.failures, digests, root is not None)
+    readable = bare.exit_code in UNDECIDED
+    check = Check(
+        found.ok and bare.ok,
+        readable and found.exit_code in UNDECIDED,
+        readable,
+        found.exit_code if readable else bare.exit_code,
+        found.keyid,
+        found.notes,
+        found.failures or bare.failures,
+        digests,
+        trust is not None,
+    )
     return check, found
-
-
-def _readable(where: Path, check: Check) -> bool:
-    """Whether what the folder says can be shown: it is what was signed, even if a key in it does not count."""
-    if check.sound:
-        return True
-    return check.with_root and verifier.verify(where).exit_code in UNDECIDED
 
 
 def _account(where: Path) -> str | None:
@@ -256,36 +267,31 @@ def _groups(queries: Sequence[QueryFact]) -> tuple[Group, ...]:
 
 
 def _standing(
-    where: Path, predicate: dict[str, Any], found: verifier.Verdict, root: bytes | None, kept: str | None
+    where: Path, predicate: dict[str, Any], found: verifier.Verdict, trust: Trust | None, kept: str | None
 ) -> Standing:
     """What is signed so far. ``kept`` is the state in the store, which is newer than what lies in the folder."""
     digest = predicate.get("root")
-    published = _PLACES.get(kept or "") or found.state
+    published: State | None = _PLACES.get(kept or "") or _STATES.get(found.state)
+    said = next((note for note in found.notes if note.startswith("status of ")), "")
+    more = f" ({said})" if published and said and kept not in _PLACES else ""
     if digest is None:
-        state: State = published if published else "open"  # type: ignore[assignment]
-        told = {
-            "open": "Nothing has to be approved: this account has no officers",
-            "current": "Published, and current",
-            "superseded": "Published, and superseded by another release",
-            "withdrawn": "Withdrawn",
-        }[state]
-        return Standing(False, state, told)
-    trust = None if root is None or found.exit_code == evidence.KEY else Trust.parse(root)
-    decided = tuple(_decided(vote.approval, found, trust) for vote in votes(where))
-    version = trust.version(digest) if trust else None
-    if trust is None or version is None:
-        state = published if published else "waiting"  # type: ignore[assignment]
-        told = "Officers have to approve this release" if state == "waiting" else _TOLD[state]
-        return Standing(True, state, told, decided=decided, root=digest)
+        state: State = published or "open"
+        return Standing(False, state, _TOLD[state] + more)
+    known = trust is not None and found.exit_code in UNDECIDED and trust.version(digest) is not None
+    decided = tuple(_decided(vote.approval, found, known) for vote in votes(where))
+    if trust is None or not known:
+        told = _TOLD[published] + more if published else "Officers have to approve this release"
+        return Standing(True, published or "waiting", told, decided=decided, root=digest)
     needed, people = trust.newest.threshold, found.approved_by
     rejected = found.exit_code == evidence.REJECTED
-    state = published or ("rejected" if rejected else "approved" if len(people) >= needed else "waiting")  # type: ignore[assignment]
-    told = _TOLD[state].format(have=len(people), needed=needed)
+    state = published or ("rejected" if rejected else "approved" if len(people) >= needed else "waiting")
+    told = _TOLD[state].format(have=len(people), needed=needed) + more
     ask = _to_ask(where, trust, decided, people) if state == "waiting" else ()
     return Standing(True, state, told, needed, people, ask, decided, trust.digest, trust.newest.name)
 
 
-_TOLD: dict[str, str] = {
+_TOLD: dict[State, str] = {
+    "open": "Nothing has to be approved: this account has no officers",
     "waiting": "Waiting for approval: {have} of {needed} officers have approved",
     "approved": "Approved by {have} of {needed} officers: the same run again publishes it",
     "rejected": "Rejected by the officers; what it spent stays spent",
@@ -295,11 +301,11 @@ _TOLD: dict[str, str] = {
 }
 
 
-def _decided(said: Any, found: verifier.Verdict, trust: Trust | None) -> Decided:
+def _decided(said: Approval, found: verifier.Verdict, known: bool) -> Decided:
     """A decision as the verifier judged it, which alone says whether it counts."""
     opening = evidence.plain(f"{said.decision} by {said.person}")
     why = next((note for note in found.notes if note.startswith(f"{opening} does not count: ")), "")
-    unknown = trust is None or any(note.startswith(f"{opening}: only a root") for note in found.notes)
+    unknown = not known or any(note.startswith(f"{opening}: only a root") for note in found.notes)
     good = said.decision == "approve" and said.person in found.approved_by
     counts = None if unknown else good or not why
     told = "" if counts else why.removeprefix(f"{opening} does not count: ")
@@ -319,19 +325,18 @@ def _to_ask(where: Path, trust: Trust, decided: tuple[Decided, ...], people: tup
     return tuple(name for name in able if name not in heard)
 
 
-def _commands(
-    folder: str, words: str, standing: Standing, root: str | Path | None, request: Path
-) -> tuple[Command, ...]:
+def _commands(where: Path, words: str, standing: Standing, root: str | Path | None) -> tuple[Command, ...]:
     """What to type to sign, on the machine that holds the folder and on another one."""
-    place, same = quote(folder), f'--fingerprint "{words}"'
+    place, same = quote(str(where)), f'--fingerprint "{words}"'
     if not standing.governed:
         if standing.state == "withdrawn":
             return ()
         text = f"dpsynth withdraw {place} --key KEY.pem --store STORE --reason CLASS"
         return (Command("To withdraw it, with the key that signed it:", text),)
-    known = "" if request.is_file() and root is None else f" --root {quote(str(root)) if root else 'ROOT.json'}"
+    beside = request_place(where.resolve()).is_file() and root is None
+    known = "" if beside else f" --root {quote(str(root)) if root else 'ROOT.json'}"
     if standing.state in ("waiting", "approved"):
-        carried = f"{Path(folder).absolute().name}.request.json"
+        carried = f"{where.absolute().name}.request.json"
         there = f"dpsynth approve {quote(carried)} --key KEY.pem {same} -o approval.dsse.json"
         back = f"dpsynth approve {place} --add approval.dsse.json"
         out = f"dpsynth approve {place} --request {quote(carried)}{known}"

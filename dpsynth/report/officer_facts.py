@@ -134,10 +134,14 @@ class Changes:
 
 @dataclass(frozen=True)
 class Check:
-    """What the independent verifier said; ``files`` are its own files with their digests."""
+    """What the independent verifier said; ``files`` are its own files with their digests.
+
+    ``readable``: the folder holds what was signed. ``sound``: and nobody signed whose key does not count.
+    """
 
     ok: bool
     sound: bool
+    readable: bool
     exit_code: int
     keyid: str
     notes: tuple[str, ...]

@@ -25,6 +25,7 @@ COMMANDS = {
     "status": ("dpsynth.cli.status", "Renew the statement that a release still stands."),
     "sample": ("dpsynth.cli.sample", "Draw more rows from a release: free, signed, bound to it."),
     "verify": ("dpsynth.cli.verify", "Check a release as a stranger would."),
+    "export": ("dpsynth.cli.export", "Tell catalogues of a release: registry entry, data package, citation."),
     "budget": ("dpsynth.cli.budget", "Open, show and convert privacy budgets."),
     "keys": ("dpsynth.cli.keys", "Make signing keys, and decide together whose keys count."),
 }

@@ -62,7 +62,7 @@ def public_things(plan: Plan) -> tuple[str, ...]:
     things = [
         f"the schema {plan.schema.digest}",
         f"the unit: {who} {unit.entity}, of whose rows at most {kept} kept",
-        *(f"column {name!r}: {_declared(column)}" for name, column in plan.schema.columns.items()),
+        *columns_told(plan),
         f"the plan {plan.digest}: mechanism {plan.mechanism!r}, budget, sampling seed {plan.seed}",
     ]
     if told := workload_told(plan):
@@ -74,6 +74,11 @@ def public_things(plan: Plan) -> tuple[str, ...]:
     if plan.artificial:
         things.append("that everybody in the table is artificial")
     return tuple(things)
+
+
+def columns_told(plan: Plan) -> tuple[str, ...]:
+    """What is declared of each column."""
+    return tuple(f"column {name!r}: {_declared(column)}" for name, column in plan.schema.columns.items())
 
 
 def outside(release: Release) -> tuple[str, ...]:

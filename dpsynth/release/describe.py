@@ -9,6 +9,7 @@ from typing import Any
 from dpsynth import __version__
 from dpsynth.errors import DigestMismatch, DpsynthError
 from dpsynth.release.plan import Plan
+from dpsynth.release.yamltext import quoted
 from dpsynth.schema import Boolean, Categorical, Column, Integer, Ordinal, Real, Schema
 
 ARTIFICIAL = "Everybody in the table behind these data is artificial: nobody in it exists."
@@ -34,7 +35,6 @@ def datapackage(plan: Plan, rows: int, day: str, formats: Sequence[str], where: 
 
     ``where`` is the condition that a further sample was drawn under.
     """
-    fields = [_field(name, column) for name, column in plan.schema.columns.items()]
     kinds = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv"}
     document = {
         "name": plan.release.lower(),
@@ -47,7 +47,10 @@ def datapackage(plan: Plan, rows: int, day: str, formats: Sequence[str], where: 
                 "path": f"data.{kind}",
                 "format": kind,
                 "mediatype": kinds[kind],
-                "schema": {"fields": fields, "missingValues": [""]},
+                "schema": {
+                    "fields": [_field(name, column, kind) for name, column in plan.schema.columns.items()],
+                    "missingValues": [""],
+                },
             }
             for kind in formats
         ],
@@ -70,7 +73,7 @@ def read_plan(data: bytes) -> Plan:
 
 
 def citation(plan: Plan, day: str) -> bytes:
-    """``CITATION.cff``, format 1.2.0; values are quoted as JSON strings, which are YAML."""
+    """``CITATION.cff``, format 1.2.0."""
     lines = {
         "cff-version": "1.2.0",
         "message": "If you use these synthetic data, please cite them as below.",
@@ -80,11 +83,11 @@ def citation(plan: Plan, day: str) -> bytes:
         "version": plan.release,
         "date-released": day,
     }
-    text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in lines.items())
-    return (text + f"authors:\n  - name: {json.dumps(f'dpsynth-engine {__version__}')}\n").encode()
+    text = "".join(f"{key}: {quoted(value)}\n" for key, value in lines.items())
+    return (text + f"authors:\n  - name: {quoted(f'dpsynth-engine {__version__}')}\n").encode()
 
 
-def _field(name: str, column: Column) -> dict[str, Any]:
+def _field(name: str, column: Column, form: str) -> dict[str, Any]:
     constraints: dict[str, Any] = {"required": not column.nullable}
     match column:
         case Categorical() | Ordinal():
@@ -95,4 +98,7 @@ def _field(name: str, column: Column) -> dict[str, Any]:
             kind, constraints["minimum"], constraints["maximum"] = "number", column.min, column.max
         case Boolean():
             kind = "boolean"
-    return {"name": name, "type": kind, "constraints": constraints}
+    found: dict[str, Any] = {"name": name, "type": kind, "constraints": constraints}
+    if form == "parquet" and column.nullable and kind in ("integer", "number"):
+        found["missingValues"] = ["", "nan"]  # frictionless reads Parquet by pandas, where a null is no number
+    return found

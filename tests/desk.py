@@ -169,7 +169,7 @@ class Office:
 
 
 def make_office(folder: Path, epsilon: str = "4", store: str | None = None) -> Office:
-    """Make the keys, the root, the grant and the account; ``store`` may be the URL of a database."""
+    """Make the keys, the root, the grants and the accounts; ``store`` may be the URL of a store that is there."""
     office = Office(make_desk(folder))
     for name in ("ana", "ana2", "bo", "cy"):
         SigningKey.generate().save(office.key(name))
@@ -177,7 +177,7 @@ def make_office(folder: Path, epsilon: str = "4", store: str | None = None) -> O
     for name in ("ana", "bo"):
         data = sign_root(data, office.signer(name))
     office.root.write_bytes(data)
-    with Accountant.open(store or office.store, create=True) as accountant:
+    with Accountant.open(store or office.store, create=store is None) as accountant:
         accountant.open_account("office", grant=office.grant("office", None, "organisation", "9"), trust=data)
         accountant.open_account("people", grant=office.grant("people", "office", "population", epsilon))
     return office

@@ -77,8 +77,9 @@ def review(
 
 
 def _code(facts: OfficerFacts) -> int:
-    """That of the verifier, but a release that still waits, or whose status is old, can be looked at: 0."""
-    return 0 if facts.check.exit_code in (14, 26) else facts.check.exit_code
+    """12 rejected, 13 withdrawn, the verifier's for what must not be approved, else 0: it can be decided on."""
+    ended = {"rejected": 12, "withdrawn": 13}.get(facts.standing.state if facts.standing else "")
+    return facts.check.exit_code if not facts.check.sound else ended or 0
 
 
 def _place(release: Path, out: Path | None) -> Path:

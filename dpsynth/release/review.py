@@ -271,7 +271,7 @@ def _standing(
 ) -> Standing:
     """What is signed so far. ``kept`` is the state in the store, which is newer than what lies in the folder."""
     digest = predicate.get("root")
-    published: State | None = _PLACES.get(kept or "") or _STATES.get(found.state)
+    published: State | None = _PLACES.get(kept or "") or _ended(found) or _STATES.get(found.state)
     said = next((note for note in found.notes if note.startswith("status of ")), "")
     more = f" ({said})" if published and said and kept not in _PLACES else ""
     if digest is None:
@@ -283,11 +283,17 @@ def _standing(
         told = _TOLD[published] + more if published else "Officers have to approve this release"
         return Standing(True, published or "waiting", told, decided=decided, root=digest)
     needed, people = trust.newest.threshold, found.approved_by
-    rejected = found.exit_code == evidence.REJECTED
-    state = published or ("rejected" if rejected else "approved" if len(people) >= needed else "waiting")
+    state = published or ("approved" if len(people) >= needed else "waiting")
     told = _TOLD[state].format(have=len(people), needed=needed) + more
     ask = _to_ask(where, trust, decided, people) if state == "waiting" else ()
     return Standing(True, state, told, needed, people, ask, decided, trust.digest, trust.newest.name)
+
+
+def _ended(found: verifier.Verdict) -> State | None:
+    """Whether enough officers turned the release down or withdrew it, whatever else fails."""
+    failed = {text.partition("]")[0].removeprefix("[") for text in found.failures}
+    ends: dict[int, State] = {evidence.WITHDRAWN: "withdrawn", evidence.REJECTED: "rejected"}
+    return next((state for code, state in ends.items() if str(code) in failed), None)
 
 
 _TOLD: dict[State, str] = {

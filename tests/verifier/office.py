@@ -230,7 +230,7 @@ class Office:
         signers: Sequence[str],
         *,
         threshold: int = 2,
-        revoked: Sequence[tuple[str, dict[str, int]]] = (),
+        gone: Sequence[tuple[str, dict[str, int]]] = (),
         expires: str = "2031-01-01",
         **changes: Any,
     ) -> None:
@@ -241,7 +241,7 @@ class Office:
             "expires": expires,
             "threshold": threshold,
             "people": [person.told() for person in who],
-            "revoked": [{"keyid": Pen(name).keyid, "origins": origins} for name, origins in revoked],
+            "revoked": [{"keyid": Pen(name).keyid, "origins": origins} for name, origins in gone],
             "previous": before,
             **changes,
         }
@@ -274,7 +274,12 @@ class Office:
     # accounts
 
     def grant(
-        self, account: Account, added: Fraction, reason: str, signers: Sequence[str] = ("ana", "bo"), **changes: Any
+        self,
+        account: Account,
+        added: Fraction,
+        reason: str,
+        signers: Sequence[str] = ("ana", "bo"),
+        lies: Json | None = None,
     ) -> str:
         predicate = {
             "version": 1,
@@ -293,15 +298,15 @@ class Office:
             "root": self.root_digest,
             "nonce": hex_of(f"grant {account.name} {len(self.lines)}".encode())[:32],
             "day": self.day,
-            **changes,
+            **(lies or {}),
         }
         subject = {"root.json": str(predicate["root"]).removeprefix("sha256:")}
         payload = statement(subject, "budget-grant", predicate)
         self.grants[digest(payload)] = seal(payload, map(Pen, signers))
         return digest(payload)
 
-    def open(self, account: Account, signers: Sequence[str] = ("ana", "bo"), **changes: Any) -> None:
-        grant = self.grant(account, account.cap, "opening", signers, **changes) if self.governed else None
+    def open(self, account: Account, signers: Sequence[str] = ("ana", "bo"), lies: Json | None = None) -> None:
+        grant = self.grant(account, account.cap, "opening", signers, lies) if self.governed else None
         self.accounts[account.name] = account
         root = self.root_digest if self.governed and account.parent is None else None
         cap = amount(account.measure, account.cap)

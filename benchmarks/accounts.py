@@ -87,12 +87,12 @@ def bare_sqlite(path: Path, repeats: int) -> list[float]:
     connection = sqlite3.connect(path, isolation_level=None)
     for pragma in ("journal_mode = DELETE", "synchronous = EXTRA", "fullfsync = ON"):
         connection.execute(f"PRAGMA {pragma}")
-    connection.execute("CREATE TABLE row (number INTEGER PRIMARY KEY, text TEXT)")
+    connection.execute("CREATE TABLE one (number INTEGER PRIMARY KEY, text TEXT)")
     found = []
     for _ in range(repeats):
         began = time.perf_counter()
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("INSERT INTO row (text) VALUES (?)", ("x" * 500,))
+        connection.execute("INSERT INTO one (text) VALUES (?)", ("x" * 500,))
         connection.execute("COMMIT")
         found.append(time.perf_counter() - began)
     connection.close()
@@ -102,15 +102,14 @@ def bare_sqlite(path: Path, repeats: int) -> list[float]:
 def bare_postgres(url: str, repeats: int) -> list[float]:
     import psycopg
 
-    found = []
+    found, schema = [], f"bare_{nonce()[:8]}"
     with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
-        name = f"bare_{nonce()[:8]}"
-        connection.execute(f"CREATE TABLE {name} (text TEXT)")
+        connection.execute(f"CREATE SCHEMA {schema} CREATE TABLE one (text TEXT)")
         for _ in range(repeats):
             began = time.perf_counter()
-            connection.execute(f"INSERT INTO {name} VALUES (%s)", ("x" * 500,))
+            connection.execute(f"INSERT INTO {schema}.one VALUES (%s)", ("x" * 500,))
             found.append(time.perf_counter() - began)
-        connection.execute(f"DROP TABLE {name}")
+        connection.execute(f"DROP SCHEMA {schema} CASCADE")
     return found
 
 
@@ -135,6 +134,7 @@ def main() -> None:
         bare = bare_sqlite(folder / "bare.db", repeats)
         found = rows("SQLite", bare, steps(str(folder / "accounts.db"), folder / "anchors", repeats))
         if asked.postgres:
+            sys.argv = [word.replace(asked.postgres, "postgresql://...") for word in sys.argv]  # it may hold a password
             found += rows(
                 "PostgreSQL", bare_postgres(asked.postgres, repeats), steps(asked.postgres, folder / "anchors", repeats)
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -288,7 +289,9 @@ class Accountant:
         return self._store.read(lambda tx: tx.attestation(digest))
 
     def keep(self, digest: str, data: bytes) -> None:
-        """Keep a signed file for ever; one that is kept under this digest already stays as it is."""
+        """Keep a signed file for ever. ``digest`` is that of its bytes; ConfigurationError if it is not."""
+        if digest != "sha256:" + sha256(data).hexdigest():
+            raise ConfigurationError("a signed file is kept under the digest of its bytes, and this is another")
         self._store.write(lambda tx: tx.add_attestation(digest, data))
 
     def require_anchored(self) -> None:

@@ -423,11 +423,16 @@ class GovernedContract:
             accountant.decide("r3", "release", {"ledger": PLAN, "approvals": []})
             assert [state(accountant, name) for name in ("r1", "r2", "r3")] == ["SUPERSEDED", "WITHDRAWN", "RELEASED"]
 
-    def test_what_is_kept_is_never_replaced(self, office: Accountant) -> None:
-        assert office.attestation(PLAN) is None
-        office.keep(PLAN, b"first")
-        office.keep(PLAN, b"second")
-        assert office.attestation(PLAN) == b"first"
+    def test_what_is_kept_is_never_replaced(self, tmp_path: Path) -> None:
+        store, name = self.opener(tmp_path), digest(b"first")
+        with Accountant(store) as accountant:
+            assert accountant.attestation(name) is None
+            for _ in range(2):
+                accountant.keep(name, b"first")
+            with pytest.raises(ConfigurationError, match="digest of its bytes"):
+                accountant.keep(name, b"second")
+            store.write(lambda tx: tx.add_attestation(name, b"second"))
+            assert accountant.attestation(name) == b"first"
 
     def test_other_releases_of_the_same_people_are_noted(self, office: Accountant) -> None:
         office.external("births", "tables of 2024, rounded", None)

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ pytest.register_assert_rewrite("tests.accountant.store_contract")
 from tests.accountant.store_contract import CAP, TENTH, StoreContract, charge, open_people, reserve  # noqa: E402
 
 NAME = "accounts.db"
-DIGEST = "sha256:" + "d" * 64
+DIGEST = "sha256:" + sha256(b"signed").hexdigest()
 NOBODY = 65534
 
 

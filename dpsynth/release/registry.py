@@ -8,7 +8,7 @@ it: how many rows the table has, a value of a column, a path, the name of an acc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -58,9 +58,10 @@ class Signed:
 
 def entry(release: Signed, told: Told) -> str:
     """The entry as YAML."""
-    basic, curators = _basic(release, told), told.names("data_curators")
+    curators = told.names("data_curators") or (TODO + LISTS["data_curators"],)
+    basic = _basic(release, told, curators)
     content: dict[str, Node] = {
-        "url_slug": Plain(_slug(one_line(title(release.plan)), curators, str(basic["publication_date"]))),
+        "url_slug": Plain(_slug(str(basic["name"]), curators, str(basic["publication_date"]))),
         "status": Plain("Draft"),
         "tier": Plain("3"),
         "deployment": {
@@ -76,15 +77,15 @@ def entry(release: Signed, told: Told) -> str:
     heading = [f"Made from the signed ledger of release {release.plan.release}."]
     if told.missing:
         heading.append("TODO marks what only a person can say; dpsynth export --from takes it from a file.")
-    if not curators:
+    if not told.names("data_curators"):
         heading.append("url_slug follows the name, the curators and the year.")
     return document(content, "\n".join(heading))
 
 
-def _basic(release: Signed, told: Told) -> dict[str, Node]:
+def _basic(release: Signed, told: Told, curators: Sequence[str]) -> dict[str, Node]:
     return {
         "name": one_line(title(release.plan)),
-        "data_curators": told.names("data_curators") or (TODO + LISTS["data_curators"],),
+        "data_curators": curators,
         "intended_use": _asked(told, "intended_use"),
         "data_product_type": Plain("Synthetic data"),
         "data_product_region": _asked(told, "data_product_region"),
@@ -273,9 +274,9 @@ def _administrative(release: Signed, told: Told) -> dict[str, Node]:
     }
 
 
-def _slug(name: str, curators: Iterable[str], day: str) -> str:
+def _slug(name: str, curators: Sequence[str], day: str) -> str:
     """The registry's own rule: name, curators and year; lower case, with hyphens."""
-    parts = (name, "-".join(curators) or "TODO", day.split("-")[0])
+    parts = (name, "-".join(curators), day.split("-")[0])
     return "_".join(re.sub(r"\W+", "_", part.lower()) for part in parts).replace("_", "-")
 
 

@@ -13,50 +13,46 @@ from fractions import Fraction
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
-from dpsynth import __version__, evidence, verifier
+from dpsynth import __version__, verifier
 from dpsynth.accountant import Accountant
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError
-from dpsynth.ledger import CHARGES, DATA_NAME, Approval, Entry, Trust, cost_of, fingerprint, parse, read_envelope
+from dpsynth.ledger import (
+    CHARGES,
+    DATA_NAME,
+    Entry,
+    Trust,
+    cost_of,
+    fingerprint,
+    parse,
+)
 from dpsynth.measurement import TOTAL, NoisyMarginal, read_archive
 from dpsynth.privacy import Cost
 from dpsynth.release import review_store
-from dpsynth.release.approve import request_place, today, votes
+from dpsynth.release.approve import today
 from dpsynth.release.changes import compare
 from dpsynth.release.check import DERIVATION, LEDGER, read_statement
 from dpsynth.release.describe import read_plan, title
 from dpsynth.release.folder import UNDECIDED, raise_for
 from dpsynth.release.page import query_fact
 from dpsynth.release.plan import Plan
+from dpsynth.release.standing import commands, standing_of
 from dpsynth.release.words import workload_told
 from dpsynth.report import Claim, QueryFact, WorstCase
 from dpsynth.report.figures import within
 from dpsynth.report.officer_facts import (
     Asked,
     Check,
-    Command,
-    Decided,
     Group,
     Ledgered,
     OfficerFacts,
     Payer,
     Raised,
-    Standing,
-    State,
 )
 
 GROUPS = (100, 1000, 10_000)
 """Sizes of groups for which the noise of a cell is told."""
-
-_PLACES: dict[str, State] = {
-    "RELEASED": "current",
-    "SUPERSEDED": "superseded",
-    "WITHDRAWN": "withdrawn",
-    "REJECTED": "rejected",
-}
-_STATES: dict[str, State] = {"current": "current", "superseded": "superseded", "withdrawn": "withdrawn"}
 
 
 def review(
@@ -99,7 +95,7 @@ def review(
             failures = (*check.failures, "datapackage.json: the plan is not the one that the ledger names")
             return replace(shown, check=replace(check, ok=False, sound=False, exit_code=21, failures=failures))
         known = None if accountant is None else review_store.read(accountant, where, ledger)
-        standing = _standing(where, predicate, found, trust, known.state if known else None)
+        standing = standing_of(where, predicate, found, trust, known.state if known else None)
         own = ledger.payers[0]
         reserved = ledger.claim.reserved
         if known is not None:
@@ -115,7 +111,7 @@ def review(
             ledger=ledger,
             asked=None if plan is None else _asked(plan),
             standing=standing,
-            commands=_commands(where, fingerprint(raw), standing, root) if check.sound else (),
+            commands=commands(where, fingerprint(raw), standing, root) if check.sound else (),
             total=_total(where),
             worst=WorstCase.of(reserved),
             all_worst=None if own.after == reserved else WorstCase.of(own.after, 2),
@@ -261,104 +257,6 @@ def _groups(queries: Sequence[QueryFact]) -> tuple[Group, ...]:
     if not widest:
         return ()
     return tuple(Group(size, tuple((names[ways], widest[ways] / size) for ways in sorted(widest))) for size in GROUPS)
-
-
-# --- the decision -----------------------------------------------------------------------------------------------------
-
-
-def _standing(
-    where: Path, predicate: dict[str, Any], found: verifier.Verdict, trust: Trust | None, kept: str | None
-) -> Standing:
-    """What is signed so far. ``kept`` is the state in the store, which is newer than what lies in the folder."""
-    digest = predicate.get("root")
-    published: State | None = _PLACES.get(kept or "") or _ended(found) or _STATES.get(found.state)
-    said = next((note for note in found.notes if note.startswith("status of ")), "")
-    more = f" ({said})" if published and said and kept not in _PLACES else ""
-    if digest is None:
-        state: State = published or "open"
-        return Standing(False, state, _TOLD[state] + more)
-    known = trust is not None and found.exit_code in UNDECIDED and trust.version(digest) is not None
-    decided = tuple(_decided(vote.approval, found, known) for vote in votes(where))
-    if trust is None or not known:
-        told = _TOLD[published] + more if published else "Officers have to approve this release"
-        return Standing(True, published or "waiting", told, decided=decided, root=digest)
-    needed, people = trust.newest.threshold, found.approved_by
-    state = published or ("approved" if len(people) >= needed else "waiting")
-    told = _TOLD[state].format(have=len(people), needed=needed) + more
-    ask = _to_ask(where, trust, decided, people) if state == "waiting" else ()
-    return Standing(True, state, told, needed, people, ask, decided, trust.digest, trust.newest.name)
-
-
-def _ended(found: verifier.Verdict) -> State | None:
-    """Whether enough officers turned the release down or withdrew it, whatever else fails."""
-    failed = {text.partition("]")[0].removeprefix("[") for text in found.failures}
-    ends: dict[int, State] = {evidence.WITHDRAWN: "withdrawn", evidence.REJECTED: "rejected"}
-    return next((state for code, state in ends.items() if str(code) in failed), None)
-
-
-_TOLD: dict[State, str] = {
-    "open": "Nothing has to be approved: this account has no officers",
-    "waiting": "Waiting for approval: {have} of {needed} officers have approved",
-    "approved": "Approved by {have} of {needed} officers: the same run again publishes it",
-    "rejected": "Rejected by the officers; what it spent stays spent",
-    "current": "Published, and current",
-    "superseded": "Published, and superseded by another release",
-    "withdrawn": "Withdrawn; what it spent stays spent",
-}
-
-
-def _decided(said: Approval, found: verifier.Verdict, known: bool) -> Decided:
-    """A decision as the verifier judged it, which alone says whether it counts."""
-    opening = evidence.plain(f"{said.decision} by {said.person}")
-    why = next((note for note in found.notes if note.startswith(f"{opening} does not count: ")), "")
-    unknown = not known or any(note.startswith(f"{opening}: only a root") for note in found.notes)
-    good = said.decision == "approve" and said.person in found.approved_by
-    counts = None if unknown else good or not why
-    told = "" if counts else why.removeprefix(f"{opening} does not count: ")
-    return Decided(said.decision, said.person, said.day, said.expires, said.conditions, said.reason, counts, told)
-
-
-def _to_ask(where: Path, trust: Trust, decided: tuple[Decided, ...], people: tuple[str, ...]) -> tuple[str, ...]:
-    """The officers who can still approve: with a key in force, not heard yet, and not the one who made the release."""
-    ((maker, _),) = read_envelope((where / LEDGER).read_bytes()).signatures
-    owner, day = trust.person(maker), today().isoformat()
-    heard = {*people, *(one.person for one in decided if one.counts), *([owner.id] if owner else [])}
-    able = [
-        person.id
-        for person in trust.newest.officers
-        if any(not trust.refusal(key.keyid, role="officer", day=day) for key in person.keys)
-    ]
-    return tuple(name for name in able if name not in heard)
-
-
-def _commands(where: Path, words: str, standing: Standing, root: str | Path | None) -> tuple[Command, ...]:
-    """What to type to sign, on the machine that holds the folder and on another one."""
-    place, same = quote(str(where)), f'--fingerprint "{words}"'
-    if not standing.governed:
-        if standing.state == "withdrawn":
-            return ()
-        text = f"dpsynth withdraw {place} --key KEY.pem --store STORE --reason CLASS"
-        return (Command("To withdraw it, with the key that signed it:", text),)
-    beside = request_place(where.resolve()).is_file() and root is None
-    known = "" if beside else f" --root {quote(str(root)) if root else 'ROOT.json'}"
-    if standing.state in ("waiting", "approved"):
-        carried = f"{where.absolute().name}.request.json"
-        there = f"dpsynth approve {quote(carried)} --key KEY.pem {same} -o approval.dsse.json"
-        back = f"dpsynth approve {place} --add approval.dsse.json"
-        out = f"dpsynth approve {place} --request {quote(carried)}{known}"
-        reasons = "budget|unit|public-facts|utility|other"
-        return (
-            Command("To approve:", f"dpsynth approve {place} --key KEY.pem {same}{known}"),
-            Command("To reject:", f"dpsynth reject {place} --key KEY.pem {same} --reason {reasons}{known}"),
-            Command(
-                "To sign on another machine: carry a request there, and what is signed back:", f"{out}\n{there}\n{back}"
-            ),
-        )
-    if standing.state in ("current", "superseded"):
-        text = f"dpsynth withdraw {place} --key KEY.pem {same} --reason CLASS{known or ' --root ROOT.json'}"
-        renew = f"dpsynth status renew {place} --store STORE --key ENGINE.pem"
-        return (Command("To withdraw it, each of enough officers, and then the engine:", f"{text}\n{renew}"),)
-    return ()
 
 
 def _bytes(path: Path) -> bytes:

@@ -68,9 +68,15 @@ def _difference(facts: OfficerFacts, ledger: Ledgered) -> Judged:
     told = (
         f"the number of {entity}s in the table, and"
         if ledger.claim.neighbours == "replace-one"
-        else f"what follows from several {entity}s together (a family of k: k times the {entity}'s mu or epsilon), and"
+        else f"what follows from several {entity}s together ({_family(ledger)}), and"
     )
     return "accepted", f"Not hidden: {told} what holds for everybody whether or not one {entity} takes part."
+
+
+def _family(ledger: Ledgered) -> str:
+    """What a group of k entities has in place of one, in each measure."""
+    symbol = SYMBOLS[ledger.claim.reserved.measure]
+    return f"of k of them it is {symbol} times {'k' if ledger.claim.reserved.measure == 'pure' else 'k²'}"
 
 
 def _event(facts: OfficerFacts, ledger: Ledgered) -> Judged:
@@ -98,6 +104,7 @@ def _renewal(facts: OfficerFacts, ledger: Ledgered) -> Judged:
 
 def _deltas(facts: OfficerFacts, ledger: Ledgered) -> Judged:
     deltas = {payer.delta for payer in ledger.payers} | {ledger.claim.delta}
+    deltas |= {Fraction(other.delta) for other in facts.others or () if other.private}
     unit = SYMBOLS[ledger.claim.reserved.measure]
     if ledger.claim.reserved.measure == "pure":
         return "not applicable", "Every epsilon here is at delta 0."
@@ -213,8 +220,9 @@ def _unstructured(facts: OfficerFacts, ledger: Ledgered) -> Judged:
 
 def _interactive(facts: OfficerFacts, ledger: Ledgered) -> Judged:
     known = sum(1 for query in ledger.queries if query.chosen_by)
-    told = f"{known} of {len(ledger.queries)} questions were asked with earlier answers known" if known else "none was"
-    return "handled", f"One plan, bound and paid for before the first answer; {told}, which the sum allows for."
+    told = f"{known} of {len(ledger.queries)} were" if known else "none was"
+    plan = "One plan, bound and paid for before the first answer, and no further question is answered"
+    return "handled", f"{plan}; of its questions {told} asked with earlier answers known, which the sum allows for."
 
 
 def _trust(facts: OfficerFacts, ledger: Ledgered) -> Judged:
@@ -243,6 +251,8 @@ def _access(facts: OfficerFacts, ledger: Ledgered) -> Judged:
         return "accepted", "No officers: whoever holds the one key makes and publishes releases alone.", True
     if standing.needed is None:
         return "accepted", "Officers decide, but who they are is not known here (--root or --store).", True
+    if standing.needed == 1:
+        return "accepted", "One officer alone decides; who made the release does not count."
     return "handled", f"{standing.needed} distinct officers must approve; who made the release does not count."
 
 

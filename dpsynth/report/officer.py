@@ -6,6 +6,7 @@ The page is read only. It holds no key: it prints the commands that sign, and th
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
@@ -13,13 +14,13 @@ from importlib.resources import files
 from math import log10
 from typing import Any
 
-from dpsynth.privacy import NAMES, epsilon_of
+from dpsynth.privacy import NAMES, epsilon_of, exact_text
 from dpsynth.report import figures
-from dpsynth.report.facts import NOT_PROVED, WorstCase
-from dpsynth.report.hazards import hazards
-from dpsynth.report.officer_facts import OfficerFacts, Payer
+from dpsynth.report.facts import NOT_PROVED, RATES, WorstCase
+from dpsynth.report.hazards import Row, hazards
+from dpsynth.report.officer_facts import Ledgered, OfficerFacts, Payer
 from dpsynth.report.page import lines, quality, rate, template
-from dpsynth.report.text import percent_above
+from dpsynth.report.text import above, percent_above
 
 MARK = '<!DOCTYPE html>\n<html lang="en" data-page="dpsynth-review">'
 """How every such page begins."""
@@ -42,6 +43,15 @@ BOXES = (
 
 _TONES = {"approved": "fine", "current": "fine", "rejected": "bad", "withdrawn": "bad", "superseded": "bad"}
 _DECLARED = ("declared public:", "outside the guarantee:")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A figure of the first screen."""
+
+    big: str
+    what: str
+    alarm: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,8 +111,9 @@ def _of_ledger(facts: OfficerFacts) -> dict[str, Any]:
     ledger = facts.ledger
     if ledger is None or facts.standing is None or facts.worst is None:
         raise ValueError("the page of a release needs its ledger, where its decision stands, and its worst case")
-    reserved = ledger.claim.reserved
+    reserved, judged = ledger.claim.reserved, hazards(facts)
     return {
+        "key": _key(ledger, facts.worst, judged),
         "tone": _TONES.get(facts.standing.state, ""),
         "payers": [bar(payer) for payer in ledger.payers],
         "unit": figures.SYMBOLS[reserved.measure],
@@ -114,8 +125,23 @@ def _of_ledger(facts: OfficerFacts) -> dict[str, Any]:
         "spent": sum((query.cost for query in ledger.queries), Fraction(0)) / reserved.amount,
         "bare": [other for other in facts.others or () if not other.private],
         "quality": quality(ledger.queries, facts.total),
-        "hazards": hazards(facts),
+        "hazards": judged,
     }
+
+
+def _key(ledger: Ledgered, worst: WorstCase, judged: Sequence[Row]) -> list[Key]:
+    """What to know at a glance: the promise, what it means, what it takes of the budget, what is to be accepted."""
+    claim, own = ledger.claim, ledger.payers[0]
+    found = next(tpr for fpr, tpr in worst.table if fpr == float(RATES[1]))
+    held = epsilon_of(own.after, own.delta)
+    accepted = [row for row in judged if row.status == "accepted"]
+    red = sum(1 for row in accepted if row.alarm)
+    return [
+        Key(f"ε = {exact_text(claim.epsilon)}", f"at δ = {exact_text(claim.delta)}, for each {claim.entity}"),
+        Key(percent_above(found), "could be found at most, at 1 % false alarms", worst.vacuous),
+        Key(f"{above(held, 3)} of {exact_text(own.epsilon)}", f"of ε is taken in account {own.name} with this release"),
+        Key(str(len(accepted)), f"hazards to accept (box 10), {red} of them in red"),
+    ]
 
 
 def bar(payer: Payer) -> Bar:
@@ -142,7 +168,7 @@ def bar(payer: Payer) -> Bar:
 
 
 def _plot(worst: WorstCase) -> dict[str, Any]:
-    """The curve in a drawing of 330 by 210: false alarms from 0.01 % in powers of ten, found from 0 to 100 %."""
+    """The curve in a drawing of 345 by 210: false alarms from 0.01 % in powers of ten, found from 0 to 100 %."""
 
     def at(fpr: float, tpr: float) -> tuple[float, float]:
         return round(40 + 70 * (log10(fpr) + 4), 1), round(176 - 164 * tpr, 1)

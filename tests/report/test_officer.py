@@ -126,6 +126,10 @@ def text_of(facts: OfficerFacts) -> str:
     return Reader(render_review(facts)).text
 
 
+def heading(number: int) -> str:
+    return f"<h{3 if number == 1 else 2}><b>{number}</b>"
+
+
 def ledger_of(facts: OfficerFacts) -> Ledgered:
     assert facts.ledger is not None
     return facts.ledger
@@ -151,7 +155,7 @@ class TestThePage:
         assert page.startswith(MARK)
 
     def test_the_boxes_stand_in_their_order_and_the_decision_first(self, page: str) -> None:
-        places = [page.index(f"<b>{number}</b>") for number, _, _ in BOXES]
+        places = [page.index(heading(number)) for number, _, _ in BOXES]
         assert places == sorted(places)
         assert [number for number, _, _ in BOXES] == list(range(1, 13))
         assert places[0] < page.index("</header>") < places[1]
@@ -175,6 +179,16 @@ class TestThePage:
             "dpsynth approve out/pending/people --key KEY.pem",
         ):
             assert words in text
+
+    def test_the_first_screen_tells_what_matters(self, page: str) -> None:
+        top = Reader(page[: page.index("</header>")] + "</header></main></body></html>").text
+        for words in (
+            "ε = 1 at δ = 1e-9",
+            "at 1 % false alarms",
+            "of 4 of ε is taken in account people",
+            "hazards to accept",
+        ):
+            assert words in top
 
     def test_every_number_is_there(self, facts: OfficerFacts, page: str) -> None:
         text, ledger = Reader(page).text, ledger_of(facts)
@@ -228,7 +242,7 @@ class TestThePage:
 
     def test_a_promise_without_meaning_is_called_so_in_red_at_the_top(self) -> None:
         page = render_review(officer_facts(epsilon=Fraction(30)))
-        assert page.index("No meaningful bound") < page.index("<b>1</b>")
+        assert page.index("No meaningful bound") < page.index(heading(1))
         assert rows(officer_facts(epsilon=Fraction(30)))["A large epsilon may mean nothing"].alarm
 
     def test_the_sum_of_an_account_may_be_without_meaning_where_one_release_is_not(self, facts: OfficerFacts) -> None:
@@ -243,7 +257,7 @@ class TestThePage:
         assert "Do not approve" in text
         assert "data.parquet was changed" in text
         assert "dpsynth approve" not in text
-        assert "<b>2</b>" not in render_review(bad)
+        assert heading(2) not in render_review(bad)
 
     def test_unmet_trust_is_an_alarm_though_the_files_can_be_read(self, facts: OfficerFacts) -> None:
         check = replace(
@@ -402,6 +416,7 @@ class TestHazards:
         name = "Access control"
         assert facts.standing is not None
         assert rows(facts)[name].status == "handled"
+        assert rows(replace(facts, standing=replace(facts.standing, needed=1)))[name].status == "accepted"
         assert rows(replace(facts, standing=replace(facts.standing, needed=None)))[name].alarm
         assert rows(replace(facts, standing=Standing(False, "open", "")))[name].alarm
 
@@ -424,8 +439,11 @@ class TestHazards:
         assert rows(replace(facts, changes=other))["Epsilons of different units cannot be compared"].alarm
 
     def test_deltas_that_differ_are_told(self, facts: OfficerFacts) -> None:
-        row = rows(with_claim(facts, delta=Fraction(1, 10**6)))["Epsilons at different deltas cannot be compared"]
-        assert row.status == "accepted"
+        name = "Epsilons at different deltas cannot be compared"
+        assert rows(with_claim(facts, delta=Fraction(1, 10**6)))[name].status == "accepted"
+        assert facts.others is not None
+        other = replace(facts.others[0], delta="1e-6")
+        assert rows(replace(facts, others=(other,)))[name].status == "accepted"
 
     def test_only_of_a_release_that_verifies(self, facts: OfficerFacts) -> None:
         with pytest.raises(ValueError, match="verifies"):

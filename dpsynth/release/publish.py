@@ -7,13 +7,14 @@ that is killed between any two of them goes on from there.
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from dpsynth.accountant import Accountant, Story
-from dpsynth.errors import ConfigurationError, Rejected, WaitingForApproval, Withdrawn
+from dpsynth.errors import ConfigurationError, DigestMismatch, Rejected, WaitingForApproval, Withdrawn
 from dpsynth.ledger import SigningKey, Trust
 from dpsynth.release.approve import APPROVALS, Vote, digests, make_request, request_place
 from dpsynth.release.check import LEDGER
@@ -73,7 +74,7 @@ class Publisher:
         story = self.accountant.story(release.plan.release)
         _require_standing(story)
         if self.trust is None:
-            save(release, folder, self.key, progress)
+            self._save(release, story, folder, progress)
             self._supersede(release)
             return folder
         where = self._written(release, story, folder, progress)
@@ -93,10 +94,19 @@ class Publisher:
             )
         if not (where / LEDGER).is_file():
             self._require_engine()
-        root = None if self.trust is None else self.trust.data
-        save(release, where, self.key, progress, durable=True, root=root)
-        require_own(where, story)
+        self._save(release, story, where, progress)
         return where
+
+    def _save(self, release: Release, story: Story, where: Path, progress: Progress | None) -> None:
+        """Write the files, or check those that are there: DigestMismatch unless the store's log is about them."""
+        new, governed = not (where / LEDGER).is_file(), self.trust is not None
+        save(release, where, self.key, progress, durable=governed, root=self.trust.data if self.trust else None)
+        try:
+            require_own(where, story)
+        except DigestMismatch:
+            if new:
+                shutil.rmtree(where, ignore_errors=True)
+            raise
 
     def _decide(self, story: Story, where: Path, trust: Trust) -> None:
         """Count the officers' files, tell the log what they come to, and raise unless they approve."""

@@ -24,6 +24,7 @@ from dpsynth.errors import (
 from dpsynth.ledger import (
     Approval,
     SigningKey,
+    Software,
     Trust,
     fingerprint,
     new_root,
@@ -33,7 +34,7 @@ from dpsynth.ledger import (
     sign_root,
 )
 from dpsynth.ledger.people import Person, Revocation, RootKey
-from dpsynth.release import approve, count, publish, run_file, status
+from dpsynth.release import approve, count, folder, publish, run_file, status
 from dpsynth.release.approve import Request, Vote
 from tests.desk import FAR, Office, call, make_office
 
@@ -65,8 +66,8 @@ def kinds(office: Office) -> list[str]:
         return [parse(line).kind for line in accountant.history("people")]
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+def contents(place: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()}
 
 
 def later(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
@@ -512,6 +513,20 @@ class TestWithoutOfficers:
         assert verifier.verify(out).exit_code == 13
         path = office.desk.release("own", mechanism="independent")
         assert call("run", path, "--out", office.folder / "own").exit_code == 13
+
+    @pytest.mark.parametrize("bound", [False, True], ids=["no status yet", "with a status"])
+    def test_another_version_writes_it_again(
+        self, office: Office, out: Path, monkeypatch: pytest.MonkeyPatch, bound: bool
+    ) -> None:
+        """Unless the log holds the digest of what was published: then there is one ledger of it, for ever."""
+        if bound:
+            status.renew(out, f"{office.desk.table}.dpsynth.db", office.signer("key"))
+        monkeypatch.setattr(folder, "SOFTWARE", Software("dpsynth-engine", "9.9.9"))
+        path, elsewhere = office.desk.release("own", mechanism="independent"), office.folder / "elsewhere"
+        called = call("run", path, "--out", elsewhere)
+        assert called.exit_code == (21 if bound else 0)
+        assert elsewhere.exists() != bound
+        assert call("run", path, "--out", out).exit_code == 0
 
     def test_nobody_approves(self, office: Office, out: Path) -> None:
         for verb in ("approve", "reject"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dpsynth import trust
 from dpsynth.privacy import Measure
 from dpsynth.verifier import verify
 from tests.verifier.build import GOLDEN, KEY, build_release, build_sample
@@ -33,6 +34,27 @@ def test_sample_v1() -> None:
     assert verdict.ok
     assert (verdict.epsilon, verdict.release) == ("5/4", "golden")
     assert verdict.notes[0].startswith("post-processing of release golden, whose ledger is signed by key a08059596063")
+
+
+def test_release_v2() -> None:
+    verdict = verify(GOLDEN / "release-v2")
+    assert (verdict.failures, verdict.epsilon, verdict.delta) == ((), "1", "1/1000000")
+    assert (verdict.measure, verdict.amount) == ("gdp", "16149249318745535/288230376151711744")
+    assert "account default: mu2 0.056029 of 0.056029 held after this release" in verdict.notes
+    assert verify(GOLDEN / "sample-v2").failures == ()
+
+
+@pytest.mark.parametrize("rooted", [True, False])
+def test_governed_v2(rooted: bool) -> None:
+    """Without --fresh it verifies for ever: its approvals are judged by the days of the lines that record them."""
+    folder = GOLDEN / "governed-v2" / "first"
+    root = (GOLDEN / "governed-v2" / "root.json").read_bytes()
+    for today in ("2026-11-22", "2098-12-31"):
+        verdict = trust.verify(folder, root if rooted else None, today=today)
+        assert (verdict.failures, verdict.epsilon, verdict.state) == ((), "1", "current")
+        assert verdict.approved_by == (("ana", "bo") if rooted else ())
+    assert trust.verify(folder, root, fresh=True, today="2026-12-22").ok
+    assert trust.verify(folder, root, fresh=True, today="2026-12-23").exit_code == 14
 
 
 def test_the_format_did_not_drift(tmp_path: Path) -> None:

@@ -227,11 +227,12 @@ class Accountant:
             found = asked.standing(tx)
             if isinstance(found, ReleaseRow):
                 take_over(tx, found)
+                payer = accounts.load(tx, account)
             elif by := rule.unable(found, cost):
                 return asked.refuse(tx, by)
             else:
-                add(tx, asked, found)
-            return Reservation.of(self._store, tx, accounts.load(tx, account), release, lock)
+                payer = add(tx, asked, found)
+            return Reservation.of(self._store, tx, payer, release, lock)
 
         with ExitStack() as held:
             standing = self._standing(asked)

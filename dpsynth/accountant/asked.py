@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dpsynth.accountant import accounts, log
@@ -45,8 +45,11 @@ class Asked:
         return by
 
 
-def add(tx: Writing, asked: Asked, payers: Sequence[Account]) -> None:
-    """Write a new release, its log line, and what each of the paying accounts, its own first, holds for it."""
+def add(tx: Writing, asked: Asked, payers: Sequence[Account]) -> Account:
+    """Write a new release, its log line, and what each of the paying accounts, its own first, holds for it.
+
+    Gives its own account as it stands then.
+    """
     charges = [rule.charged(payer, asked.cost) for payer in payers]
     own, *above = [payer.held + charge for payer, charge in zip(payers, charges, strict=True)]
     tx.add_release(ReleaseRow(asked.release, asked.account, asked.plan, asked.source, "RESERVED", 0))
@@ -61,6 +64,7 @@ def add(tx: Writing, asked: Asked, payers: Sequence[Account]) -> None:
     log.append(tx, "reserve", fields, account=asked.account, release=asked.release)
     for payer, charge in zip(payers, charges, strict=True):
         tx.hold(asked.release, payer.name, charge)
+    return replace(payers[0], held=own, attempts=tx.attempts(asked.account))
 
 
 def _require_same(found: ReleaseRow, entries: Sequence[Entry], asked: Asked) -> None:

@@ -8,6 +8,7 @@ helps.)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -61,13 +62,19 @@ def _entry(row: EntryRow) -> Entry:
     if row.chain != _link(row.before, row.line):
         raise damaged
     try:
-        entry = parse(row.line)
+        entry = _parsed(row.line)
     except (SignatureInvalid, UnknownEntry):
         raise damaged from None
     release = None if entry.kind == "refused" else entry.fields.get("release")  # what was refused is no release
     if (entry.seq, entry.account, release) != (row.seq, row.account, row.release):
         raise damaged
     return entry
+
+
+@lru_cache(maxsize=256)
+def _parsed(line: bytes) -> Entry:
+    """``parse``: the lines that open accounts are read again and again."""
+    return parse(line)
 
 
 def _link(before: bytes, line: bytes) -> bytes:

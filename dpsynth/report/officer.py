@@ -112,6 +112,7 @@ def _of_ledger(facts: OfficerFacts) -> dict[str, Any]:
     if ledger is None or facts.standing is None or facts.worst is None:
         raise ValueError("the page of a release needs its ledger, where its decision stands, and its worst case")
     reserved, judged = ledger.claim.reserved, hazards(facts)
+    whole = reserved.amount or Fraction(1)  # nothing is reserved where every answer is public
     return {
         "key": _key(ledger, facts.worst, judged),
         "tone": _TONES.get(facts.standing.state, ""),
@@ -121,8 +122,8 @@ def _of_ledger(facts: OfficerFacts) -> dict[str, Any]:
         "rates": [rate(fpr, tpr) for fpr, tpr in facts.worst.table],
         "all_rates": [rate(fpr, tpr) for fpr, tpr in facts.all_worst.table] if facts.all_worst else [],
         "plot": _plot(facts.worst),
-        "lines": lines(ledger.queries, reserved.amount, facts.total),
-        "spent": sum((query.cost for query in ledger.queries), Fraction(0)) / reserved.amount,
+        "lines": lines(ledger.queries, whole, facts.total),
+        "spent": sum((query.cost for query in ledger.queries), Fraction(0)) / whole,
         "bare": [other for other in facts.others or () if not other.private],
         "quality": quality(ledger.queries, facts.total),
         "hazards": judged,

@@ -82,6 +82,12 @@ class TestTheFile:
         office.approve("ana", "bo")
         assert again(office).exit_code == 0
 
+    def test_no_private_row_is_needed(self, office: Office) -> None:
+        office.desk.table.unlink()
+        text = text_of(office.pending, "--store", office.store)
+        assert "people.csv" not in text
+        assert "people.csv" not in (office.pending / "report.html").read_text()
+
     def test_json(self, office: Office) -> None:
         called = call("review", office.pending, "--root", office.root, "--json")
         told = json.loads(called.stdout)

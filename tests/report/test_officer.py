@@ -343,6 +343,15 @@ class TestThePage:
         reordered = replace(facts, data="a\u202eb\x1bc\x00d")
         assert not set("\u202e\x1b\x00") & set(render_review(reordered))
 
+    def test_a_release_that_costs_nothing(self, facts: OfficerFacts) -> None:
+        ledger, nothing = ledger_of(facts), Cost.nothing("gdp")
+        own = replace(ledger.payers[0], before=nothing, after=nothing, now=nothing)
+        free = with_claim(
+            replace(facts, ledger=replace(ledger, payers=(own,), queries=()), groups=()), reserved=nothing
+        )
+        text = text_of(replace(free, worst=WorstCase.of(nothing), all_worst=None))
+        assert "0 of 4 of ε is taken" in text
+
     def test_equal_facts_give_equal_bytes(self, page: str) -> None:
         assert render_review(officer_facts()) == page
 

@@ -4,8 +4,8 @@
 
 The three files are copied into an empty folder and run by `python -I`, a new process each time. The release is an
 artificial one (tests/verifier/office.py): three accounts, a grant, two officers' approvals, a status; the bytes of its
-data are random. With --root everything is checked; the last row says what reading the data takes at least. How many lines the files have
-is counted as `wc -l` does.
+data are random. With --root everything is checked; the last row says what reading the data takes at least. How many
+lines the files have is counted as `wc -l` does.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main() -> None:
             file_digest(file, "sha256")
         rows.append([f"SHA-256 of the {megabytes} MB alone", time.perf_counter() - began, None])
     sizes = ", ".join(f"`{name}` {len((ROOT / 'dpsynth' / name).read_text().splitlines())}" for name in FILES)
-    text = f"""## Verifying alone
+    text = f"""### Verifying alone
 
 A release of {len(lines)} entries and {megabytes} MB, with grants, approvals and status (wanted: under 2 s).
 Lines: {sizes} (wanted: each under 600).

@@ -115,6 +115,7 @@ NUMBER, POSITIVE, PROBABILITY, COUNT, COUNTING = exact(), exact(0), exact(-1, 1)
 NAME, DECIMAL = re.compile("(?s).+"), re.compile(r"(0|[1-9][0-9]{0,999})(\.[0-9]{1,999})?")
 DIGEST, HEX64, HEX32 = re.compile("sha256:[0-9a-f]{64}"), re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{32}")
 DAY, ORIGIN = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}"), re.compile("dpsynth[.]log/[0-9a-f]{32}")
+PERSON = re.compile("[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 TEXT, NAMED, DIGESTED = (None, str), (None, NAME), (None, DIGEST)  # or nothing
 SIGNER: Shape = {"algorithm": "ed25519", "keyid": HEX64, "public_key": str}
 SOFTWARE: Shape = {"name": str, "version": str}

@@ -85,7 +85,7 @@ DERIVED: Any = {
 }
 ROOT: Any = {
     "version": COUNTING, "name": NAME, "expires": DAY, "threshold": COUNTING, "previous": evidence.DIGESTED,
-    "people": [{"id": NAME, "role": ("officer", "engine"), "keys": [
+    "people": [{"id": evidence.PERSON, "role": ("officer", "engine"), "keys": [
         {"algorithm": "ed25519", "keyid": HEX64, "public_key": str, "expires": DAY},
     ]}],
     "revoked": [{"keyid": HEX64, "origins": dict}],
@@ -209,7 +209,7 @@ def read_root(envelope: Envelope, number: int, previous: str | None) -> Root:
         [(COUNT, evidence.ORIGIN)],
         f"{name}.revoked",
     )
-    ids = [person["id"] for person in value["people"]]
+    ids = [person["id"].casefold() for person in value["people"]]
     if len(set(ids)) < len(ids) or len(revoked) < len(value["revoked"]):
         raise Refused(f"{name} names a person, or a revoked key, twice", KEY)
     if value["threshold"] > len({key.person for key in keys.values() if key.role == "officer"}):

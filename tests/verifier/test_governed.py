@@ -728,6 +728,8 @@ class TestRoot:
             ({"revoked": [{"keyid": "0" * 64, "origins": {}}] * 2}, 25),
             ({"revoked": [{"keyid": Pen("chi").keyid, "origins": {}}]}, 25),
             ({"people": [person.told() for person in [*people(), people()[0]]]}, 25),
+            ({"people": [person.told() for person in [*people(), Person("ANA", "officer", {"x": "2030-01-01"})]]}, 25),
+            ({"people": [person.told() for person in [*people(), Person("a\u0301", "officer", {})]]}, 23),
             ({"people": [Person("zoe", "officer", {"ana": "2030-01-01"}).told()], "threshold": 1}, 25),
         ],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +20,32 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path)
 SAID = {"approve": "approved", "reject": "rejected", "withdraw": "withdrawn"}
+
+
+@dataclass(frozen=True)
+class Given:
+    """The options that all three have."""
+
+    keys: tuple[Path, ...]
+    fingerprint: str | None
+    conditions: str
+    days: int
+    root: Path | None
+    out: Path | None
+    request: Path | None
+    added: tuple[Path, ...]
+    passphrase_file: Path | None
+    as_json: bool
+
+
+class _Deciding(click.Command):
+    """A command that is called with the options that all three have as one value, ``given``."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Gather them."""
+        given = Given(**{one.name: ctx.params.pop(one.name) for one in fields(Given)})
+        ctx.params["given"] = given
+        return super().invoke(ctx)
 
 
 def _shared(command: Command) -> Command:
@@ -44,11 +71,11 @@ def _shared(command: Command) -> Command:
     return command
 
 
-@click.command()
+@click.command(cls=_Deciding)
 @_shared
 @passphrase_option
 @json_option
-def approve(release: Path, **options: Any) -> None:
+def approve(release: Path, given: Given) -> None:
     """Sign that RELEASE may be published.
 
     RELEASE is a folder under pending/, or the request that was carried from there. Look at the folder first (dpsynth
@@ -61,24 +88,24 @@ def approve(release: Path, **options: Any) -> None:
     dpsynth approve people.request.json --key bo.pem -o bo.dsse.json                over there
     dpsynth approve pending/people --add bo.dsse.json                               and back
     """
-    _decide("approve", release, None, **options)
+    _decide("approve", release, None, given)
 
 
-@click.command()
+@click.command(cls=_Deciding)
 @_shared
 @click.option("--reason", type=click.Choice(["budget", "unit", "public-facts", "utility", "other"]), help="A class.")
 @passphrase_option
 @json_option
-def reject(release: Path, reason: str | None, **options: Any) -> None:
+def reject(release: Path, reason: str | None, given: Given) -> None:
     """Sign that RELEASE may not be published.
 
     Once enough officers have, the same run again says so and ends with exit code 12. What it spent stays spent. Options
     as for approve; who signs gives a --reason.
     """
-    _decide("reject", release, reason, **options)
+    _decide("reject", release, reason, given)
 
 
-@click.command()
+@click.command(cls=_Deciding)
 @_shared
 @click.option(
     "--reason",
@@ -89,9 +116,7 @@ def reject(release: Path, reason: str | None, **options: Any) -> None:
 @click.option("--sign-with", type=FILE, help="The engine's key, for the new status  [default: the user's own]")
 @passphrase_option
 @json_option
-def withdraw(
-    release: Path, reason: str | None, store: str | None, sign_with: Path | None, keys: tuple[Path, ...], **options: Any
-) -> None:
+def withdraw(release: Path, reason: str | None, store: str | None, sign_with: Path | None, given: Given) -> None:
     """Sign that RELEASE, which is published, may no longer be used.
 
     Where the account has officers enough of them have to sign; give several --key at once, or sign on different
@@ -99,18 +124,21 @@ def withdraw(
     key. Where there are no officers --key is the one that signed RELEASE, and --store is needed. What it spent stays
     spent.
     """
-    if store is None or not keys:
-        _decide("withdraw", release, reason, keys=keys, **options)
+    if store is None:
+        if sign_with is not None:
+            raise ConfigurationError("--sign-with signs the new status, which needs --store")
+        _decide("withdraw", release, reason, given)
         return
     from dpsynth.release.status import withdraw as tell
 
-    if reason is None:
-        raise ConfigurationError("--reason is missing: why is the release withdrawn?")
-    file = options["passphrase_file"]
-    signed = [load_key(path, file) for path in keys]
-    engine = load_key(sign_with, file) if sign_with else None
-    found = tell(release, store, signed, reason, sign_with=engine, conditions=options["conditions"])  # type: ignore[arg-type]
-    if options["as_json"]:
+    if given.out or given.request or given.added or given.fingerprint:
+        raise ConfigurationError("with --store it takes effect here: leave out -o, --request, --add, --fingerprint")
+    if reason is None or not given.keys:
+        raise ConfigurationError(f"--{'key' if reason else 'reason'} is missing: who withdraws the release, and why?")
+    signed = [load_key(path, given.passphrase_file) for path in given.keys]
+    engine = load_key(sign_with, given.passphrase_file) if sign_with else None
+    found = tell(release, store, signed, reason, sign_with=engine, conditions=given.conditions)  # type: ignore[arg-type]
+    if given.as_json:
         document = {"release": found.release, "state": found.state, "reason": found.reason, "expires": found.expires}
         say_json({"ok": True, **document, "folder": str(release)})
         return
@@ -118,66 +146,52 @@ def withdraw(
     hint("what it spent stays spent; publish the new status.dsse.json wherever the release lies")
 
 
-def _decide(
-    decision: Decision,
-    release: Path,
-    reason: str | None,
-    *,
-    keys: tuple[Path, ...],
-    fingerprint: str | None,
-    conditions: str,
-    days: int,
-    root: Path | None,
-    out: Path | None,
-    request: Path | None,
-    added: tuple[Path, ...],
-    passphrase_file: Path | None,
-    as_json: bool,
-) -> None:
+def _decide(decision: Decision, release: Path, reason: str | None, given: Given) -> None:
     from dpsynth.ledger import fingerprint_of_digest
     from dpsynth.release import approve as room
     from dpsynth.release.durable import write_whole
 
-    if sum(map(bool, (keys, request, added))) != 1:
+    if sum(map(bool, (given.keys, given.request, given.added))) != 1:
         raise ConfigurationError("give one of --key (to sign), --request (to carry) and --add (to bring back)")
-    trusted = _bytes(root) if root else None
-    if request is not None:
+    trusted = _bytes(given.root) if given.root else None
+    if given.request is not None:
         data = room.request(release, trusted)
-        write_whole(request, data)
+        write_whole(given.request, data)
         asked = room.Request.parse(data)
-        facts = {"release": asked.release, "file": str(request), "fingerprint": asked.fingerprint}
-        _tell(as_json, facts, f"{request}  for release {asked.release}\nfingerprint: {asked.fingerprint}")
-        hint(f"next, on another machine: dpsynth {decision} {request.name} --key KEY -o {decision}.dsse.json")
+        facts = {"release": asked.release, "file": str(given.request), "fingerprint": asked.fingerprint}
+        _tell(given.as_json, facts, f"{given.request}  for release {asked.release}\nfingerprint: {asked.fingerprint}")
+        hint(f"next, on another machine: dpsynth {decision} {given.request.name} --key KEY -o {decision}.dsse.json")
         return
-    if added:
-        files = [room.add(release, _bytes(path)) for path in added]
-        _tell(as_json, {"files": [str(path) for path in files]}, "\n".join(map(str, files)))
+    if given.added:
+        files = [room.add(release, _bytes(path)) for path in given.added]
+        _tell(given.as_json, {"files": [str(path) for path in files]}, "\n".join(map(str, files)))
         return
-    if not release.is_dir() and out is None:
+    if not release.is_dir() and given.out is None:
         raise ConfigurationError("a request is signed into a file: give -o FILE, and bring that back with --add")
-    if decision == "approve" and fingerprint is None and sys.stdin.isatty() and not as_json:
+    fingerprint = given.fingerprint
+    if decision == "approve" and fingerprint is None and sys.stdin.isatty() and not given.as_json:
         fingerprint = click.prompt("the twelve words of what you looked at", err=True)
-    if out is not None and len(keys) > 1:
+    if given.out is not None and len(given.keys) > 1:
         raise ConfigurationError("-o takes one decision: give one --key at a time")
-    for path in keys:
+    for path in given.keys:
         data = room.sign(
             release,
-            load_key(path, passphrase_file),
+            load_key(path, given.passphrase_file),
             decision,
             fingerprint=fingerprint,
-            conditions=conditions,
+            conditions=given.conditions,
             reason=reason,
-            days=days,
+            days=given.days,
             root=trusted,
         )
-        if out is not None:
-            write_whole(out, data)
-        file = out or room.add(release, data)
+        if given.out is not None:
+            write_whole(given.out, data)
+        file = given.out or room.add(release, data)
         said = room.Vote.read(data).approval
         words = fingerprint_of_digest(said.ledger)
         facts = {"release": said.release, "decision": decision, "person": said.person, "expires": said.expires}
         text = f"{SAID[decision]} by {said.person}: release {said.release}, counts until {said.expires}\n{file}"
-        _tell(as_json, {**facts, "file": str(file), "fingerprint": words}, text)
+        _tell(given.as_json, {**facts, "file": str(file), "fingerprint": words}, text)
         if fingerprint is None:
             hint(f"not compared with what you looked at: the fingerprint of what was signed is\n  {words}")
 

@@ -43,8 +43,8 @@ PRIVATE = {
         for name in ("l1_to_model", "marginal_l1", "marginal_squared", "residual_squared", "total")
     ),
     *(f"dpsynth.table.{name}" for name in ("counting", "lines", "load.open_table", "truncation.keep")),
-    "dpsynth.verifier.sensitivity_squared",
-    *(f"dpsynth.verifier.{name}" for name in ("check_charges", "cost_of", "epsilon_of", "gdp_gives", "gives", "mills")),
+    *(f"dpsynth.verifier.{name}" for name in ("charged", "check_accounts", "check_charges", "cost_of", "epsilon_of")),
+    *(f"dpsynth.verifier.{name}" for name in ("gdp_gives", "gives", "mills", "sensitivity_squared")),
 }
 """Everything that decides a sensitivity, a cost, a noise or the order of the gate."""
 

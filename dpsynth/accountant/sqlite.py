@@ -22,6 +22,7 @@ from dpsynth.accountant.sqlite_rows import SqliteTransaction
 from dpsynth.accountant.sqlite_schema import APPLICATION_ID, FIRST_VERSION, SCHEMA
 from dpsynth.accountant.store import Reading, Writing
 from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged, StoreError
+from dpsynth.files import sync
 from dpsynth.ledger import new_secret, nonce
 
 T = TypeVar("T")
@@ -168,18 +169,7 @@ def _create(path: Path) -> None:
             os.link(new, path)
     finally:
         new.unlink()
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make names durable, where the system knows how."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path.parent)
 
 
 def _accept(path: Path, connection: sqlite3.Connection) -> tuple[bytes, str]:

@@ -147,9 +147,9 @@ def withdraw(release: Path, reason: str | None, store: str | None, sign_with: Pa
 
 
 def _decide(decision: Decision, release: Path, reason: str | None, given: Given) -> None:
+    from dpsynth.files import write_whole
     from dpsynth.ledger import fingerprint_of_digest
     from dpsynth.release import approve as room
-    from dpsynth.release.durable import write_whole
 
     if sum(map(bool, (given.keys, given.request, given.added))) != 1:
         raise ConfigurationError("give one of --key (to sign), --request (to carry) and --add (to bring back)")

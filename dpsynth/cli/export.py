@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from dpsynth.cli.files import read, read_text, write, write_new
+from dpsynth.cli.files import read, read_text, write_new
 from dpsynth.cli.output import hint, json_option, keeping_nothing, say, say_json
 from dpsynth.errors import ConfigurationError
+from dpsynth.files import write_whole
 
 FORMATS = ("registry", "datapackage", "citation")
 FILE = click.Path(path_type=Path)
@@ -62,7 +63,7 @@ def export(
     with keeping_nothing():
         made = make(release, form, told, read(root) if root else None)  # type: ignore[arg-type]
     if out is not None:
-        (write if overwrite else write_new)(out, made.data)
+        (write_whole if overwrite else write_new)(out, made.data)
     if as_json:
         document = {"release": made.release, "format": form, "missing": [key for key, _ in made.missing]}
         place = {"file": str(out)} if out else {"text": made.data.decode()}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from dpsynth.errors import ConfigurationError
+from dpsynth.files import write_whole
 
 
 def read(path: Path) -> bytes:
@@ -31,19 +31,4 @@ def write_new(path: Path, data: bytes) -> None:
     """Make a file that is not there; ConfigurationError if it is."""
     if path.exists():
         raise ConfigurationError(f"{str(path)!r} is there already and is never overwritten: name another file")
-    write(path, data)
-
-
-def write(path: Path, data: bytes) -> None:
-    """Put a file in place of what was there, all of it or nothing; ConfigurationError if it cannot be."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"{str(path)!r} cannot be written ({error.strerror})") from None
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, data)

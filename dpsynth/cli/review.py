@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpsynth.cli.files import write
 from dpsynth.cli.output import hint, json_option, say, say_json
 from dpsynth.errors import ConfigurationError
+from dpsynth.files import write_whole
 
 if TYPE_CHECKING:
     from dpsynth.report.officer_facts import OfficerFacts
@@ -62,7 +62,7 @@ def review(
     facts = gather(release, root=root, store=store, since=since)
     page = render_review(facts)
     if place is not None:
-        write(place, page.encode())
+        write_whole(place, page.encode())
         _tell(facts, {"page": str(place)}, str(place), as_json)
         hint(f"open {place} in a browser, or show it here: dpsynth review {release} --serve")
     else:

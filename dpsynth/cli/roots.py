@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dpsynth.cli import telling
-from dpsynth.cli.files import read, read_text, write, write_new
+from dpsynth.cli.files import read, read_text, write_new
 from dpsynth.cli.output import hint, json_option, say, say_json
 from dpsynth.cli.passphrase import load_key, passphrase_option
 from dpsynth.errors import ConfigurationError, KeyRefused, ThresholdNotMet, UnknownEntry
+from dpsynth.files import write_whole
 
 if TYPE_CHECKING:
     from dpsynth.ledger import SigningKey, Trust
@@ -157,7 +158,7 @@ def sign(
     if not yes and not as_json and sys.stdin.isatty():
         click.confirm(f"sign this with key {key.public.keyid[:16]}…?", abort=True, err=True)
     signed = sign_root(data, key) if is_root else read_envelope(data).with_signature(key).data
-    write(out or file, signed)
+    write_whole(out or file, signed)
     if is_root:
         telling.say_draft(Draft.parse(signed), out or file, as_json, key)
     else:

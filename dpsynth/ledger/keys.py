@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from dpsynth.errors import ConfigurationError, SignatureInvalid
+from dpsynth.files import sync, write_private
 
 ALGORITHM = "ed25519"
 PASSPHRASE = "DPSYNTH_PASSPHRASE"  # noqa: S105 - the name of a variable
@@ -129,16 +130,16 @@ class SigningKey:
         try:
             # Written whole under another name, then linked: a second process sees all of the key or nothing, and a
             # link never replaces what is there.
-            _write_new(draft, pem)
+            write_private(draft, pem)
             try:
                 os.link(draft, target)
             except FileExistsError:
                 raise
             except OSError:  # a file system without links
-                _write_new(target, pem)
+                write_private(target, pem)
             finally:
                 draft.unlink(missing_ok=True)
-            _sync(target.parent)
+            sync(target.parent)
         except FileExistsError:
             raise ConfigurationError(f"{str(path)!r} is there already: a key file is never overwritten") from None
         except OSError as error:
@@ -223,24 +224,3 @@ def default_key(path: str | Path | None = None, passphrase: Callable[[], bytes] 
             if not own.exists():  # otherwise another process was faster: its key is the key
                 raise
     return SigningKey.load(own, passphrase)
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """Make a file that is not there, all of it on the disk, readable by its owner alone."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

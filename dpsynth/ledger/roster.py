@@ -25,14 +25,13 @@ A key without ``expires`` expires with the root.
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NoReturn
 
 from dpsynth.errors import ConfigurationError, SignatureInvalid, VerificationError, nearest
+from dpsynth.files import parse_toml
 from dpsynth.ledger.drafts import new_root, next_root
 from dpsynth.ledger.fields import is_day
 from dpsynth.ledger.keys import PublicKey
@@ -53,12 +52,7 @@ class Roster:
     @classmethod
     def parse(cls, text: str, origin: str) -> Roster:
         """Read the TOML; ``origin`` names it in errors. ConfigurationError names the key and what was expected."""
-        try:
-            document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            # tomllib's message can quote what it read, and the file may be another one by mistake.
-            place = re.search(r"at (?:line \d+, column \d+|end of document)", str(error))
-            raise ConfigurationError(f"{origin}: not valid TOML {place[0] if place else ''}") from None
+        document = parse_toml(text, origin)
         top = _Table(document, origin, "", "name", "expires", "threshold", "people", "revoked")
         expires = top.day("expires")
         people = tuple(_person(one, expires) for one in top.tables("people", "id", "role", "keys"))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dpsynth.errors import ConfigurationError, DigestMismatch, KeyRefused, SignatureInvalid
+from dpsynth.files import telling, write_whole
 from dpsynth.ledger import (
     DATA_NAME,
     DECISIONS,
@@ -35,7 +36,6 @@ from dpsynth.ledger import (
     seal,
 )
 from dpsynth.release.check import LEDGER, read_statement
-from dpsynth.release.durable import telling, write_whole
 from dpsynth.release.folder import UNDECIDED, raise_for, sha256_of
 
 APPROVALS = "approvals"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
@@ -11,6 +10,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dpsynth.errors import ConfigurationError, nearest
+from dpsynth.files import parse_toml
 from dpsynth.mechanisms import DEFAULT, Workload
 from dpsynth.privacy import Budget, Measure
 
@@ -169,12 +169,7 @@ class ReleaseConfig(_Section):
     @classmethod
     def parse(cls, text: str, origin: str) -> ReleaseConfig:
         """Read TOML text; ``origin`` names it in errors."""
-        try:
-            document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            # tomllib's message can quote what it read, and the file may be the data by mistake: only its place is told.
-            place = re.search(r"at (?:line \d+, column \d+|end of document)", str(error))
-            raise ConfigurationError(f"{origin}: not valid TOML {place[0] if place else ''}") from None
+        document = parse_toml(text, origin)
         if "columns" in document and "release" not in document:
             raise ConfigurationError(
                 f"{origin}: this is a schema; give the release.toml that names it in [data] schema"

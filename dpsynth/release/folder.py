@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from dpsynth import __version__
 from dpsynth.errors import ConfigurationError, DigestMismatch, KeyRefused
+from dpsynth.files import sync, sync_files, telling
 from dpsynth.ledger import (
     LEDGER_TYPE,
     Guarantee,
@@ -27,7 +28,6 @@ from dpsynth.ledger import (
 from dpsynth.measurement import pack
 from dpsynth.release.check import LEDGER, read_statement
 from dpsynth.release.describe import citation, datapackage
-from dpsynth.release.durable import sync, sync_files, telling
 from dpsynth.release.page import Tally, facts
 from dpsynth.release.progress import Progress, tell
 from dpsynth.release.release import Release

@@ -15,11 +15,11 @@ from typing import Literal
 
 from dpsynth.accountant import Accountant, Story
 from dpsynth.errors import ConfigurationError, DigestMismatch, Rejected, WaitingForApproval, Withdrawn
+from dpsynth.files import move, telling, write_whole
 from dpsynth.ledger import SigningKey, Trust
 from dpsynth.release.approve import APPROVALS, Vote, digests, make_request, request_place
 from dpsynth.release.check import LEDGER
 from dpsynth.release.count import Count
-from dpsynth.release.durable import move, telling, write_whole
 from dpsynth.release.folder import require_place, save
 from dpsynth.release.progress import Progress, tell
 from dpsynth.release.release import Release

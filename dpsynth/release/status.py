@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dpsynth.accountant import Accountant, Story
 from dpsynth.errors import ConfigurationError, DigestMismatch, KeyRefused, Rejected, WaitingForApproval
+from dpsynth.files import write_whole
 from dpsynth.ledger import (
     WITHDRAW_REASONS,
     Entry,
@@ -29,7 +30,6 @@ from dpsynth.ledger import (
 from dpsynth.release.approve import add, digests, require_release, sign, today
 from dpsynth.release.check import LEDGER, read_statement
 from dpsynth.release.count import Count
-from dpsynth.release.durable import write_whole
 from dpsynth.release.folder import SOFTWARE, signing_key
 
 STATUS = "status.dsse.json"

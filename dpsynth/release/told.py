@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dpsynth.errors import ConfigurationError, nearest
+from dpsynth.files import parse_toml
 
 LISTS: Mapping[str, str] = MappingProxyType(
     {
@@ -76,12 +75,7 @@ class Told:
     @classmethod
     def parse(cls, text: str, origin: str) -> Told:
         """Read TOML text; ConfigurationError names the file, the key and what was expected."""
-        try:
-            found = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            # tomllib's message can quote what it read, and the file may be another by mistake: only its place is told.
-            place = re.search(r"at (?:line \d+, column \d+|end of document)", str(error))
-            raise ConfigurationError(f"{origin}: not valid TOML {place[0] if place else ''}") from None
+        found = parse_toml(text, origin)
         return cls(MappingProxyType({key: _answer(key, value, origin) for key, value in found.items()}))
 
     def text(self, key: str) -> str:

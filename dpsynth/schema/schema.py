@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import tomllib
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +18,8 @@ from pydantic import (
     model_validator,
 )
 
-from dpsynth.errors import SchemaError
+from dpsynth.errors import ConfigurationError, SchemaError
+from dpsynth.files import parse_toml
 from dpsynth.schema import toml
 from dpsynth.schema.columns import Column, Declared, Unit
 from dpsynth.schema.problems import NO_COLUMN, explain
@@ -58,14 +57,10 @@ class Schema(Declared):
     def parse(cls, text: str, origin: str = "schema") -> Self:
         """Read a schema from TOML text; ``origin`` names it in errors."""
         try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            # tomllib's message can quote what it read, and the file may be the data by mistake: only its place is told.
-            place = re.search(r"\((at (?:line \d+, column \d+|end of document))\)", str(error))
+            data = parse_toml(text, origin)
+        except ConfigurationError as error:
             hint = 'a line is key = value, with text in double quotes, or a header such as [columns."age"]'
-            raise SchemaError(f"{origin}: not TOML {place[1] if place else ''}: {hint}") from None
-        except RecursionError:
-            raise SchemaError(f"{origin}: not a schema: it is nested too deeply") from None
+            raise SchemaError(f"{error}: {hint}") from None
         try:
             return cls.model_validate(data)
         except SchemaError as error:

@@ -61,8 +61,8 @@ def message(text: str) -> str:
         ("[columns]", ["needs at least one column"]),
         ("[columns.'']\ntype = 'boolean'", ['columns."": a column name is not empty']),
         ('[columns."a\\nb"]\ntype = "boolean"', ['columns."a\\nb": a column name is not empty and has no control']),
-        ("a = " + "[" * 5000, ["people.toml: not a schema: it is nested too deeply"]),
-        ("age,sex\n1,2", ["people.toml: not TOML at line 1, column 4"]),
+        ("a = " + "[" * 5000, ["people.toml: not valid TOML: nested too deeply"]),
+        ("age,sex\n1,2", ["people.toml: not valid TOML at line 1, column 4"]),
     ],
 )
 def test_message_names_the_key(text: str, parts: list[str]) -> None:

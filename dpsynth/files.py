@@ -1,11 +1,17 @@
-"""Files that are there whole or not at all, also after a crash."""
+"""Files: there whole or not at all, also after a crash; and TOML that a person wrote.
+
+Any room that writes or reads a file may use it; it knows nothing of what the files hold.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from dpsynth.errors import ConfigurationError
 
@@ -29,6 +35,19 @@ def write_whole(path: Path, data: bytes, aside: Path | None = None) -> None:
         sync(path.parent)
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Make a file that is not there, all of it on the disk, readable by its owner alone; OSError if it cannot be."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
 def move(folder: Path, place: Path) -> None:
     """Rename a folder, durably. ``place`` is empty or not there."""
     with telling(place):
@@ -44,7 +63,9 @@ def sync_files(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """See to it that a file, or the names in a folder, are on the disk."""
+    """See to it that a file, or the names in a folder, are on the disk, where the system knows how."""
+    if os.name != "posix":
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -63,3 +84,18 @@ def telling(place: Path) -> Iterator[None]:
             f"{place} cannot be written ({why}): see to that and run the same command again, which goes on and pays "
             "nothing twice"
         ) from None
+
+
+def parse_toml(text: str, origin: str) -> dict[str, Any]:
+    """The tables of a TOML text; ConfigurationError names ``origin`` and the place.
+
+    tomllib's own message can quote what it read, and the file may be the private data by mistake: only the place of a
+    fault is told.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"at (?:line \d+, column \d+|end of document)", str(error))
+        raise ConfigurationError(f"{origin}: not valid TOML {place[0] if place else ''}".rstrip()) from None
+    except RecursionError:
+        raise ConfigurationError(f"{origin}: not valid TOML: nested too deeply") from None

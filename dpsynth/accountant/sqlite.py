@@ -186,8 +186,7 @@ def _accept(path: Path, connection: sqlite3.Connection) -> tuple[bytes, str]:
             "people in another --store"
         )
     if version == FIRST_VERSION:
-        _require_whole(path, connection, SCHEMA)
-        _migrate(connection)
+        _migrate(path, connection)
     elif version != VERSION:
         raise _damaged(path, _OTHER_TABLES)
     _require_whole(path, connection, SCHEMA + TABLES + TRIGGERS)
@@ -218,11 +217,12 @@ def _require_whole(path: Path, connection: sqlite3.Connection, schema: str) -> N
         raise _damaged(path, "SQLite's own check of it fails")
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def _migrate(path: Path, connection: sqlite3.Connection) -> None:
     """Add to a whole store of version 2 what version 3 has more, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         if _pragma(connection, "user_version") == FIRST_VERSION:  # otherwise another process was quicker
+            _require_whole(path, connection, SCHEMA)
             for statement in (*_statements(TABLES), EARLIER_HEADS, *_statements(TRIGGERS)):
                 connection.execute(statement)
             connection.execute("INSERT INTO log VALUES (1, ?)", (_new_origin(),))

@@ -160,7 +160,7 @@ class Publisher:
         self._supersede(release)
         if not (where / STATUS).is_file():
             self._require_engine()
-            issue(where, self.accountant.story(story.release), self.key)
+            issue(self.accountant, where, story.release, self.key)
         if where == folder:
             return
         request_place(where).unlink(missing_ok=True)

@@ -13,7 +13,15 @@ from datetime import timedelta
 from pathlib import Path
 
 from dpsynth.accountant import Accountant, Story
-from dpsynth.errors import ConfigurationError, DigestMismatch, KeyRefused, Rejected, WaitingForApproval
+from dpsynth.errors import (
+    ConfigurationError,
+    DigestMismatch,
+    KeyRefused,
+    LogInconsistent,
+    Rejected,
+    VerificationError,
+    WaitingForApproval,
+)
 from dpsynth.files import write_whole
 from dpsynth.ledger import (
     WITHDRAW_REASONS,
@@ -24,6 +32,7 @@ from dpsynth.ledger import (
     Trust,
     WithdrawReason,
     parse,
+    parse_status,
     read_envelope,
     seal,
 )
@@ -50,8 +59,15 @@ class Standing:
     expires: str
 
 
-def issue(folder: Path, story: Story, key: SigningKey, days: int = LIFE) -> Standing:
-    """Write ``status.dsse.json`` from what the store tells of a release that was published."""
+def issue(accountant: Accountant, folder: Path, release: str, key: SigningKey, days: int = LIFE) -> Standing:
+    """Write ``status.dsse.json`` from what the store tells of a release that was published.
+
+    LogInconsistent, and nothing is signed, if the store knows less than its anchor or than the status that is there: an
+    older copy of a store does not know of a withdrawal, and would say "current" again.
+    """
+    accountant.require_anchored()
+    story = accountant.story(release)
+    require_following(folder, story)
     state, by, reason = standing(story)
     day = today()
     until = (day + timedelta(days=days)).isoformat()
@@ -69,6 +85,22 @@ def standing(story: Story) -> tuple[State, str | None, WithdrawReason | None]:
     if story.state == "SUPERSEDED":
         return "superseded", said["supersede"]["by"], None
     return "current", None, None
+
+
+def require_following(folder: Path, story: Story) -> None:
+    """LogInconsistent unless the store's log goes on from the one that the status in a folder is about, if one is."""
+    try:
+        said = parse_status(read_envelope((folder / STATUS).read_bytes()).payload)
+    except (OSError, VerificationError):
+        return  # none, or one that nobody takes for a status
+    now = story.now
+    same = said.log.origin == now.origin and said.entries == story.after[: len(said.entries)]
+    if not same or said.log.size > now.size or (said.log.size == now.size and said.log.root != now.root):
+        raise LogInconsistent(
+            f"{folder / STATUS} says {said.state!r} at size {said.log.size} of its log, which the store, at size "
+            f"{now.size}, does not go on from: an older copy of the store was brought back, or two copies went "
+            "different ways. Nothing was signed; bring back the copy that holds everything"
+        )
 
 
 def is_published(story: Story) -> bool:
@@ -90,7 +122,8 @@ def renew(
     of the root, or, where there are no officers, the one that signed the release.
 
     Raises the verifier's error for a folder that does not verify, DigestMismatch for one that the store did not make,
-    KeyRefused for another key, WaitingForApproval or Rejected for a release that was never published.
+    KeyRefused for another key, WaitingForApproval or Rejected for a release that was never published, LogInconsistent
+    if the store was taken back.
     """
     where, signer = Path(folder), signing_key(key)
     _require_days(days)
@@ -101,7 +134,7 @@ def renew(
             count = Count.of(where, trust, story)
             if len(count.people("withdraw")) >= trust.newest.threshold:
                 story = _withdrawn(accountant, story, count)
-        return issue(where, story, signer, days)
+        return issue(accountant, where, story.release, signer, days)
 
 
 def withdraw(
@@ -132,7 +165,7 @@ def withdraw(
             require_engine(where, signer, None)
             if story.state != "WITHDRAWN":
                 accountant.decide(story.release, "withdraw", {"reason": reason, "attestations": []})
-            return issue(where, accountant.story(story.release), signer, days)
+            return issue(accountant, where, story.release, signer, days)
         signer = signing_key(sign_with)
         require_engine(where, signer, trust)
         if story.state != "WITHDRAWN":
@@ -141,7 +174,7 @@ def withdraw(
             count = Count.of(where, trust, story)
             trust.require(count.people("withdraw"))
             story = _withdrawn(accountant, story, count)
-        return issue(where, story, signer, days)
+        return issue(accountant, where, story.release, signer, days)
 
 
 def require_engine(folder: Path, key: SigningKey, trust: Trust | None) -> None:
@@ -183,10 +216,12 @@ def _published(accountant: Accountant, folder: Path) -> tuple[Story, Trust | Non
     """The story of the release in a folder, once the store has it as published, and its officers."""
     if not folder.is_dir():
         raise ConfigurationError(f"{folder}: there is no such folder; give the folder of a release")
+    accountant.require_anchored()
     story = accountant.story(read_statement(folder).predicate["release"]["id"])
     trust = accountant.trust(story.account)
     require_release(folder, trust)
     require_own(folder, story)
+    require_following(folder, story)
     if story.state == "REJECTED":
         raise Rejected(f"release {story.release!r} was rejected: it has no status")
     if not is_published(story):

@@ -15,6 +15,7 @@ from dpsynth.errors import (
     ConfigurationError,
     DigestMismatch,
     KeyRefused,
+    LogInconsistent,
     Rejected,
     SignatureInvalid,
     ThresholdNotMet,
@@ -464,6 +465,50 @@ class TestStatus:
             go(other)
         with pytest.raises((DigestMismatch, KeyRefused, ThresholdNotMet)):
             status.renew(published.out, other.store, other.signer("key"))
+
+    @pytest.mark.parametrize("anchored", [True, False], ids=["anchored", "by the status alone"])
+    def test_an_older_copy_of_the_store_signs_no_status(
+        self, published: Office, monkeypatch: pytest.MonkeyPatch, anchored: bool
+    ) -> None:
+        """A copy from before the withdrawal would say that the release is current."""
+        copy, folder = published.folder / "copy.db", published.folder / "as-published"
+        shutil.copy(published.store, copy)
+        shutil.copytree(published.out, folder)
+        words = ("withdraw", published.out, "--reason", "legal", "--store", published.store)
+        keys = [f"--key={published.key(name)}" for name in ("ana", "bo")]
+        assert call(*words, *keys, "--sign-with", published.key("key")).exit_code == 0
+        shutil.copy(copy, published.store)
+        if not anchored:
+            monkeypatch.setenv("DPSYNTH_ANCHORS", str(published.folder / "other-anchors"))
+        renew = ("--store", published.store, "--key", published.key("key"))
+        for place in (published.out, folder) if anchored else (published.out,):
+            before = contents(place)
+            called = call("status", "renew", place, *renew)
+            assert called.exit_code == 24, called.output
+            assert contents(place) == before
+        log = kinds(published)
+        assert call(*words, *keys, "--sign-with", published.key("key")).exit_code == 24
+        assert kinds(published) == log
+        elsewhere = published.folder / "elsewhere"
+        again = call("run", published.release(), "--out", elsewhere)
+        assert again.exit_code == (24 if anchored else 0)
+        assert (elsewhere / "status.dsse.json").exists() is not anchored
+
+    def test_a_copy_that_went_its_own_way_signs_no_status(
+        self, published: Office, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its log is longer than that of the status that is there, and does not go on from it."""
+        copy = published.folder / "copy.db"
+        shutil.copy(published.store, copy)
+        keys = [published.signer(name) for name in ("ana", "bo")]
+        status.withdraw(published.out, published.store, keys, "legal", sign_with=published.signer("key"))
+        shutil.copy(copy, published.store)
+        monkeypatch.setenv("DPSYNTH_ANCHORS", str(published.folder / "other-anchors"))
+        with Accountant.open(published.store) as accountant:
+            for number in range(5):
+                accountant.external("people", f"a table {number}", None)
+        with pytest.raises(LogInconsistent):
+            status.renew(published.out, published.store, published.signer("key"))
 
 
 class TestRoots:

@@ -26,7 +26,7 @@ from page import publish, table
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-FILES = ("verifier.py", "evidence.py", "trust.py")
+FILES = ("verifier.py", "evidence.py", "trust.py", "roots.py")
 ENTRIES, MEGABYTES = 100, 100
 
 

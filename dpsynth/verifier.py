@@ -4,10 +4,10 @@
     python verifier.py RELEASE [--root root.json] [--json]  check a release folder (python trust.py --help says more)
     python verifier.py convert --mu2 P/Q --delta D [--json] epsilon of mu-GDP at a delta, rounded up (of zCDP: --rho)
 
-Three small files, side by side in any folder, need Python >= 3.11, its standard library and the package `cryptography`:
-this one reckons the loss that a ledger states, evidence.py reads what was signed, trust.py asks who says so and whether
-it is current. They read no private data, open no connection, import nothing that a ledger names, and refuse everything
-that they do not know.
+Four small files, side by side in any folder, need Python >= 3.11, its standard library and the package `cryptography`:
+this one reckons the loss that a ledger states, evidence.py reads what was signed, roots.py says who may sign, trust.py
+asks who did and whether it is current. They read no private data, open no connection, import nothing that a ledger
+names, and refuse everything that they do not know.
 
 WHAT A PASS PROVES. The files are those that the holder of the key signed. By the signed ledger, every question asked of
 the private table was paid before the answer was known, at the price that its noise and its sensitivity call for; the
@@ -36,13 +36,13 @@ if TYPE_CHECKING or __package__:
     from dpsynth import evidence
     from dpsynth.evidence import Json, Refused, Report, Shape, demand, read_json
     from dpsynth.evidence import Verdict as Verdict
-else:  # copied beside evidence.py and trust.py, without the package
+else:  # copied beside the other three, without the package
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     try:
         import evidence
         from evidence import Json, Refused, Report, Shape, Verdict, demand, read_json
     except ModuleNotFoundError:
-        raise SystemExit("verifier.py needs evidence.py and trust.py beside it") from None
+        raise SystemExit("verifier.py needs evidence.py, trust.py and roots.py beside it") from None
 
 OK, FILES, TOTALS, UNKNOWN = evidence.OK, evidence.FILES, evidence.TOTALS, evidence.UNKNOWN
 

@@ -131,7 +131,7 @@ def _check(where: Path, trust: Trust | None) -> tuple[Check, verifier.Verdict]:
     bare = verifier.verify(where)
     found = bare if trust is None else verifier.verify(where, trust.data)
     room = files("dpsynth")
-    parts = [room.joinpath(name) for name in ("verifier.py", "evidence.py", "trust.py")]
+    parts = [room.joinpath(name) for name in ("verifier.py", "evidence.py", "trust.py", "roots.py")]
     digests = tuple((part.name, f"sha256:{sha256(part.read_bytes()).hexdigest()}") for part in parts if part.is_file())
     readable = bare.exit_code in UNDECIDED
     check = Check(

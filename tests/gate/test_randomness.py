@@ -13,7 +13,7 @@ SECRET = {"secrets", "os.urandom", "os.getrandom", "random.SystemRandom", "uuid"
 PUBLIC = {"numpy.random", "random"}
 NEVER = {"pickle", "joblib", "shelve", "marshal", "dill", "cloudpickle", "scipy.stats", "opendp.prelude"}
 MAX_LINES = 400
-VERIFIER = {"verifier", "evidence", "trust"}
+VERIFIER = {"verifier", "evidence", "trust", "roots"}
 
 
 def room(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The verifier stands alone: three short files, no other room, nothing that a ledger could make it run."""
+"""The verifier stands alone: four short files, no other room, nothing that a ledger could make it run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from dpsynth import evidence, trust, verifier
+from dpsynth import evidence, roots, trust, verifier
 from tests.verifier.build import FILES, Forged, build_release, build_sample, forge
 from tests.verifier.office import Office, approved, canonical, tree
 
-SOURCES = [Path(module.__file__) for module in (verifier, evidence, trust)]
-NAMES = {"verifier", "evidence", "trust"}
+SOURCES = [Path(module.__file__) for module in (verifier, evidence, trust, roots)]
+NAMES = {"verifier", "evidence", "trust", "roots"}
 
 WATCH = """
 import sys
@@ -40,7 +40,7 @@ print(codes, events)
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder with the three files."""
+    """An empty folder with the four files."""
     place = tmp_path_factory.mktemp("alone")
     for source in SOURCES:
         shutil.copy(source, place)
@@ -97,7 +97,7 @@ def test_without_the_other_files_it_says_what_is_missing(tmp_path: Path) -> None
     shutil.copy(SOURCES[0], tmp_path)
     ran = run(tmp_path, "verifier.py", tmp_path)
     assert ran.returncode != 0
-    assert ran.stderr == "verifier.py needs evidence.py and trust.py beside it\n"
+    assert ran.stderr == "verifier.py needs evidence.py, trust.py and roots.py beside it\n"
 
 
 def test_several_releases_and_their_histories(alone: Path, tmp_path: Path) -> None:

@@ -231,8 +231,8 @@ def check_status(path: Path, case: Case, fresh: bool, report: Report) -> None:
     if case.trust is None:
         require(envelope.keyid == case.envelope.keyid, "another key signed the status: only a root ties both", KEY)
     else:
-        key, at = case.trust.signer(envelope), (said["log"]["origin"], said["log"]["size"])
-        why = case.trust.against(envelope.keyid, key, "engine", said["issued"], at)
+        key, day = case.trust.signer(envelope), max(said["issued"], case.today if fresh else "")
+        why = case.trust.against(envelope.keyid, key, "engine", day, None)  # its log says nothing of when it was signed
         require(not why, f"the key that signed the status does not count: {why}", KEY)
     report.claim["state"] = state
     told = {"superseded": f" by release {by}", "withdrawn": f" ({reason})"}.get(state, f" until {said['expires']}")

@@ -618,7 +618,7 @@ class TestKeys:
 
     @pytest.mark.parametrize(("origins", "expected"), [("before", 25), ("upto", 0), ("none", 25), ("other", 25)])
     def test_the_engines_key_revoked(self, tmp_path: Path, origins: str, expected: int) -> None:
-        """What a log recorded up to the size named stays: acceptance test 14."""
+        """What a log recorded up to the size named stays, once the new key says how it stands: acceptance test 14."""
         office = approved(tmp_path)
         limits = {
             "before": {office.origin: office.heads[-1] - 1},
@@ -628,7 +628,34 @@ class TestKeys:
         }[origins]
         new = [*people()[:3], Person("engine-1", "engine", {"engine-new": "2030-01-01"})]
         office.add_root(new, ["ana", "bo"], gone=[("engine", limits)])
+        assert said(verify(tmp_path / "first", office.root), 25, "it was revoked")
+        office.renew(tmp_path / "first", Pen("engine-new"))
         assert code(tmp_path / "first", office) == expected
+
+    @pytest.mark.parametrize("size", ["then", "now"])
+    def test_a_stolen_key_signs_no_status(self, tmp_path: Path, size: str) -> None:
+        """Revoked up to a size of the log, it would say itself of which size the log of its status is."""
+        office = approved(tmp_path)
+        folder, lines = tmp_path / "first", office.lines[:]
+        new = [*people()[:3], Person("engine-1", "engine", {"engine-new": "2030-01-01"})]
+        office.add_root(new, ["ana", "bo"], gone=[("engine", {office.origin: len(lines)})])
+        office.set_root("office")
+        if size == "then":
+            office.lines = lines
+        office.renew(folder, Pen("engine"), issued="2027-06-01", expires="2027-07-01")
+        for fresh in (True, False):
+            verdict = verify(folder, office.root, fresh=fresh, today="2027-06-15")
+            assert said(verdict, 25, "the key that signed the status does not count: it was revoked")
+
+    def test_a_key_past_its_day_signs_no_fresh_status(self, tmp_path: Path) -> None:
+        """Whoever has it may write any day: for an old release the status of then is enough, unless it must be fresh."""
+        office = Office()
+        office.add_root([*people()[:3], Person("engine-1", "engine", {"engine": "2026-12-01"})], ["ana", "bo"])
+        office.open(Account("survey", "project", None, "gdp", Fraction(1, 8), "3"))
+        approved(tmp_path, office=office)
+        assert code(tmp_path / "first", office, today="2026-12-01", fresh=True) == 0
+        assert code(tmp_path / "first", office, today="2026-12-02") == 0
+        assert code(tmp_path / "first", office, today="2026-12-02", fresh=True) == 25
 
     def test_what_a_revoked_engine_signs_later(self, tmp_path: Path) -> None:
         office = approved(tmp_path)
@@ -641,7 +668,6 @@ class TestKeys:
             office.decide(later, pen)
         office.publish(later)
         assert said(verify(later, office.root), 25, "it was revoked")
-        assert code(tmp_path / "first", office) == 0
         office.engine = Pen("engine-new")
         fine = office.release(tmp_path / "fine", "fine", "survey")
         for pen in ("ana", "bo"):

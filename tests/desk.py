@@ -136,8 +136,8 @@ class Office:
         ]
         return (*officers, person("dee", "engine", "key"))
 
-    def grant(self, account: str, parent: str | None, level: Any, epsilon: str, *signers: str) -> bytes:
-        """The signed grant that opens an account."""
+    def grant(self, origin: str, account: str, parent: str | None, level: Any, epsilon: str, *signers: str) -> bytes:
+        """The signed grant that opens an account of the store whose log is ``origin``."""
         budget = Budget(epsilon=epsilon, delta="1e-6")
         made = Grant(
             account,
@@ -152,6 +152,7 @@ class Office:
             "opening",
             "to test",
             Trust.parse(self.root.read_bytes()).digest,
+            origin,
             nonce(),
             Stamp.now().day,
         )
@@ -178,8 +179,9 @@ def make_office(folder: Path, epsilon: str = "4", store: str | None = None) -> O
         data = sign_root(data, office.signer(name))
     office.root.write_bytes(data)
     with Accountant.open(store or office.store, create=store is None) as accountant:
-        accountant.open_account("office", grant=office.grant("office", None, "organisation", "9"), trust=data)
-        accountant.open_account("people", grant=office.grant("people", "office", "population", epsilon))
+        log = accountant.origin
+        accountant.open_account("office", grant=office.grant(log, "office", None, "organisation", "9"), trust=data)
+        accountant.open_account("people", grant=office.grant(log, "people", "office", "population", epsilon))
     return office
 
 

@@ -41,6 +41,11 @@ def require_granted(trust: Trust, data: bytes, origin: str, size: int) -> Grant:
             f"the grant for account {grant.account!r} was made under another version of the root than the one in "
             "force: write the request anew, and have it signed again"
         )
+    if grant.origin != origin:
+        raise ConfigurationError(
+            f"the grant for account {grant.account!r} is for the store whose log is {grant.origin}, and this one's is "
+            f"{origin}: a grant counts in one store. Write the request anew with this --store, and have it signed"
+        )
     if grant.day > today:
         raise ConfigurationError(f"the grant for account {grant.account!r} is of a day to come, {grant.day}")
     trust.require_current(today)

@@ -33,7 +33,7 @@ def budget() -> None:
     One account, whose cap never moves:
       dpsynth budget open people --store office.db --epsilon 2 --delta 1e-9
     A tree that officers govern (root.json: see dpsynth keys):
-      dpsynth budget grant births --request births.json --root root.json --epsilon 4 --delta 1e-9 --level population
+      dpsynth budget grant births --store office.db --request births.json --root root.json --epsilon 4 --delta 1e-9
       dpsynth keys sign births.json --key ana.pem            each officer, one after the other
       dpsynth budget open births --store office.db --grant births.json --root root.json
       dpsynth budget grant births --store office.db --request more.json --epsilon 5 --delta 1e-9 --reason new-people

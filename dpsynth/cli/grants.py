@@ -22,7 +22,9 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.command()
 @click.argument("name")
-@click.option("--store", help="The store of accounts. Without it, a request for an account that is to be opened.")
+@click.option(
+    "--store", required=True, help="The store of accounts that the grant is for; made for a first request with --root."
+)
 @click.option("--grant", "grant_file", type=FILE, help="A request that enough officers signed: use it.")
 @click.option(
     "--request", type=click.Path(path_type=Path, dir_okay=False), help="Write a request to sign to this file."
@@ -54,7 +56,7 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @json_option
 def grant(
     name: str,
-    store: str | None,
+    store: str,
     grant_file: Path | None,
     request: Path | None,
     epsilon: str | None,
@@ -75,18 +77,16 @@ def grant(
 
     A request says the whole promise after it; what it adds is what is missing to that. Officers sign it with `dpsynth
     keys sign FILE --key KEY`, each on their own machine. A grant that opens an account is used by `dpsynth budget open
-    NAME --grant FILE`. A grant is used once. Exit 26: too few people have signed.
+    NAME --grant FILE`. A grant is used once, in the one store that it names. Exit 26: too few people have signed.
     """
     if grant_file is not None and request is None:
-        if store is None:
-            raise ConfigurationError("--grant needs the --store whose account it raises")
         _use(name, store, grant_file, as_json)
         return
     if request is None or grant_file is not None:
         raise ConfigurationError("give --request FILE to ask for a grant, or --grant FILE to use one that is signed")
     if epsilon is None or delta is None:
         raise ConfigurationError("a request needs --epsilon and --delta: the whole promise after it")
-    account, root = _standing(store, name, parent, root_file)
+    account, root, origin = _standing(store, name, parent, root_file)
     if account is not None:
         parent, level, measure = account.parent, account.level, account.measure
         entity, column, neighbours = account.entity, account.column, account.neighbours
@@ -97,8 +97,8 @@ def grant(
             else f"account {name!r} is not open yet: the --reason of its first grant is opening"
         )
     asked = _asked(
-        name, account, root, (epsilon, delta), (reason, justification, population or name), (parent, level, measure),
-        (entity, column, neighbours),
+        name, account, (root, origin), (epsilon, delta), (reason, justification, population or name),
+        (parent, level, measure), (entity, column, neighbours),
     )  # fmt: skip
     _write(request, asked)
     if as_json:
@@ -119,35 +119,30 @@ def _use(name: str, store: str, grant_file: Path, as_json: bool) -> None:
     show_accounts([account])
 
 
-def _standing(store: str | None, name: str, parent: str | None, root_file: Path | None) -> tuple[Account | None, str]:
-    """The account, if it is open, and the digest of the root under which a grant for it is to be signed."""
+def _standing(store: str, name: str, parent: str | None, root_file: Path | None) -> tuple[Account | None, str, str]:
+    """The account, if it is open, the digest of the root under which a grant is to be signed, and the store's log."""
     from dpsynth.accountant import Accountant
     from dpsynth.ledger.trust import Trust
 
-    account, root = None, None
-    if store is not None:
-        with Accountant.open(store) as accountant:
-            found = {one.name: one for one in accountant.accounts()}
-        account = found.get(name)
-        if parent is not None and account is None and parent not in found:
-            raise ConfigurationError(f"--parent {parent}: there is no such account in this store")
-        above = account or found.get(parent or "")
-        root = above.root if above else None
-        if above is not None and root is None:
-            raise ConfigurationError(f"account {above.name!r} was opened without officers: no grant moves its cap")
-    elif parent is not None:
-        raise ConfigurationError("--parent needs the --store in which that account is open")
+    first = None if root_file is None else Trust.parse(root_file.read_bytes()).digest
+    with Accountant.open(store, create=first is not None and parent is None) as accountant:
+        found, origin = {one.name: one for one in accountant.accounts()}, accountant.origin
+    account = found.get(name)
+    if parent is not None and account is None and parent not in found:
+        raise ConfigurationError(f"--parent {parent}: there is no such account in this store")
+    above = account or found.get(parent or "")
+    if above is not None and above.root is None:
+        raise ConfigurationError(f"account {above.name!r} was opened without officers: no grant moves its cap")
+    root = above.root if above else first
     if root is None:
-        if root_file is None:
-            raise ConfigurationError("an account at the top needs the --root of the officers who will govern it")
-        root = Trust.parse(root_file.read_bytes()).digest
-    return account, root
+        raise ConfigurationError("an account at the top needs the --root of the officers who will govern it")
+    return account, root, origin
 
 
 def _asked(
     name: str,
     account: Account | None,
-    root: str,
+    rule: tuple[str, str],
     promise: tuple[str, str],
     why: tuple[GrantReason, str, str],
     place: tuple[str | None, Level, Measure],
@@ -166,7 +161,7 @@ def _asked(
             f"--epsilon {promise[0]}: account {name!r} may give that already, and a grant never takes away"
         )
     return Grant(
-        name, level, parent, cap - before, policy, *unit, population, reason, justification, root, stamp.nonce,
+        name, level, parent, cap - before, policy, *unit, population, reason, justification, *rule, stamp.nonce,
         stamp.day,
     )  # fmt: skip
 

@@ -67,7 +67,7 @@ def of_grant(grant: Grant) -> list[str]:
         f"it protects {plain(grant.entity)!r} ({rows}) under {grant.neighbours}",
         f"population: {plain(grant.population)}",
         f"justification: {plain(grant.justification) or '(none)'}",
-        f"of {grant.day}, under the root {grant.root}",
+        f"of {grant.day}, under the root {grant.root}, for the store whose log is {grant.origin}",
     ]
 
 

@@ -136,7 +136,8 @@ class Grant:
     """Officers give an account ``added`` more; ``policy`` is the whole promise (epsilon, delta) after it.
 
     With reason ``opening`` it opens the account, whose terms it fixes. ``population`` says in words whose data they
-    are, ``root`` is the digest of the root under which it was made. A grant is used once: ``nonce`` tells two apart.
+    are, ``root`` is the digest of the root under which it was made, ``origin`` names the log of the one store that it
+    is for. A grant is used once: ``nonce`` tells two apart.
     """
 
     account: str
@@ -151,6 +152,7 @@ class Grant:
     reason: GrantReason
     justification: str
     root: str
+    origin: str
     nonce: str
     day: str
 
@@ -179,6 +181,7 @@ class Grant:
             "reason": self.reason,
             "justification": self.justification,
             "root": self.root,
+            "origin": self.origin,
             "nonce": self.nonce,
             "day": self.day,
         }
@@ -191,7 +194,7 @@ class Grant:
 def _grant(predicate: Mapping[str, Any]) -> dict[str, Any]:
     at = Fields(
         predicate, "a grant", "version", "account", "level", "parent", "measure", "added", "policy", "entity", "column",
-        "neighbours", "population", "reason", "justification", "root", "nonce", "day",
+        "neighbours", "population", "reason", "justification", "root", "origin", "nonce", "day",
     )  # fmt: skip
     _version(at)
     measure = at.word("measure", MEASURES)
@@ -222,6 +225,7 @@ def _grant(predicate: Mapping[str, Any]) -> dict[str, Any]:
         "reason": at.word("reason", GRANT_REASONS),
         "justification": at.text("justification"),
         "root": at.digest("root"),
+        "origin": at.origin("origin"),
         "nonce": at.nonce("nonce"),
         "day": at.day("day"),
     }

@@ -15,6 +15,7 @@ MAX_TEXT = 4000
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HASH = re.compile(r"[0-9a-f]{64}")
+_ORIGIN = re.compile(r"dpsynth\.log/[0-9a-f]{32}")
 _NONCE = re.compile(r"[0-9a-f]{32}")
 _FRACTION = re.compile(r"(?:0|[1-9][0-9]*)(?:/[1-9][0-9]*)?")
 _LARGEST = 2**63 - 1
@@ -74,6 +75,10 @@ class Fields:
     def nonce(self, key: str) -> str:
         """16 random bytes, written as 32 hex digits."""
         return self.text(key, _NONCE)
+
+    def origin(self, key: str) -> str:
+        """The public name of a store's log."""
+        return self.text(key, _ORIGIN)
 
     def lines(self, key: str) -> tuple[bytes, ...]:
         """A list of lines of the log; each is ASCII text."""

@@ -46,21 +46,23 @@ def digest(data: bytes) -> str:
     return "sha256:" + sha256(data).hexdigest()
 
 
-def request(account: str = "births", epsilon: str = "1", **changes: Any) -> Grant:
-    """A grant as it is asked for: by default what opens the population of births."""
+def request(accountant: Accountant, account: str = "births", epsilon: str = "1", **changes: Any) -> Grant:
+    """A grant for a store as it is asked for: by default what opens the population of births."""
     policy = Budget(epsilon, "1e-9")
     made = Grant(
         account, "population", None, policy.cost(), policy, "person", "id", "add-remove", "all births", "opening",
-        "a first release", Trust.parse(ROOT).digest, sha256(epsilon.encode()).hexdigest()[:32], today(),
+        "a first release", Trust.parse(ROOT).digest, accountant.origin,
+        sha256(epsilon.encode()).hexdigest()[:32], today(),
     )  # fmt: skip
     return replace(made, **changes)
 
 
-def more(opened: Account, epsilon: str, **changes: Any) -> Grant:
+def more(accountant: Accountant, epsilon: str, account: str = "births", **changes: Any) -> Grant:
     """A grant that raises an account to what an epsilon gives."""
+    opened = accountant.account(account)
     added = Budget(epsilon, "1e-9").cost(opened.measure) - opened.cap
-    terms = {"account": opened.name, "level": opened.level, "parent": opened.parent, "reason": "new-people"}
-    return request(epsilon=epsilon, **{**terms, "added": added, **changes})
+    terms = {"account": account, "level": opened.level, "parent": opened.parent, "reason": "new-people"}
+    return request(accountant, epsilon=epsilon, **{**terms, "added": added, **changes})
 
 
 def by(grant: Grant, *keys: SigningKey) -> bytes:
@@ -69,12 +71,12 @@ def by(grant: Grant, *keys: SigningKey) -> bytes:
 
 
 def open_births(accountant: Accountant, **changes: Any) -> Account:
-    return accountant.open_account("births", grant=by(request(**changes)), trust=ROOT)
+    return accountant.open_account("births", grant=by(request(accountant, **changes)), trust=ROOT)
 
 
 def open_map(accountant: Accountant, **changes: Any) -> Account:
     terms = {"level": "project", "parent": "births", **changes}
-    return accountant.open_account("map", grant=by(request("map", "1/2", **terms)))
+    return accountant.open_account("map", grant=by(request(accountant, "map", "1/2", **terms)))
 
 
 def settle(accountant: Accountant, release: str = "r1", account: str = "map", cost: Cost = SMALL) -> Reservation:
@@ -110,7 +112,7 @@ class GovernedContract:
     # --- caps come from grants ----------------------------------------------------------------------------------------
 
     def test_a_governed_account_is_what_its_grant_says(self, office: Accountant) -> None:
-        found, asked = office.account("births"), request()
+        found, asked = office.account("births"), request(office)
         assert (found.entity, found.column, found.neighbours) == ("person", "id", "add-remove")
         assert (found.level, found.parent, found.measure) == ("population", None, "gdp")
         assert (found.policy, found.cap) == (Budget("1", "1e-9"), asked.added)
@@ -129,7 +131,7 @@ class GovernedContract:
 
     def test_grants_raise_a_cap_and_nothing_else_does(self, office: Accountant) -> None:
         for epsilon in ("5/4", "3/2", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"):
-            asked = more(office.account("births"), epsilon)
+            asked = more(office, epsilon)
             raised = office.grant("births", by(asked, BEN, CLEO))
             assert (raised.cap, raised.policy) == (Budget(epsilon, "1e-9").cost(), Budget(epsilon, "1e-9"))
             line = parse(office.history("births")[-1])
@@ -141,9 +143,9 @@ class GovernedContract:
 
     def test_a_policy_change_alone_moves_the_promise_too(self, office: Accountant) -> None:
         least = Cost("gdp", Fraction(1, GRID))
-        asked = request(epsilon="2", added=least, reason="policy-change")
+        asked = request(office, epsilon="2", added=least, reason="policy-change")
         raised = office.grant("births", by(asked))
-        assert (raised.policy, raised.cap) == (Budget("2", "1e-9"), request().added + least)
+        assert (raised.policy, raised.cap) == (Budget("2", "1e-9"), request(office).added + least)
 
     REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
         ("another account", {"account": "deaths"}, "is for account 'deaths'"),
@@ -155,6 +157,7 @@ class GovernedContract:
         ("another measure", {"added": Cost("zcdp", Fraction(1, 64))}, "counts in gdp for ever"),
         ("for opening", {"reason": "opening"}, "open already"),
         ("another root", {"root": "sha256:" + "e" * 64}, "another version of the root"),
+        ("another store", {"origin": "dpsynth.log/" + "5" * 32}, "a grant counts in one store"),
         ("of tomorrow", {"day": today(1)}, "a day to come"),
         ("too much", {"added": Budget("3", "1e-9").cost()}, "add up to more than the policy"),
         ("off the grid", {"added": Cost("gdp", Fraction(1, 3000))}, "multiples of 2\\^-60"),
@@ -165,13 +168,13 @@ class GovernedContract:
     def test_a_grant_of_something_else_is_refused(self, office: Accountant, change: dict[str, Any], word: str) -> None:
         before = office.accounts(), office.history("births")
         with pytest.raises(ConfigurationError, match=word):
-            office.grant("births", by(more(office.account("births"), "2", **change)))
+            office.grant("births", by(replace(more(office, "2"), **change)))
         assert (office.accounts(), office.history("births")) == before
 
     def test_a_grant_is_used_once(self, office: Accountant) -> None:
         with pytest.raises(ConfigurationError, match=r"used before"):
-            office.grant("births", by(request()))
-        asked = more(office.account("births"), "2")
+            office.grant("births", by(request(office)))
+        asked = more(office, "2")
         office.grant("births", by(asked))
         before = office.account("births")
         for again in (by(asked), by(asked, BEN, CLEO), by(asked, ANA, BEN, CLEO)):
@@ -179,8 +182,18 @@ class GovernedContract:
                 office.grant("births", again)
         assert office.account("births") == before
 
+    def test_a_grant_counts_in_one_store(self, office: Accountant, tmp_path: Path) -> None:
+        """What officers gave once is not there again in a second store that the same people keep."""
+        (tmp_path / "second").mkdir()
+        with Accountant(self.opener(tmp_path / "second")) as second:
+            with pytest.raises(ConfigurationError, match="a grant counts in one store") as caught:
+                second.open_account("births", grant=by(request(office)), trust=ROOT)
+            assert office.origin in str(caught.value)
+            assert second.accounts() == ()
+            assert open_births(second).cap == office.account("births").cap
+
     def test_a_grant_needs_enough_people(self, office: Accountant) -> None:
-        asked = more(office.account("births"), "2")
+        asked = more(office, "2")
         stranger, engine = key("stranger"), key("engine")
         for keys in ((ANA,), (ANA, stranger), (ANA, engine), (stranger, engine)):
             with pytest.raises(ThresholdNotMet) as caught:
@@ -193,14 +206,14 @@ class GovernedContract:
             office.grant("births", forged)
         with pytest.raises((SignatureInvalid, UnknownEntry)):
             office.grant("births", b"{}\n")
-        assert office.account("births").cap == request().added
+        assert office.account("births").cap == request(office).added
         office.grant("births", by(asked, ANA, stranger, CLEO))
 
     def test_two_keys_of_one_person_are_one_person(self, tmp_path: Path) -> None:
         people = (person("ana", ANA, key("ana-2")), *PEOPLE[1:])
         root = signed(new_root("office", END, 2, people), ANA, BEN)
-        asked = request(root=Trust.parse(root).digest)
         with Accountant(self.opener(tmp_path)) as accountant:
+            asked = request(accountant, root=Trust.parse(root).digest)
             with pytest.raises(ThresholdNotMet):
                 accountant.open_account("births", grant=by(asked, ANA, key("ana-2")), trust=root)
             assert accountant.accounts() == ()
@@ -212,23 +225,29 @@ class GovernedContract:
         old = signed(new_root("office", today(-1), 2, PEOPLE), ANA, BEN)
         with Accountant(self.opener(tmp_path)) as accountant:
             with pytest.raises(ThresholdNotMet):
-                accountant.open_account("births", grant=by(request(root=Trust.parse(root).digest)), trust=root)
+                accountant.open_account(
+                    "births", grant=by(request(accountant, root=Trust.parse(root).digest)), trust=root
+                )
             with pytest.raises(KeyRefused, match="expired"):
-                accountant.open_account("births", grant=by(request(root=Trust.parse(old).digest)), trust=old)
+                accountant.open_account(
+                    "births", grant=by(request(accountant, root=Trust.parse(old).digest)), trust=old
+                )
             assert accountant.accounts() == ()
 
     def test_how_an_account_is_governed_is_settled_at_the_top(self, office: Accountant) -> None:
         unit: dict[str, Any] = {"entity": "person", "column": "id", "neighbours": "add-remove"}
         budget = Budget("1", "1e-9")
         office.open_account("free", **unit, budget=budget, level="population")
-        below = by(request("map", "1/2", level="project", parent="births"))
+        below = by(request(office, "map", "1/2", level="project", parent="births"))
         calls: list[tuple[Callable[[], object], str]] = [
             (lambda: office.open_account("x", **unit, budget=budget, trust=ROOT), "its cap comes from a grant"),
             (lambda: office.open_account("x", **unit, budget=budget, parent="births"), "needs a grant"),
             (lambda: office.open_account("map", grant=below, trust=ROOT), "whose root holds for it"),
-            (lambda: office.open_account("deaths", grant=by(request("deaths"))), "has a grant and no officers"),
+            (lambda: office.open_account("deaths", grant=by(request(office, "deaths"))), "has a grant and no officers"),
             (
-                lambda: office.open_account("map", grant=by(request("map", "1/2", level="project", parent="free"))),
+                lambda: office.open_account(
+                    "map", grant=by(request(office, "map", "1/2", level="project", parent="free"))
+                ),
                 "has a grant and no officers",
             ),
             (lambda: office.open_account("other", grant=below), "another name"),
@@ -236,11 +255,12 @@ class GovernedContract:
             (lambda: office.open_account("map", grant=below, budget=budget), "another policy"),
             (lambda: office.open_account("y", **unit), "needs a budget"),
             (lambda: office.open_account("births", **unit, budget=budget, level="population"), "another grant"),
-            (lambda: office.grant("free", by(more(office.account("free"), "2"))), "opened without officers"),
+            (lambda: office.grant("free", by(more(office, "2", "free"))), "opened without officers"),
             (lambda: office.set_root("free", ROOT), "no root of its own"),
             (
                 lambda: office.open_account(
-                    "map", grant=by(request("map", "1/2", level="project", parent="births", reason="new-people"))
+                    "map",
+                    grant=by(request(office, "map", "1/2", level="project", parent="births", reason="new-people")),
                 ),
                 "opens no account",
             ),
@@ -271,7 +291,7 @@ class GovernedContract:
             def twice(tx: Writing) -> None:
                 seq, before = tx.head()
                 tx.append(EntryRow(seq, "births", None, tx.log_of_account("births")[0].line, bytes(32), before))
-                tx.grant(GrantRow(seq, "births", request().digest, least))
+                tx.grant(GrantRow(seq, "births", request(accountant).digest, least))
 
             with pytest.raises(DpsynthError):
                 store.write(twice)
@@ -285,7 +305,7 @@ class GovernedContract:
 
             with pytest.raises(DpsynthError):
                 store.write(sold)
-            assert accountant.account("births").cap == request().added
+            assert accountant.account("births").cap == request(accountant).added
 
     # --- roots --------------------------------------------------------------------------------------------------------
 
@@ -296,7 +316,7 @@ class GovernedContract:
         gone = [Revocation(CLEO.public.keyid, {})]
         second = signed(next_root(first, expires=END, people=people, revoked=gone), ANA, BEN, DORA)
         third = signed(next_root(Trust.parse(second), expires=END), ANA, DORA)
-        asked = more(office.account("births"), "2")
+        asked = more(office, "2")
         for data, word in (
             (third, "version that follows"),
             (signed(new_root("other", END, 1, PEOPLE), BEN), "follows"),
@@ -447,15 +467,15 @@ class GovernedContract:
     # --- the story ----------------------------------------------------------------------------------------------------
 
     def test_a_story_is_proved_and_stays_the_same(self, office: Accountant) -> None:
-        office.open_account("deaths", grant=by(request("deaths")), trust=ROOT)
+        office.open_account("deaths", grant=by(request(office, "deaths")), trust=ROOT)
         settle(office, "other", "deaths")
         open_map(office)
-        office.grant("births", by(more(office.account("births"), "2")))
+        office.grant("births", by(more(office, "2")))
         settle(office, "r0")
         office.external("deaths", "a book", None)
         settle(office, "r1", cost=SMALL + SMALL)
         before = office.story("r1")
-        office.grant("births", by(more(office.account("births"), "3")))
+        office.grant("births", by(more(office, "3")))
         approve(office, "ana")
         approve(office, "ben")
         settle(office, "r2")

@@ -46,7 +46,7 @@ def ask(name: str, file: Path, *words: object, code: int = 0) -> Any:
 def governed(tmp_path: Path, store: Path, root: Path) -> Path:
     file = tmp_path / "births.json"
     unit = ("--level", "population", "--entity", "person", "--column", "id")
-    ask("births", file, "--root", root, *unit, "--justification", "a first release")
+    ask("births", file, "--store", store, "--root", root, *unit, "--justification", "a first release")
     sign(file, ANA, BEN)
     opened = call("budget", "open", "births", "--store", store, "--grant", file, "--root", root, "--json")
     assert opened.exit_code == 0, opened.stderr
@@ -127,13 +127,16 @@ def test_an_account_below_takes_its_root_from_the_store(governed: Path, tmp_path
         (("--store", "{store}", "--reason", "opening", "--epsilon", "2"), "is open already: say the --reason"),
         (("--store", "{store}", "--reason", "new-people"), "may give that already"),
         (("--store", "{store}", "--reason", "new-people", "--epsilon", "1/2"), "may give that already"),
-        (("--parent", "births"), "--parent needs the --store"),
-        ((), "needs the --root"),
+        (("--store", "{store}", "--parent", "deaths"), "there is no such account"),
+        (("--store", "{store}.2"), "there is no store"),
+        (("--store", "{store}.2", "--parent", "births"), "there is no store"),
+        ((), "--store"),
     ],
 )
 def test_a_request_that_says_too_little(governed: Path, tmp_path: Path, words: tuple[str, ...], told: str) -> None:
     file = tmp_path / "more.json"
-    said = ask("births", file, *(word.format(store=governed) for word in words), code=2)
+    name = "map" if "--parent" in words else "births"
+    said = ask(name, file, *(word.format(store=governed) for word in words), code=2)
     assert told in said["error"]
     assert not file.exists()
 
@@ -149,7 +152,16 @@ def test_a_request_never_replaces_a_file(governed: Path, tmp_path: Path) -> None
 
 def test_a_request_that_was_signed_for_another_store_or_account(governed: Path, tmp_path: Path, root: Path) -> None:
     file = tmp_path / "deaths.json"
-    ask("deaths", file, "--root", root, "--level", "population")
+    other = tmp_path / "other.db"
+    asked = ask("deaths", file, "--store", other, "--root", root, "--level", "population")
+    with Accountant.open(other) as accountant:
+        assert (asked["origin"], accountant.accounts()) == (accountant.origin, ())
+    sign(file, ANA, BEN)
+    refused = call("budget", "open", "deaths", "--store", governed, "--grant", file, "--root", root)
+    assert refused.exit_code == 2
+    assert asked["origin"] in refused.stderr
+    file.unlink()
+    ask("deaths", file, "--store", governed, "--root", root, "--level", "population")
     sign(file, ANA, BEN)
     assert call("budget", "grant", "births", "--store", governed, "--grant", file).exit_code == 2
     assert call("budget", "open", "births", "--store", governed, "--grant", file, "--root", root).exit_code == 2

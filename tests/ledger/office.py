@@ -120,7 +120,8 @@ def grant() -> Grant:
     policy = Budget("1", "1e-9")
     return Grant(
         "people", "population", None, policy.cost("gdp"), policy, "person", "id", "add-remove",
-        "all artificial residents", "opening", "a first release", Trust.parse(first_root()).digest, "0" * 32, DAY,
+        "all artificial residents", "opening", "a first release", Trust.parse(first_root()).digest, ORIGIN,
+        "0" * 32, DAY,
     )  # fmt: skip
 
 

@@ -217,6 +217,8 @@ class TestGrant:
             {"population": ""},
             {"nonce": "0"},
             {"root": "sha256:"},
+            {"origin": "dpsynth.log/office"},
+            {"origin": ""},
             {"day": "2026-13-01"},
         ],
     )

@@ -23,14 +23,14 @@ from dpsynth.ledger.heads import LogHead
 from tests.ledger.office import DAY, ENGINE, GOLDEN, ORIGIN, files, grant, ledger, second_root
 
 DIGESTS = {
-    "approval-ben.dsse.json": "9b99cae2b7d7847d2d329237f8c31be0a9f45eae2d0b7b8b80aa191df468e3cd",
-    "approval.dsse.json": "3f3e5bea16a007a7fdf5cb9652227eb680bfec929873385e6303fd64694821f7",
-    "grant.dsse.json": "df03e28695dc695dcdcf61329cf89ca345d915f9ebfcfdb0acd44972709d0bce",
-    "ledger.dsse.json": "480567e4173c3031ac32f089e5ea6c32df9664cfec6ccd5d93b6ee7cb66d205f",
-    "rejection.dsse.json": "c098f0cfb6f5ce42f496b2d11ca943ebe0cb8f4a7991b4a4639a4c85fa5631c9",
+    "approval-ben.dsse.json": "0ae4f6758cae52f01dd043af8f4f09e75c0b0149685ca56566f24f07e5e5e0a9",
+    "approval.dsse.json": "36e30d9a4666644a3337aef7b1fbf7593f0cbfcec312d676354b697680956b1c",
+    "grant.dsse.json": "1727870d48587aa5b250805c19634dc62902ac954076718a043fe57efe982093",
+    "ledger.dsse.json": "5b687cbf2e6e7cf4cbbcb311ed8863124ce941fcef06b54758315311e056c7a3",
+    "rejection.dsse.json": "6392abb7c46436794c1e246a3a68782ad8cb67964406492d3aa955c077e95ddc",
     "root-v1.json": "472f16ee9cdce6c30e3c040335a49094581ae1a7654e6f1345d81c97515203a7",
     "root.json": "6b09ceed4bf3f99c6620ce1dd18a1568800d8d9317b755138da2b6cff425671c",
-    "status.dsse.json": "b0795cc276c1c8dad3246a38afde274a8ad5ecff83d631c1957dbaccddf1e801",
+    "status.dsse.json": "148a8a76000a2ebbf2770502e6fc5ebed020851fbd900a6a4e1e22f74175fec4",
 }
 
 

@@ -6,6 +6,7 @@ breach; SQLite before 3.51.3 can also corrupt such files.
 
 from __future__ import annotations
 
+import hmac
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -161,7 +162,7 @@ def _create(path: Path) -> None:
             begin = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; BEGIN;"
             connection.executescript(begin + SCHEMA + TABLES + TRIGGERS)
             connection.execute("INSERT INTO store VALUES (1, ?)", (new_secret(),))
-            connection.execute("INSERT INTO log VALUES (1, ?)", (_new_origin(),))
+            connection.execute("INSERT INTO log VALUES (1, ?)", (f"dpsynth.log/{nonce()}",))
             connection.execute("COMMIT")
         finally:
             connection.close()
@@ -225,7 +226,8 @@ def _migrate(path: Path, connection: sqlite3.Connection) -> None:
             _require_whole(path, connection, SCHEMA)
             for statement in (*_statements(TABLES), EARLIER_HEADS, *_statements(TRIGGERS)):
                 connection.execute(statement)
-            connection.execute("INSERT INTO log VALUES (1, ?)", (_new_origin(),))
+            (secret,) = connection.execute("SELECT secret FROM store").fetchone() or (b"",)
+            connection.execute("INSERT INTO log VALUES (1, ?)", (_origin_of(bytes(secret)),))
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
@@ -244,8 +246,10 @@ def _statements(text: str) -> Iterator[str]:
             statement = ""
 
 
-def _new_origin() -> str:
-    return f"dpsynth.log/{nonce()}"
+def _origin_of(secret: bytes) -> str:
+    """The name of the log of a store that was made without one: the same for every copy, so that one anchor knows them
+    all."""
+    return f"dpsynth.log/{hmac.digest(secret, b'dpsynth.log', 'sha256')[:16].hex()}"
 
 
 def _damaged(path: Path, what: str) -> StoreDamaged:

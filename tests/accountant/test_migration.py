@@ -18,7 +18,7 @@ from dpsynth.accountant import Accountant, Attempts, log
 from dpsynth.accountant.sqlite_additions import VERSION
 from dpsynth.accountant.sqlite_schema import APPLICATION_ID, FIRST_VERSION, SCHEMA
 from dpsynth.accountant.store import EntryRow, Reading
-from dpsynth.errors import ConfigurationError, StoreBusy, StoreDamaged
+from dpsynth.errors import ConfigurationError, LogInconsistent, StoreBusy, StoreDamaged
 from dpsynth.ledger import amount, claim, leaf_hash, parse, render
 from dpsynth.ledger.entries import FIELDS, OLDER
 from dpsynth.ledger.log import root_of
@@ -149,6 +149,20 @@ def test_the_head_of_what_was_settled_is_known(old: Path) -> None:
         assert accountant._store.read(_heads) == (story.head.size,)
     with Accountant.open(old) as accountant:
         assert accountant.origin == origin
+
+
+def test_a_copy_of_before_is_known_by_its_anchor(old: Path, tmp_path: Path) -> None:
+    """Brought along twice it is one log: what the first spent is not there to be spent again."""
+    copy = Path(shutil.copy(old, tmp_path / "copy.db"))
+    with Accountant.open(old) as accountant:
+        origin = accountant.origin
+        reserve(accountant, "new").close()
+    shutil.copy(copy, old)
+    with Accountant.open(old) as accountant:
+        assert accountant.origin == origin
+        assert SECRET.hex()[:32] not in origin
+        with pytest.raises(LogInconsistent):
+            reserve(accountant, "newer")
 
 
 def _heads(tx: Reading) -> tuple[int, ...]:

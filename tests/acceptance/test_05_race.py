@@ -1,6 +1,6 @@
 """5. Thirty-two processes ask at once, again and again: no cap is ever passed and nothing is left over.
 
-Here each asks fifty times, by the way that users take: with anchors, and a line of the log for each refusal. The
+Here each asks ten times, by the way that users take: with anchors, and a line of the log for each refusal. The
 contract of the stores (tests/accountant/store_contract.py) has two hundred asks each.
 """
 
@@ -20,7 +20,7 @@ from dpsynth.ledger import parse
 from dpsynth.privacy import Budget, Cost
 from tests.accountant.postgres_server import APP, OWNER, Server, postgres, schema_of, url
 
-PROCESSES, ASKS, ROOM = 32, 50, 150
+PROCESSES, ASKS, ROOM = 32, 10, 40
 ONE = Cost("gdp", Fraction(1, 2**16))
 QUOTE = Budget(epsilon="1", delta="1e-9")
 PLAN = "sha256:" + "0" * 64

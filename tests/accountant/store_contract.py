@@ -937,7 +937,7 @@ class StoreContract(GovernedContract):
         for worker in workers:
             worker.start()
         start.set()
-        found = [result.get(timeout=900) for _ in workers]
+        found = [result.get(timeout=1800) for _ in workers]
         for worker in workers:
             worker.join(30)
             assert worker.exitcode == 0

@@ -42,6 +42,8 @@ from dpsynth.privacy import MEASURES, NEIGHBOURS, UNITS, Budget, Cost
 
 ATTESTATION_VERSION = 1
 DATA_NAME = "data.parquet"
+LONGEST_LIFE = 366
+"""Days after which an approval or a status says nothing any more."""
 Decision = Literal["approve", "reject", "withdraw"]
 DECISIONS: tuple[Decision, ...] = get_args(Decision)
 RejectReason = Literal["budget", "unit", "public-facts", "utility", "other"]
@@ -109,7 +111,7 @@ def _approval(predicate: Mapping[str, Any]) -> dict[str, Any]:
             at.wrong("reason")
     else:
         reason = at.word("reason", REJECT_REASONS if decision == "reject" else WITHDRAW_REASONS)
-    found = {
+    return {
         "decision": decision,
         "release": at.name("release"),
         "ledger": at.digest("ledger"),
@@ -119,11 +121,8 @@ def _approval(predicate: Mapping[str, Any]) -> dict[str, Any]:
         "conditions": at.text("conditions"),
         "reason": reason,
         "day": at.day("day"),
-        "expires": at.day("expires"),
+        "expires": at.until("expires", at.day("day"), LONGEST_LIFE),
     }
-    if found["expires"] < found["day"]:
-        at.wrong("expires")
-    return found
 
 
 def parse_approval(payload: bytes) -> Approval:
@@ -298,12 +297,11 @@ def parse_status(payload: bytes) -> Status:
     if (state == "withdrawn") != (reason is not None):
         at.wrong("reason")
     found = Status(
-        at.name("release"), at.digest("ledger"), state, by, reason, at.day("issued"), at.day("expires"),
+        at.name("release"), at.digest("ledger"), state, by, reason, at.day("issued"),
+        at.until("expires", at.day("issued"), LONGEST_LIFE),
         at.lines("entries"), LogHead.parse(at["log"], signer),
         Software(software.name("name"), software.name("version")),
     )  # fmt: skip
-    if found.expires < found.issued:
-        at.wrong("expires")
     if statement([(LEDGER_NAME, _hex(found.ledger))], STATUS_TYPE, predicate) != payload:
         raise SignatureInvalid("a status is not in the one form that dpsynth writes")
     found.log.require([(parse(line).seq, line) for line in found.entries])

@@ -107,6 +107,13 @@ class Fields:
             self.wrong(key)
         return str(self[key])
 
+    def until(self, key: str, begin: str, days: int) -> str:
+        """A day that is not before ``begin``, a day too, and at most ``days`` after it."""
+        found = self.day(key)
+        if not 0 <= (date.fromisoformat(found) - date.fromisoformat(begin)).days <= days:
+            self.wrong(key)
+        return found
+
     def count(self, key: str, least: int = 0) -> int:
         """A whole number, at least ``least``."""
         value = self[key]

@@ -76,6 +76,8 @@ def _person(vote: Vote, trust: Trust, story: Story, line: Entry | None, maker: P
         return f"it names release {said.release!r}"
     if trust.version(said.root) is None:
         return "it was signed under another root"
+    if said.day > (day if line is None else line.stamp.day):
+        return f"it is of a day to come, {said.day}"
     if line is None and day > said.expires:
         return f"it was to be counted until {said.expires}"
     day, position = (day, None) if line is None else (line.stamp.day, line.seq + 1)

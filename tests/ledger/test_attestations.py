@@ -151,6 +151,10 @@ class TestApproval:
             {"data": "0" * 64},
             {"day": "today"},
             {"day": LATER, "expires": DAY},
+            {"day": "2026-02-29"},
+            {"expires": "2026-11-31"},
+            {"expires": "2027-11-24"},
+            {"expires": "9999-12-31"},
             {"person": ""},
             {"conditions": "x" * 5000},
             {"release": ""},
@@ -253,6 +257,7 @@ class TestStatus:
             {"state": "superseded", "by": "golden-2"},
             {"state": "withdrawn", "reason": "data-fault"},
             {"entries": (), "log": head(log(), 5, (), (5,))},
+            {"expires": "2027-11-23"},
         ],
     )
     def test_each_state(self, changes: dict[str, Any]) -> None:
@@ -269,6 +274,9 @@ class TestStatus:
             {"state": "withdrawn"},
             {"state": "withdrawn", "reason": "utility"},
             {"issued": LATER, "expires": DAY},
+            {"issued": "2026-02-29"},
+            {"expires": "2027-11-24"},
+            {"expires": "9999-99-99"},
             {"release": ""},
             {"ledger": digest("x")[:-1] + "g"},
         ],

@@ -54,7 +54,7 @@ def decide(tx: Writing, release: str, kind: DecisionKind, fields: Mapping[str, A
     if kind == "release" and trust is not None and _agreed(entries, "approve") < trust.newest.threshold:
         raise ConfigurationError(f"release {release!r}: too few people approve it now")
     if kind == "supersede":
-        _require_successor(tx, row, str(wanted.get("by")))
+        _require_successor(tx, row, str(wanted.get("by")), trust)
     log.append(tx, kind, wanted, account=row.account, release=release)
     if kind in ("approve", "reject") and trust is not None:
         agreed = _agreed(log.of_release(tx, release), kind)
@@ -92,10 +92,18 @@ def _require_officer(tx: Reading, trust: Trust | None, fields: Mapping[str, Any]
         raise KeyRefused(why)
 
 
-def _require_successor(tx: Reading, row: ReleaseRow, name: str) -> None:
-    other = tx.release(name)
-    if other is None or other.id == row.id or other.state in ("RESERVED", "DRAWING", "MEASURED", "VOID"):
-        raise ConfigurationError(f"release {row.id!r} is superseded by another release that is settled, not {name!r}")
+def _require_successor(tx: Reading, row: ReleaseRow, name: str, trust: Trust | None) -> None:
+    """ConfigurationError unless a release may take the place of another: of the same tree, and published as it was."""
+    other, state = tx.release(name), "settled" if trust is None else "published"
+    out = ("RELEASED", "SUPERSEDED", "WITHDRAWN") if trust else ("SETTLED", "RELEASED", "SUPERSEDED", "WITHDRAWN")
+    if other is None or other.id == row.id or other.state not in out:
+        raise ConfigurationError(f"release {row.id!r} is superseded by another release that is {state}, not {name!r}")
+    top, of = (accounts.path(tx, one.account)[-1].name for one in (row, other))
+    if top != of:
+        raise ConfigurationError(
+            f"release {row.id!r} is charged to the accounts under {top!r} and {name!r} to those under {of!r}: only a "
+            "release of the same tree supersedes it"
+        )
 
 
 def _agreed(entries: Iterable[Entry], kind: DecisionKind) -> int:

@@ -49,6 +49,7 @@ class Publisher:
     """How one account's releases are published: by the key of an engine, and by its officers if it has any."""
 
     accountant: Accountant
+    account: str
     trust: Trust | None
     key: SigningKey
 
@@ -60,9 +61,19 @@ class Publisher:
                 self.accountant.require_anchored()  # or the store has forgotten that it made what is there
                 raise ConfigurationError(f"{place} holds another release: give another --out, or remove it")
         self._require_engine()
-        if replaces is not None and not is_published(self.accountant.story(replaces)):
+        if replaces is not None:
+            self._require_replaceable(replaces)
+
+    def _require_replaceable(self, old: str) -> None:
+        story = self.accountant.story(old)
+        if not is_published(story):
             raise ConfigurationError(
-                f"[release] supersedes names {replaces!r}, which is not published: publish it first, or leave it out"
+                f"[release] supersedes names {old!r}, which is not published: publish it first, or leave it out"
+            )
+        if story.accounts[-1].name not in {one.name for one in self.accountant.path(self.account)}:
+            raise ConfigurationError(
+                f"[release] supersedes names {old!r}, which other accounts paid for: only a release of the same "
+                "account, or of the same tree, takes its place; leave it out"
             )
 
     def publish(self, release: Release, folder: Path, progress: Progress | None = None) -> Path:

@@ -141,7 +141,7 @@ def run_file(
     preview(plan)
     with _open_store(plan, source, config.budget.account, place) as accountant:
         name = config.budget.account or OWN_ACCOUNT
-        publisher = Publisher(accountant, accountant.trust(name), key)
+        publisher = Publisher(accountant, name, accountant.trust(name), key)
         if not accountant.settled(plan.release):
             publisher.require_ready(folder, plan.supersedes)
         release = _execute(plan, source, accountant, name, place, progress)

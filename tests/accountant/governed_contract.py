@@ -96,6 +96,13 @@ def state(accountant: Accountant, release: str = "r1") -> str:
     return accountant.story(release).state
 
 
+def published(accountant: Accountant, release: str) -> None:
+    """Two officers approve a settled release, and it is released."""
+    for who in ("ana", "ben"):
+        approve(accountant, who, release=release)
+    accountant.decide(release, "release", {"ledger": PLAN, "approvals": []})
+
+
 class GovernedContract:
     """Mixed into StoreContract."""
 
@@ -365,8 +372,18 @@ class GovernedContract:
         with pytest.raises(ConfigurationError, match="needs it to be RELEASED"):
             office.decide("r2", "supersede", {"by": "r1"})
         for wrong in ("r1", "r9"):
-            with pytest.raises(ConfigurationError, match="another release that is settled"):
+            with pytest.raises(ConfigurationError, match="another release that is published"):
                 office.decide("r1", "supersede", {"by": wrong})
+        with pytest.raises(ConfigurationError, match="another release that is published, not 'r2'"):
+            office.decide("r1", "supersede", {"by": "r2"})
+        published(office, "r2")
+        terms: dict[str, Any] = {"entity": "person", "neighbours": "add-remove", "budget": Budget("1", "1e-9")}
+        office.open_account("free", **terms)
+        settle(office, "r3", "free")
+        office.decide("r3", "release", {"ledger": PLAN, "approvals": []})
+        for old, new in (("r1", "r3"), ("r3", "r1")):
+            with pytest.raises(ConfigurationError, match="only a release of the same tree"):
+                office.decide(old, "supersede", {"by": new})
         office.decide("r1", "supersede", {"by": "r2"})
         assert state(office) == "SUPERSEDED"
         office.decide("r1", "withdraw", {"reason": "data-fault", "attestations": files[:2]})

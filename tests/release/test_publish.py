@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from dpsynth.ledger import (
     sign_root,
 )
 from dpsynth.ledger.people import Person, Revocation, RootKey
+from dpsynth.privacy import Budget
 from dpsynth.release import approve, count, folder, publish, run_file, status
 from dpsynth.release.approve import Request, Vote
 from tests.desk import FAR, Office, call, make_office
@@ -243,6 +245,17 @@ class TestWhoCounts:
         with pytest.raises(publish.Waiting, match="was to be counted until") as raised:
             go(waiting)
         assert raised.value.approved == ()
+
+    def test_a_decision_of_a_day_to_come_does_not_count(self, waiting: Office) -> None:
+        waiting.approve("bo")
+        waiting.approve("ana")
+        (file,) = waiting.pending.glob(f"approvals/approve-{waiting.signer('ana').public.keyid[:16]}*")
+        said = Vote.read(file.read_bytes()).approval
+        tomorrow = (approve.today() + timedelta(days=1)).isoformat()
+        approve.add(waiting.pending, seal(replace(said, day=tomorrow).statement(), [waiting.signer("ana")]))
+        called = waiting.run()
+        assert called.exit_code == 11
+        assert f"it is of a day to come, {tomorrow}" in called.stderr
 
     def test_a_decision_under_a_strange_root_does_not_count(self, waiting: Office, tmp_path: Path) -> None:
         other = make_office(tmp_path / "other" if (tmp_path / "other").mkdir() is None else tmp_path)
@@ -457,6 +470,20 @@ class TestStatus:
             with pytest.raises(ConfigurationError, match=old):
                 go(waiting, "second", more=f'supersedes = "{old}"')
         assert kinds(waiting) == log
+
+    def test_an_account_without_officers_supersedes_nothing_of_theirs(self, published: Office) -> None:
+        with Accountant.open(published.store) as accountant:
+            accountant.open_account("free", entity="person", neighbours="add-remove", budget=Budget("1", "1e-6"))
+            log = accountant.history("free")
+        budget = 'account = "free"\nstore = "accounts.db"'
+        more = 'supersedes = "first"'
+        path = published.desk.release("evil", budget=budget, mechanism="independent", more=more)
+        called = call("run", path, "--out", published.folder / "evil")
+        assert called.exit_code == 2
+        assert "which other accounts paid for" in called.stderr
+        assert state(published) == "RELEASED"
+        with Accountant.open(published.store) as accountant:
+            assert accountant.history("free") == log
 
     def test_the_store_of_somebody_else_says_nothing(self, published: Office, tmp_path: Path) -> None:
         (tmp_path / "b").mkdir()

@@ -15,7 +15,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from io import BufferedReader
 from pathlib import Path
@@ -39,6 +39,18 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What somebody decided, and whether it counts. ``file`` is empty where only a line of the log says so."""
+
+    file: str
+    person: str
+    keyid: str
+    decision: str
+    counts: bool
+    why: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The outcome. Unless ``ok``, epsilon is "infinity": nothing is shown. All text is safe to print."""
 
@@ -54,6 +66,7 @@ class Verdict:
     failures: tuple[str, ...]
     approved_by: tuple[str, ...] = ()
     state: str = ""
+    decisions: tuple[Decision, ...] = ()
 
 
 class Refused(Exception):
@@ -68,6 +81,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     failures: list[tuple[int, str]] = field(default_factory=list)
     approved_by: list[str] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
 
     def require(self, holds: bool, message: str, code: int = TOTALS) -> None:
         """Record a failure unless ``holds``, and go on."""
@@ -83,7 +97,8 @@ class Report:
         epsilon = "infinity" if failed else plain(self.claim["epsilon"])
         notes, people = tuple(map(plain, self.notes)), tuple(map(plain, self.approved_by))
         failures = tuple(plain(f"[{code}] {message}") for code, message in self.failures)
-        return Verdict(not failed, code, epsilon, **said, notes=notes, failures=failures, approved_by=people)
+        found = Verdict(not failed, code, epsilon, **said, notes=notes, failures=failures)  # type: ignore[arg-type]
+        return replace(found, approved_by=people, decisions=tuple(self.decisions))
 
 
 def plain(text: str, limit: int = 500) -> str:

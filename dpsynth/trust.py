@@ -47,6 +47,7 @@ else:  # copied beside the other files, without the package
 USAGE, REJECTED, WITHDRAWN, STALE = evidence.USAGE, evidence.REJECTED, evidence.WITHDRAWN, evidence.STALE
 SIGNATURE, FILES, UNKNOWN, INTERNAL = evidence.SIGNATURE, evidence.FILES, evidence.UNKNOWN, evidence.INTERNAL
 LOG, KEY, THRESHOLD = evidence.LOG, evidence.KEY, evidence.THRESHOLD
+UNROOTED = "only a root says whose signature that is"
 Place = str | os.PathLike[str]
 
 # fmt: off
@@ -55,8 +56,8 @@ NAME, NAMED, TEXT, SIGNER, SOFTWARE = evidence.NAME, evidence.NAMED, evidence.TE
 WITHDRAW: Any = ("privacy-fault", "data-fault", "legal", "superseded", "other")
 REJECT: Any = ("budget", "unit", "public-facts", "utility", "other")
 ATTESTED: Json = {
-    "version": 1, "release": NAME, "ledger": DIGEST, "data": DIGEST, "root": DIGEST, "person": NAME, "conditions": str,
-    "day": DAY, "expires": DAY,
+    "version": 1, "release": NAME, "ledger": DIGEST, "data": DIGEST, "root": DIGEST, "person": evidence.PERSON,
+    "conditions": str, "day": DAY, "expires": DAY,
 }
 DECISIONS: Any = (
     {**ATTESTED, "decision": "approve", "reason": None}, {**ATTESTED, "decision": "reject", "reason": REJECT},
@@ -67,11 +68,12 @@ STANDING: Any = {
     "reason": (None, *WITHDRAW), "issued": DAY, "expires": DAY, "entries": [str], "log": evidence.HEAD,
     "signer": SIGNER, "software": SOFTWARE,
 }
-OFFICER: Json = {"release": NAME, "attestation": DIGEST, "by": NAME, "keyid": HEX64}
+OFFICER: Json = {"release": NAME, "attestation": DIGEST, "by": evidence.PERSON, "keyid": HEX64}
 AFTERWARDS: dict[str, Json] = {  # the lines of a release that follow those of its ledger
     "approve": OFFICER, "reject": OFFICER, "release": {"release": NAME, "ledger": DIGEST, "approvals": [DIGEST]},
     "supersede": {"release": NAME, "by": NAME},
     "withdraw": {"release": NAME, "reason": WITHDRAW, "attestations": [DIGEST]},
+    "root": verifier.KINDS["root"],  # on its topmost account
 }
 GRANTED: Any = {
     "version": 1, "account": NAME, "level": verifier.LEVEL, "parent": NAMED, "measure": verifier.MEASURE,
@@ -102,9 +104,10 @@ class Case:
     trust: Trust | None
     today: str
     in_force: list[tuple[int, Root]] = field(default_factory=list)  # which root, from which line of the log on
-    after: list[Json] = field(default_factory=list)  # the lines of the release that follow its ledger
+    after: list[Json] = field(default_factory=list)  # the lines of the release that follow its ledger, and of its root
     heads: dict[int, str] = field(default_factory=dict)  # roots of its log by size
     analyst: str = ""
+    state: str | None = None  # what its status says, if there is one
 
     def place(self, entry: Json | None) -> tuple[str, int] | None:
         """Where a line stands: its log, and the size of that with it."""
@@ -113,6 +116,23 @@ class Case:
     def root_at(self, seq: int) -> Root:
         """The root that was in force when a line was written."""
         return next((root for since, root in reversed(self.in_force) if since <= seq), self.in_force[-1][1])
+
+    def published(self) -> Json | None:
+        """The line that released it."""
+        return next((entry for entry in self.after if entry["kind"] == "release"), None)
+
+    def at_release(self, trust: Trust) -> list[Root]:
+        """The roots that may have been in force when it was released, or are now if it was not.
+
+        None is older than the ledger's, nor than one whose line precedes the release; none is one whose line follows
+        it. Of the others no line says when they came.
+        """
+        line = self.published()
+        seq = line["seq"] if line else 2**63
+        lines = [(entry["seq"] < seq, entry["version"]) for entry in self.after if entry["kind"] == "root"]
+        least = max([self.in_force[-1][1].version, *(version for before, version in lines if before)])
+        most = min([2**63, *(version for before, version in lines if not before)])
+        return [root for root in trust.roots if least <= root.version < max(most, least + 1)]
 
     @property
     def people(self) -> str:
@@ -216,14 +236,21 @@ def check_status(path: Path, case: Case, fresh: bool, report: Report) -> None:
     case.heads[said["log"]["size"]] = said["log"]["root"]
     seqs = [case.entries[-1]["seq"], *(entry["seq"] for entry in case.after)]
     require(seqs == sorted(set(seqs)), "the entries of the status are not in the order of their seq")
-    ours = (case.entries[-1]["account"], ledger["release"]["id"])
-    require(all((entry["account"], entry["release"]) == ours for entry in case.after), "an entry is of another release")
+    ours, top = (case.entries[-1]["account"], ledger["release"]["id"]), (ledger["accounts"][-1]["name"], None)
+    own = ((entry["account"], entry.get("release")) == (top if "root" in entry else ours) for entry in case.after)
+    require(all(own), "an entry is of another release")
+    known = None if case.trust is None else {root.digest: root.version for root in case.trust.roots}
+    for entry in case.after:
+        if entry["kind"] == "root" and known is not None:
+            require(
+                known.get(entry["root"]) == entry["version"], "the status names a root that is not the one given", LOG
+            )
     ended = {entry["kind"]: entry for entry in case.after}
     state = "withdrawn" if "withdraw" in ended else "superseded" if "supersede" in ended else "current"
     by = ended["supersede"]["by"] if state == "superseded" else None
     reason = ended["withdraw"]["reason"] if state == "withdrawn" else None
     require((said["state"], said["by"], said["reason"]) == (state, by, reason), "the status is not what its log says")
-    published = ended.get("release")
+    published = case.published()
     if published is None:
         require(ledger["root"] is None, "the release was never approved by the store that made it", THRESHOLD)
     else:
@@ -234,7 +261,7 @@ def check_status(path: Path, case: Case, fresh: bool, report: Report) -> None:
         key, day = case.trust.signer(envelope), max(said["issued"], case.today if fresh else "")
         why = case.trust.against(envelope.keyid, key, "engine", day, None)  # its log says nothing of when it was signed
         require(not why, f"the key that signed the status does not count: {why}", KEY)
-    report.claim["state"] = state
+    report.claim["state"] = case.state = state
     told = {"superseded": f" by release {by}", "withdrawn": f" ({reason})"}.get(state, f" until {said['expires']}")
     report.notes.append(f"status of {said['issued']}: {state}{told}")
     require(state != "withdrawn", f"the release was withdrawn ({reason}); what it spent stays spent", WITHDRAWN)
@@ -245,7 +272,8 @@ def check_decisions(folder: Path, case: Case, report: Report) -> None:
     """Enough distinct officers approved these very files; with no root the approvals are only read."""
     data = next(item["digest"]["sha256"] for item in case.statement["subject"] if item["name"] == "data.parquet")
     bound = {"data.parquet": f"sha256:{data}", "ledger.dsse.json": case.envelope.digest}
-    decided: list[tuple[int, str, str, str]] = []  # when it was logged (or not yet), what, who, under which root
+    decided: list[tuple[int, str, str]] = []  # when it was logged, or not yet; what, who
+    files = set[str]()
     for envelope, name in evidence.read_decisions(folder):
         if case.trust:
             case.trust.signer(envelope)
@@ -258,47 +286,57 @@ def check_decisions(folder: Path, case: Case, report: Report) -> None:
         same = about == bound == {"data.parquet": said["data"], "ledger.dsse.json": said["ledger"]}
         same = same and said["release"] == case.ledger["release"]["id"]
         report.require(same, f"{envelope.name} was signed for other files", FILES)
-        if case.trust is None or not case.in_force:
-            report.notes.append(f"{said['decision']} by {said['person']}: only a root says whose signature that is")
-            continue
-        logged = [
-            entry
-            for entry in case.after
-            if envelope.digest in (entry.get("attestation"), *entry.get("attestations", ()))
-        ]
-        line = logged[0] if logged else None
-        if why := against_decision(envelope, said, line, case, case.trust):
-            report.notes.append(f"{said['decision']} by {said['person']} does not count: {why}")
-        else:
-            decided.append((line["seq"] if line else 2**63, said["decision"], said["person"], said["root"]))
+        files.add(envelope.digest)
+        logged = (e for e in case.after if envelope.digest in (e.get("attestation"), *e.get("attestations", ())))
+        line, what, who = next(logged, None), said["decision"], said["person"]
+        why = against_decision(envelope.keyid, said, line, case)
+        report.decisions.append(evidence.Decision(name, who, envelope.keyid, what, not why, why))
+        if not why:  # an approval that the log does not have undoes nothing that it has
+            decided.append((line["seq"] if line else -1 if what == "approve" else 2**63, what, who))
+    for line in case.after:  # whoever left out the file of a rejection did not undo it
+        if line["kind"] == "reject" and line["attestation"] not in files:
+            why = against_decision(line["keyid"], {"person": line["by"]}, line, case)
+            report.decisions.append(evidence.Decision("", line["by"], line["keyid"], "reject", not why, why))
+            decided += [] if why else [(line["seq"], "reject", line["by"])]
+    for one in report.decisions:
+        told = f": {UNROOTED}" if one.why == UNROOTED else f" does not count: {one.why}"
+        report.notes += [] if one.counts else [f"{one.decision} by {one.person}{told}"]
     if case.trust is None or not case.in_force:
         return
-    last = {who: (what, root) for _, what, who, root in sorted(decided) if what != "withdraw"}
-    roots = {root.digest: root.threshold for root in case.trust.roots}
-    report.approved_by = sorted(who for who, (what, _) in last.items() if what == "approve")
-    needed = max((roots[root] for what, root in last.values() if what == "approve"), default=roots[case.ledger["root"]])
+    last = {who: what for _, what, who in sorted(decided) if what != "withdraw"}
+    report.approved_by = sorted(who for who, what in last.items() if what == "approve")
+    needed = max(root.threshold for root in case.at_release(case.trust))
     rejecting = sorted(last.keys() - set(report.approved_by))
-    withdrawing = sorted({who for _, what, who, _ in decided if what == "withdraw"})
-    text = f"approved by {len(report.approved_by)} of {needed} officers: {', '.join(report.approved_by) or 'nobody'}"
-    report.notes += [text] if len(report.approved_by) >= needed else []
-    report.require(len(report.approved_by) >= needed, text, THRESHOLD)
+    withdrawing = sorted({who for _, what, who in decided if what == "withdraw"})
+    enough, text = len(report.approved_by) >= needed, f"approved by {len(report.approved_by)} of {needed} officers"
+    text += f": {', '.join(report.approved_by) or 'nobody'}"
+    report.notes += [text] if enough else []
+    report.require(enough, text, THRESHOLD)
+    hidden = enough and case.state is None  # one that does not show the line that released it was refused above
+    report.require(not hidden, f"{text}, but not shown to be published: no status.dsse.json", THRESHOLD)
     report.require(len(rejecting) < needed, f"rejected by {', '.join(rejecting)}", REJECTED)
     report.require(len(withdrawing) < needed, f"withdrawn by {', '.join(withdrawing)}", WITHDRAWN)
 
 
-def against_decision(envelope: Envelope, said: Json, line: Json | None, case: Case, trust: Trust) -> str:
-    """Why the decision of somebody does not count; nothing if it does."""
-    key = trust.signer(envelope)
-    published = next((entry["day"] for entry in case.after if entry["kind"] == "release"), case.today)
-    day = max(said["day"], line["day"] if line else case.today)
-    if why := trust.against(envelope.keyid, key, "officer", day, case.place(line)):
+def against_decision(keyid: str, said: Json, line: Json | None, case: Case) -> str:
+    """Why the decision of somebody does not count; nothing if it does. Of a file that is missing the log tells who."""
+    trust, published = case.trust, case.published()
+    if trust is None or not case.in_force:
+        return UNROOTED
+    key = next((root.keys[keyid] for root in reversed(trust.roots) if keyid in root.keys), None)
+    if key is None:
+        return "no root knows the key"
+    day = max(said.get("day", ""), line["day"] if line else case.today)
+    if why := trust.against(keyid, key, "officer", day, case.place(line)):
         return f"of the key that signed it, {why}"
     if key.person == case.analyst:
         return "it is of the person who signed the ledger"
-    if said["decision"] == "approve" and said["expires"] < published:
+    if said.get("decision") == "approve" and said["expires"] < (published["day"] if published else case.today):
         return f"it expired on {said['expires']}"
+    if published and said.get("decision") == "approve" and all(keyid not in r.keys for r in case.at_release(trust)):
+        return "the key was not of the root that was in force"
     since = case.in_force[-1][1].version
-    under = any(root.digest == said["root"] and root.version >= since for root in trust.roots)
+    under = any(root.digest == said.get("root", root.digest) and root.version >= since for root in trust.roots)
     return "" if key.person == said["person"] and under else "it names another person, or a root that was not in force"
 
 

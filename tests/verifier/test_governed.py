@@ -45,10 +45,11 @@ def again(folder: Path, change: Change, pen: Pen | None = None) -> Path:
 
 
 def settled(tmp_path: Path, office: Office, name: str = "first", **changes: Any) -> Path:
-    """A release that two officers approved, without a status: nothing but the ledger and the approvals speaks."""
+    """A release that two officers approved, published with their files not in the log."""
     folder = office.release(tmp_path / name, name, "survey", **changes)
     office.decide(folder, "ana", log=False)
     office.decide(folder, "bo", log=False)
+    office.publish(folder)
     return folder
 
 
@@ -414,7 +415,73 @@ class TestPeople:
         assert said(verdict, 26, "approved by 1 of 2 officers: bo")
         assert verdict.approved_by == ("bo",)
         office.decide(folder, "chi", log=False)
-        assert code(folder, office) == 0
+        text = "approved by 2 of 2 officers: bo, chi, but not shown to be published: no status.dsse.json"
+        assert said(verify(folder, office.root), 26, text)
+
+    @pytest.mark.parametrize("published", [False, True])
+    def test_a_rejection_is_not_undone_by_leaving_files_out(self, tmp_path: Path, published: bool) -> None:
+        office = tree()
+        folder = office.release(tmp_path / "first", "first", "survey")
+        for word in ("approve", "reject"):
+            for pen in ("ana", "bo"):
+                office.decide(folder, pen, word)
+        if published:
+            office.publish(folder)
+        assert verify(folder, office.root).exit_code == 26
+        for path in (folder / "approvals").glob("reject-*"):
+            path.unlink()
+        verdict = verify(folder, office.root)
+        assert verdict.exit_code == 26
+        assert verdict.approved_by == (() if published else ("ana", "bo"))
+        told = [(one.file, one.person, one.decision, one.counts) for one in verdict.decisions]
+        assert (told[2:] == [("", "ana", "reject", True), ("", "bo", "reject", True)]) == published
+        office.decide(folder, "ana", expires="2026-12-30", log=False)  # nor by one that the log does not have
+        assert ("ana" in verify(folder, office.root).approved_by) != published
+
+    def test_decisions_are_told_one_by_one(self, tmp_path: Path) -> None:
+        office = tree()
+        folder = office.release(tmp_path / "first", "first", "survey")
+        paths = [office.decide(folder, "ana", log=False), office.decide(folder, "engine", log=False, person="engine-1")]
+        found = {one.person: one for one in verify(folder, office.root).decisions}
+        assert {one.file for one in found.values()} == {path.name for path in paths}
+        assert (found["ana"].counts, found["ana"].why, found["ana"].keyid) == (True, "", Pen("ana").keyid)
+        assert not found["engine-1"].counts
+        assert "not a key of an officer" in found["engine-1"].why
+        assert {one.counts for one in verify(folder).decisions} == {False}
+
+    @pytest.mark.parametrize("person", ["ana, head of the office", "an\u0430", "a" * 65, "", "ana does not count: x"])
+    def test_a_person_is_named_as_in_a_root(self, tmp_path: Path, person: str) -> None:
+        office = tree()
+        folder = office.release(tmp_path / "first", "first", "survey")
+        office.decide(folder, "ana", log=False, person=person)
+        assert code(folder) == code(folder, office) == 23
+
+    @pytest.mark.parametrize(("shown", "expected"), [(None, 26), ("before", 26), ("after", 0)])
+    @pytest.mark.parametrize("thresholds", [(2, 3), (3, 2)])
+    def test_the_root_of_the_day_says_how_many(
+        self, tmp_path: Path, shown: str | None, expected: int, thresholds: tuple[int, int]
+    ) -> None:
+        """Which one that was the log may show: before the release, or only after it. Otherwise the stricter counts."""
+        office = Office()
+        office.add_root(people(), ["ana", "bo", "chi"], threshold=thresholds[0])
+        office.open(Account("survey", "project", None, "gdp", Fraction(1, 8), "3"), ("ana", "bo", "chi"))
+        folder = office.release(tmp_path / "first", "first", "survey")
+        first, line = office.root_digest, 0
+        office.add_root(people(), ["ana", "bo", "chi"], threshold=thresholds[1])
+        for pen in ("ana", "bo"):
+            office.decide(folder, pen, root=first)
+        if shown == "before":
+            office.set_root("survey")
+            line = len(office.lines) - 1
+        office.publish(folder)
+        if shown == "after":
+            office.set_root("survey")
+            line = len(office.lines) - 1
+        office.after["first"] = sorted([*office.after["first"], *([line] if shown else [])])
+        office.renew(folder)
+        if thresholds == (3, 2):
+            expected = {None: 26, "before": 0, "after": 26}[shown]
+        assert code(folder, office) == expected
 
     def test_one_person_with_two_keys_counts_once(self, tmp_path: Path) -> None:
         office = Office()
@@ -511,7 +578,8 @@ class TestPeople:
         assert code(tmp_path / "first", office, today="2029-01-01") == 0
         (tmp_path / "first" / "status.dsse.json").unlink()
         assert code(tmp_path / "first", office, today="2029-01-01") == 26
-        assert code(tmp_path / "first", office, today="2026-11-23") == 0
+        verdict = verify(tmp_path / "first", office.root, today="2026-11-23")
+        assert said(verdict, 26, "approved by 2 of 2 officers: ana, bo, but not shown to be published")
 
     @pytest.mark.parametrize("last", ["approve", "reject"])
     def test_the_last_word_counts(self, tmp_path: Path, last: str) -> None:
@@ -609,8 +677,8 @@ class TestKeys:
         office.add_root([ana, *people()[1:]], ["ana", "bo"])
         office.open(Account("survey", "project", None, "gdp", Fraction(1, 8), "3"))
         folder = settled(tmp_path, office)
-        assert code(folder, office, today="2026-11-22") == 0
-        assert code(folder, office, today="2026-11-23") == 26  # not recorded by any log: judged today
+        assert verify(folder, office.root, today="2026-11-22").approved_by == ("ana", "bo")
+        assert verify(folder, office.root, today="2026-11-23").approved_by == ("bo",)  # in no log: judged today
         for pen in ("ana", "bo"):
             office.decide(folder, pen)
         office.publish(folder)
@@ -648,7 +716,7 @@ class TestKeys:
             assert said(verdict, 25, "the key that signed the status does not count: it was revoked")
 
     def test_a_key_past_its_day_signs_no_fresh_status(self, tmp_path: Path) -> None:
-        """Whoever has it may write any day: for an old release the status of then is enough, unless it must be fresh."""
+        """Whoever has it may write any day: the status of then is enough for an old release, unless it must be fresh."""
         office = Office()
         office.add_root([*people()[:3], Person("engine-1", "engine", {"engine": "2026-12-01"})], ["ana", "bo"])
         office.open(Account("survey", "project", None, "gdp", Fraction(1, 8), "3"))
@@ -839,7 +907,8 @@ class TestStatus:
         assert code(folder, office, today="2027-01-01", fresh=True) == 14
         assert code(folder, office, today="2026-12-31", fresh=True) == 0
         (folder / "status.dsse.json").unlink()
-        assert code(folder, office, today="2026-12-31", fresh=True) == 14
+        assert code(folder, today="2026-12-31", fresh=True) == 14
+        assert code(folder, office, today="2026-12-31", fresh=True) == 26
 
     def test_withdrawn_by_officers_whatever_the_status(self, tmp_path: Path) -> None:
         """An old status put back does not hide two withdrawals that lie beside it; one alone is not enough."""

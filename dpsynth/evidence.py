@@ -16,6 +16,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import date
 from fractions import Fraction
 from io import BufferedReader
 from pathlib import Path
@@ -125,11 +126,22 @@ def exact(above: int = -1, below: float = math.inf) -> Shape:
     return test
 
 
+def is_day(value: Any) -> bool:
+    """Whether a value is a day that the calendar has, as text: "2026-11-22"."""
+    with suppress(ValueError):
+        return (
+            type(value) is str
+            and bool(re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value))
+            and bool(date.fromisoformat(value))
+        )
+    return False
+
+
 # fmt: off
 NUMBER, POSITIVE, PROBABILITY, COUNT, COUNTING = exact(), exact(0), exact(-1, 1), range(2**63), range(1, 2**63)
-NAME, DECIMAL = re.compile("(?s).+"), re.compile(r"(0|[1-9][0-9]{0,999})(\.[0-9]{1,999})?")
+DAY, NAME, DECIMAL = is_day, re.compile("(?s).+"), re.compile(r"(0|[1-9][0-9]{0,999})(\.[0-9]{1,999})?")
 DIGEST, HEX64, HEX32 = re.compile("sha256:[0-9a-f]{64}"), re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{32}")
-DAY, ORIGIN = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}"), re.compile("dpsynth[.]log/[0-9a-f]{32}")
+ORIGIN = re.compile("dpsynth[.]log/[0-9a-f]{32}")
 PERSON = re.compile("[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 TEXT, NAMED, DIGESTED = (None, str), (None, NAME), (None, DIGEST)  # or nothing
 SIGNER: Shape = {"algorithm": "ed25519", "keyid": HEX64, "public_key": str}

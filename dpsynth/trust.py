@@ -28,7 +28,8 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ else:  # copied beside the other files, without the package
 USAGE, REJECTED, WITHDRAWN, STALE = evidence.USAGE, evidence.REJECTED, evidence.WITHDRAWN, evidence.STALE
 SIGNATURE, FILES, UNKNOWN, INTERNAL = evidence.SIGNATURE, evidence.FILES, evidence.UNKNOWN, evidence.INTERNAL
 LOG, KEY, THRESHOLD = evidence.LOG, evidence.KEY, evidence.THRESHOLD
+LIFE = 366  # days for which a status may say how a release stands
 UNROOTED = "only a root says whose signature that is"
 Place = str | os.PathLike[str]
 
@@ -79,7 +81,7 @@ GRANTED: Any = {
     "version": 1, "account": NAME, "level": verifier.LEVEL, "parent": NAMED, "measure": verifier.MEASURE,
     "added": verifier.AMOUNT, "policy": verifier.CLAIM, "entity": NAME, "column": TEXT,
     "neighbours": verifier.NEIGHBOURS, "population": NAME, "reason": ("opening", *verifier.REASON),
-    "justification": str, "root": DIGEST, "nonce": evidence.HEX32, "day": DAY,
+    "justification": str, "origin": evidence.ORIGIN, "root": DIGEST, "nonce": evidence.HEX32, "day": DAY,
 }
 DERIVED: Any = {
     "version": 1, "parent": {"release": NAME, "envelope": DIGEST, "model": DIGEST},
@@ -205,10 +207,12 @@ def check_grants(case: Case, report: Report) -> None:
         fits = fits and said["reason"] == ("opening" if line is first else line["reason"])
         fits = fits and statement["subject"][0]["digest"]["sha256"] == said["root"].removeprefix("sha256:")
         report.require(fits, f"entry {line['seq']} ({line['kind']}) is not what was granted")
+        own = said["origin"] == case.ledger["log"]["origin"]
+        report.require(own, f"entry {line['seq']} ({line['kind']}): the grant is for another log", LOG)
         if case.in_force and case.trust:
             people = case.trust.officers(grant, max(said["day"], line["day"]), case.place(line))
             needed, known = case.root_at(line["seq"]).threshold, {root.digest for root in case.trust.roots}
-            enough = len(people) >= needed and said["root"] in known
+            enough = len(people) >= needed and said["root"] in known and said["day"] <= case.today
             report.require(
                 enough, f"{len(people)} of {needed} officers granted the cap of {line['account']}", THRESHOLD
             )
@@ -262,6 +266,9 @@ def check_status(path: Path, case: Case, fresh: bool, report: Report) -> None:
         why = case.trust.against(envelope.keyid, key, "engine", day, None)  # its log says nothing of when it was signed
         require(not why, f"the key that signed the status does not count: {why}", KEY)
     report.claim["state"] = case.state = state
+    issued, ends = (date.fromisoformat(said[key]) for key in ("issued", "expires"))
+    lasts = issued <= ends <= issued + timedelta(days=LIFE) and said["issued"] <= case.today
+    require(not fresh or lasts, f"the status is of the future, or for more than {LIFE} days, or for none", STALE)
     told = {"superseded": f" by release {by}", "withdrawn": f" ({reason})"}.get(state, f" until {said['expires']}")
     report.notes.append(f"status of {said['issued']}: {state}{told}")
     require(state != "withdrawn", f"the release was withdrawn ({reason}); what it spent stays spent", WITHDRAWN)
@@ -329,6 +336,8 @@ def against_decision(keyid: str, said: Json, line: Json | None, case: Case) -> s
     day = max(said.get("day", ""), line["day"] if line else case.today)
     if why := trust.against(keyid, key, "officer", day, case.place(line)):
         return f"of the key that signed it, {why}"
+    if said.get("day", "") > case.today:
+        return "it is of the future"
     if key.person == case.analyst:
         return "it is of the person who signed the ledger"
     if said.get("decision") == "approve" and said["expires"] < (published["day"] if published else case.today):
@@ -414,10 +423,31 @@ def compare(first: Case, second: Case, report: Report) -> None:
     else:
         grants = [{entry["grant"] for entry in case.entries if entry.get("grant")} for case in (older, newer)]
         one = older.ledger["root"] == newer.ledger["root"] is not None or bool(older.in_force and newer.in_force)
-        twice = bool(grants[0] & grants[1]) or (one and older.people == newer.people)
+        seen = [{entry["nonce"] for entry in [*case.entries, *case.after]} for case in (older, newer)]
+        twice = bool(grants[0] & grants[1] or seen[0] & seen[1]) or (one and older.people == newer.people)
         told = f"two histories for {older.people}: releases {names} spend one budget from two logs"
         report.require(not twice, told, LOG)
         report.notes.append(f"releases {names} have logs of their own, and no budget in common")
+
+
+def check_sums(cases: Iterable[Case], report: Report) -> None:
+    """Each account of one log holds what it paid for all releases given, in the order of the log, within its cap."""
+    logs: dict[str, dict[int, Case]] = {}
+    for case in cases:
+        if case.heads:
+            logs.setdefault(case.ledger["log"]["origin"], {}).setdefault(case.ledger["log"]["size"], case)
+    for found in logs.values():
+        paid: dict[tuple[str, str], Fraction] = {}
+        for _, case in sorted(found.items()):
+            for account in case.ledger["accounts"]:
+                name, states = account["name"], [account[key] for key in ("held_before", "held_after", "cap")]
+                for unit in states[0]:
+                    before, after, cap = (Fraction(state[unit]) for state in states)
+                    sums = paid.get((name, unit), Fraction(0))
+                    text = f"account {name} holds less {unit} before release {case.ledger['release']['id']}"
+                    report.require(before >= sums, f"{text} than the releases given had paid: {verifier.decimal(sums)}")
+                    paid[name, unit] = sums = sums + after - before
+                    report.require(sums <= cap, f"account {name} paid more {unit} than its cap for the releases given")
 
 
 def examine(
@@ -458,6 +488,7 @@ def verify_all(folders: Iterable[Place], root: bytes | None = None, fresh: bool 
                 compare(first, second, report)
             else:
                 report.notes.append("a release that cannot be read was not compared")
+        check_sums([case for _, case in found if case], report)
         verdicts.append(report.verdict())
     return verdicts
 

@@ -295,6 +295,7 @@ class Office:
             "population": "everybody who answered",
             "reason": reason,
             "justification": "an artificial survey",
+            "origin": self.origin,
             "root": self.root_digest,
             "nonce": hex_of(f"grant {account.name} {len(self.lines)}".encode())[:32],
             "day": self.day,

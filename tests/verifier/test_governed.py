@@ -368,6 +368,23 @@ class TestGrants:
         assert code(folder) == 0
         assert code(folder, office) == expected
 
+    def test_a_grant_for_another_log(self, tmp_path: Path) -> None:
+        office = Office()
+        office.add_root(people(), ["ana", "bo"])
+        lies = {"origin": Office(name="a second store").origin}
+        office.open(Account("survey", "project", None, "gdp", Fraction(1, 8), "3"), lies=lies)
+        folder = settled(tmp_path, office)
+        for root in (None, office.root):
+            assert said(verify(folder, root), 24, "the grant is for another log")
+
+    def test_a_grant_of_the_future(self, tmp_path: Path) -> None:
+        office = Office()
+        office.add_root(people(), ["ana", "bo"])
+        office.open(Account("survey", "project", None, "gdp", Fraction(1, 8), "3"), lies={"day": "2027-01-01"})
+        folder = settled(tmp_path, office)
+        assert code(folder, office, today="2026-12-31") == 26
+        assert code(folder, office, today="2027-01-01") == 0
+
     def test_a_signature_that_is_none(self, tmp_path: Path) -> None:
         def change(ledger: Any) -> None:
             grant = json.loads(ledger["grants"][0])
@@ -716,7 +733,7 @@ class TestKeys:
             assert said(verdict, 25, "the key that signed the status does not count: it was revoked")
 
     def test_a_key_past_its_day_signs_no_fresh_status(self, tmp_path: Path) -> None:
-        """Whoever has it may write any day: the status of then is enough for an old release, unless it must be fresh."""
+        """Whoever has it may write any day: the status of then is enough, unless it must be fresh."""
         office = Office()
         office.add_root([*people()[:3], Person("engine-1", "engine", {"engine": "2026-12-01"})], ["ana", "bo"])
         office.open(Account("survey", "project", None, "gdp", Fraction(1, 8), "3"))
@@ -910,6 +927,37 @@ class TestStatus:
         assert code(folder, today="2026-12-31", fresh=True) == 14
         assert code(folder, office, today="2026-12-31", fresh=True) == 26
 
+    @pytest.mark.parametrize(
+        ("issued", "expires", "expected"),
+        [
+            ("2026-11-22", "2026-11-23", 0),
+            ("2026-11-22", "2027-11-23", 0),
+            ("2026-11-22", "2027-11-24", 14),
+            ("2026-11-22", "9999-12-31", 14),
+            ("2026-11-24", "2026-12-01", 14),
+            ("2026-11-24", "2026-11-23", 14),
+            ("2026-11-22", "9999-99-99", 23),
+            ("2026-02-30", "2026-12-01", 23),
+            ("2026-11-22", "2026-W48-1", 23),
+        ],
+    )
+    def test_its_days(self, tmp_path: Path, issued: str, expires: str, expected: int) -> None:
+        office = approved(tmp_path)
+        folder = tmp_path / "first"
+        office.renew(folder, issued=issued, expires=expires)
+        for root in (None, office):
+            assert code(folder, root, fresh=True, today="2026-11-23") == expected
+            assert code(folder, root, today="2026-11-23") == (expected if expected == 23 else 0)
+
+    def test_a_decision_of_the_future(self, tmp_path: Path) -> None:
+        office = tree()
+        folder = office.release(tmp_path / "first", "first", "survey")
+        office.decide(folder, "ana", day="2026-11-24")
+        office.decide(folder, "bo")
+        office.publish(folder)
+        assert code(folder, office, today="2026-11-23") == 26
+        assert code(folder, office, today="2026-11-24") == 0
+
     def test_withdrawn_by_officers_whatever_the_status(self, tmp_path: Path) -> None:
         """An old status put back does not hide two withdrawals that lie beside it; one alone is not enough."""
         office = approved(tmp_path)
@@ -1051,6 +1099,30 @@ class TestTwoHistories:
             office.release(tmp_path / office.name, office.name, population)
         assert verify_all([tmp_path / "here", tmp_path / "there"])[-1].ok
         assert said(verify_all([tmp_path / "here", tmp_path / "again"])[-1], 24, "two histories for people")
+
+    def test_an_engine_that_forgets_what_was_spent(self, tmp_path: Path) -> None:
+        """Its log only grows, and each release is within the cap: not all of them together."""
+        office = tree()
+        for number in range(6):
+            approved(tmp_path, str(number), office)
+            if number != 3:
+                for one in office.accounts.values():
+                    one.held = Fraction(0)
+        verdicts = verify_all([tmp_path / name for name in "413025"], office.root)
+        assert [verdict.exit_code for verdict in verdicts] == [0] * 6 + [22]
+        texts = "".join(verdicts[-1].failures)
+        assert "account survey holds less mu2 before release 1 than the releases given had paid: 0.03125" in texts
+        assert "account office holds less rho before release 1" in texts
+        assert "account survey paid more mu2 than its cap for the releases given" in texts
+
+    def test_copies_under_two_names(self, tmp_path: Path) -> None:
+        """Of a store that was brought along twice: the lines are the same, the origins are not."""
+        one, two = (tree(governed=False, name=name) for name in ("one", "two"))
+        two.lines = one.lines[:]
+        for office in (one, two):
+            office.release(tmp_path / office.name, office.name, "survey")
+        verdict = verify_all([tmp_path / "one", tmp_path / "two"])[-1]
+        assert said(verdict, 24, "two histories for people")
 
     def test_nothing_in_common(self, tmp_path: Path) -> None:
         for name in ("a", "b"):

@@ -23,6 +23,7 @@ from dpsynth.accountant.story import Story, tell
 from dpsynth.accountant.values import Account
 from dpsynth.errors import ConfigurationError
 from dpsynth.ledger import Claim, amount, claim
+from dpsynth.ledger.dsse import read_envelope
 from dpsynth.ledger.entries import DecisionKind, Level
 from dpsynth.ledger.trust import Trust
 from dpsynth.privacy import Budget, Cost, Measure
@@ -290,7 +291,12 @@ class Accountant:
         return self._store.read(lambda tx: tx.attestation(digest))
 
     def keep(self, digest: str, data: bytes) -> None:
-        """Keep a signed file for ever. ``digest`` is that of its bytes; ConfigurationError if it is not."""
+        """Keep a signed file for ever. ``digest`` is that of its bytes; ConfigurationError if it is not.
+
+        SignatureInvalid unless it is an envelope: roots and grants are kept under the digest of what is signed in them,
+        which is none, so that nothing kept here takes their place.
+        """
+        read_envelope(data)
         if digest != "sha256:" + sha256(data).hexdigest():
             raise ConfigurationError("a signed file is kept under the digest of its bytes, and this is another")
         self._store.write(lambda tx: tx.add_attestation(digest, data))

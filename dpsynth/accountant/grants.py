@@ -129,7 +129,7 @@ def set_root(tx: Writing, account: Account, data: bytes) -> None:
         )
     new.require_current(Stamp.now().day)
     log.append(tx, "root", {"root": new.digest, "version": new.newest.version}, account=account.name)
-    tx.add_attestation(new.digest, data)
+    _keep_root(tx, new)
 
 
 def require_first(data: bytes) -> Trust:
@@ -167,7 +167,14 @@ def keep_opening(tx: Writing, wanted: Terms, data: bytes, trust: Trust | None) -
     accounts.add(tx, wanted, trust.digest if trust else None)
     tx.add_attestation(str(wanted.grant), data)
     if trust is not None:
+        _keep_root(tx, trust)
+
+
+def _keep_root(tx: Writing, trust: Trust) -> None:
+    """Keep a root, unless it is kept for another tree already, by whomever that copy of it is signed besides."""
+    if tx.attestation(trust.digest) is None:
         tx.add_attestation(trust.digest, trust.data)
+    _kept(tx, trust.digest)
 
 
 def _require_policy(grant: Grant, before: Cost) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from dpsynth.accountant import postgres_schema as tables
 from dpsynth.accountant.grid import Amount, cost_of, split
-from dpsynth.accountant.store import AccountRow, Attempts, EntryRow, GrantRow, ReleaseRow, VerbRow
+from dpsynth.accountant.store import AccountRow, Attempts, EntryRow, GrantRow, ReleaseRow, VerbRow, another_file
 from dpsynth.privacy import Cost
 
 _before = tables.entry.alias("before")
@@ -214,9 +214,11 @@ class PostgresTransaction:
         self._connection.execute(insert(tables.head).values(size=size))
 
     def add_attestation(self, digest: str, data: bytes) -> None:
-        """Keep a signed file under a digest; one that is kept already stays as it is."""
+        """Keep a signed file under a digest; StoreDamaged if another is kept there."""
         kept = insert_or(tables.attestation).values(digest=digest, data=data).on_conflict_do_nothing()
         self._connection.execute(kept)
+        if self.attestation(digest) != data:
+            raise another_file(digest)
 
     def _lines(self, query: Select[Any]) -> tuple[EntryRow, ...]:
         rows = self._connection.execute(query.order_by(tables.entry.c.seq))

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from dpsynth.accountant.grid import Amount, cost_of, split
 from dpsynth.accountant.sqlite_additions import KIND
-from dpsynth.accountant.store import AccountRow, Attempts, EntryRow, GrantRow, ReleaseRow, VerbRow
+from dpsynth.accountant.store import AccountRow, Attempts, EntryRow, GrantRow, ReleaseRow, VerbRow, another_file
 from dpsynth.ledger import leaf_hash
 from dpsynth.privacy import Cost, Measure
 
@@ -215,9 +215,12 @@ class SqliteTransaction:
         self._connection.execute("INSERT INTO head VALUES (?)", (size,))
 
     def add_attestation(self, digest: str, data: bytes) -> None:
-        """Keep a signed file under a digest; one that is kept already stays as it is."""
-        if self.attestation(digest) is None:
+        """Keep a signed file under a digest; StoreDamaged if another is kept there."""
+        kept = self.attestation(digest)
+        if kept is None:
             self._connection.execute("INSERT INTO attestation VALUES (?, ?)", (digest, data))
+        elif kept != data:
+            raise another_file(digest)
 
 
 def _account(row: tuple[str, str | None, Measure, int, int, int, int, int, int]) -> AccountRow:

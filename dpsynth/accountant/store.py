@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from dpsynth.errors import StoreDamaged
 from dpsynth.privacy import Cost
 
 T = TypeVar("T")
@@ -225,7 +226,7 @@ class Writing(Reading, Protocol):
         ...
 
     def add_attestation(self, digest: str, data: bytes) -> None:
-        """Keep a signed file under a digest, for ever; one that is kept already stays as it is."""
+        """Keep a signed file under a digest, for ever; StoreDamaged if another is kept there."""
         ...
 
 
@@ -278,3 +279,11 @@ class Store(Protocol):
     def close(self) -> None:
         """Let go of the database and of all locks."""
         ...
+
+
+def another_file(digest: str) -> StoreDamaged:
+    """What is wrong where a digest has another file than the one that is to be kept under it."""
+    return StoreDamaged(
+        f"the store keeps another file under {digest}: bring back a copy of the store that is not older than the last "
+        "release"
+    )

@@ -19,6 +19,7 @@ from dpsynth.errors import (
     DpsynthError,
     KeyRefused,
     SignatureInvalid,
+    StoreDamaged,
     ThresholdNotMet,
     UnknownEntry,
 )
@@ -85,8 +86,13 @@ def settle(accountant: Accountant, release: str = "r1", account: str = "map", co
     return handle
 
 
+def letter(text: str) -> bytes:
+    """Some signed file."""
+    return seal(text.encode(), [ANA])
+
+
 def approve(accountant: Accountant, who: str, kind: Any = "approve", release: str = "r1", text: str = "") -> None:
-    file = f"{kind} {release} by {who} {text}".encode()
+    file = letter(f"{kind} {release} by {who} {text}")
     accountant.keep(digest(file), file)
     fields = {"attestation": digest(file), "by": who, "keyid": key(who).public.keyid}
     accountant.decide(release, kind, fields)
@@ -424,9 +430,9 @@ class GovernedContract:
     def test_a_decision_is_made_by_an_officer_s_own_key(self, office: Accountant) -> None:
         open_map(office)
         settle(office)
-        office.keep(digest(b"x"), b"x")
+        office.keep(digest(letter("x")), letter("x"))
         for who, owner in (("ana", "ben"), ("engine", "engine"), ("stranger", "stranger"), ("ana", "engine")):
-            fields = {"attestation": digest(b"x"), "by": who, "keyid": key(owner).public.keyid}
+            fields = {"attestation": digest(letter("x")), "by": who, "keyid": key(owner).public.keyid}
             with pytest.raises(KeyRefused) as caught:
                 office.decide("r1", "approve", fields)
             assert caught.value.exit_code == 25
@@ -438,7 +444,7 @@ class GovernedContract:
         with pytest.raises(ConfigurationError, match="no release 'r9'"):
             approve(office, "ana", release="r9")
         with pytest.raises(ValueError, match="surplus"):
-            office.decide("r1", "approve", {**fields, "attestation": digest(b"x"), "surplus": 1})
+            office.decide("r1", "approve", {**fields, "attestation": digest(letter("x")), "surplus": 1})
         assert office.story("r1").after == ()
 
     def test_an_open_release_is_not_decided_upon(self, office: Accountant) -> None:
@@ -461,15 +467,34 @@ class GovernedContract:
             assert [state(accountant, name) for name in ("r1", "r2", "r3")] == ["SUPERSEDED", "WITHDRAWN", "RELEASED"]
 
     def test_what_is_kept_is_never_replaced(self, tmp_path: Path) -> None:
-        store, name = self.opener(tmp_path), digest(b"first")
+        store, first = self.opener(tmp_path), letter("first")
+        name = digest(first)
         with Accountant(store) as accountant:
             assert accountant.attestation(name) is None
             for _ in range(2):
-                accountant.keep(name, b"first")
+                accountant.keep(name, first)
             with pytest.raises(ConfigurationError, match="digest of its bytes"):
-                accountant.keep(name, b"second")
-            store.write(lambda tx: tx.add_attestation(name, b"second"))
-            assert accountant.attestation(name) == b"first"
+                accountant.keep(name, letter("second"))
+            with pytest.raises(StoreDamaged, match="another file"):
+                store.write(lambda tx: tx.add_attestation(name, b"second"))
+            assert accountant.attestation(name) == first
+
+    def test_nothing_is_kept_where_a_root_or_a_grant_belongs(self, office: Accountant) -> None:
+        people = (*PEOPLE[:2], person("dora"), PEOPLE[3])
+        second = Trust.parse(signed(next_root(Trust.parse(ROOT), expires=END, people=people), ANA, BEN, DORA))
+        asked = request(office, "deaths")
+        for payload in (second.newest.payload(), asked.statement()):
+            with pytest.raises(SignatureInvalid):
+                office.keep(digest(payload), payload)
+        assert office.set_root("births", second.data).root == second.digest
+        assert office.trust("births") == second
+
+    def test_one_root_of_two_trees_may_carry_more_signatures(self, office: Accountant) -> None:
+        root = signed(ROOT, CLEO)
+        assert root != ROOT
+        opened = office.open_account("deaths", grant=by(request(office, "deaths")), trust=root)
+        assert opened.root == office.account("births").root
+        assert office.attestation(str(opened.root)) == ROOT
 
     def test_other_releases_of_the_same_people_are_noted(self, office: Accountant) -> None:
         office.external("births", "tables of 2024, rounded", None)

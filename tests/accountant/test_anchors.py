@@ -15,12 +15,15 @@ import pytest
 from dpsynth.accountant import Accountant
 from dpsynth.accountant.anchors import Anchor, default_folder
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, LogInconsistent, StoreError
+from dpsynth.ledger import seal
+from tests.ledger.office import ANA
 
 pytest.register_assert_rewrite("tests.accountant.store_contract")
 from tests.accountant.store_contract import CAP, TENTH, charge, open_people, reserve  # noqa: E402
 
 NAME = "accounts.db"
-KEPT = "sha256:" + sha256(b"x").hexdigest()
+LETTER = seal(b"x", [ANA])
+KEPT = "sha256:" + sha256(LETTER).hexdigest()
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ def test_each_commit_moves_it_on_and_reading_does_not(store: Path, anchors: Path
             lambda: handle.store(handle.draw([charge(TENTH)]), b"x"),
             handle.settle,
             handle.answers,
-            lambda: accountant.keep(KEPT, b"x"),
+            lambda: accountant.keep(KEPT, LETTER),
         ):
             sizes.append(json.loads(only(anchors).read_bytes())["size"])
             step()
@@ -80,7 +83,7 @@ def test_a_copy_that_is_brought_back_is_read_only(store: Path, tmp_path: Path, f
             lambda: accountant.check("people", CAP.cost(), release="r3", plan="sha256:" + "a" * 64),
             lambda: open_people(accountant, "more"),
             lambda: accountant.external("people", "a book", None),
-            lambda: accountant.keep(KEPT, b"x"),
+            lambda: accountant.keep(KEPT, LETTER),
         ]
         for call in calls:
             with pytest.raises(LogInconsistent, match="anchored at size 4") as caught:

@@ -22,12 +22,15 @@ from dpsynth.accountant.locks import FileLock
 from dpsynth.accountant.sqlite import SqliteStore
 from dpsynth.accountant.sqlite_additions import VERSION
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, StoreBusy, StoreDamaged, StoreError
+from dpsynth.ledger import seal
+from tests.ledger.office import ANA
 
 pytest.register_assert_rewrite("tests.accountant.store_contract")
 from tests.accountant.store_contract import CAP, TENTH, StoreContract, charge, open_people, reserve  # noqa: E402
 
 NAME = "accounts.db"
-DIGEST = "sha256:" + sha256(b"signed").hexdigest()
+SIGNED = seal(b"signed", [ANA])
+DIGEST = "sha256:" + sha256(SIGNED).hexdigest()
 NOBODY = 65534
 
 
@@ -58,7 +61,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         reserve(accountant, "r2").draw([charge(TENTH)])
         reserve(accountant, "r0").void()
         reserve(accountant, "r3").close()
-        accountant.keep(DIGEST, b"signed")
+        accountant.keep(DIGEST, SIGNED)
     return path
 
 

@@ -7,8 +7,8 @@ from shlex import quote
 from typing import Any
 
 from dpsynth import evidence, verifier
-from dpsynth.ledger import REJECT_REASONS, WITHDRAW_REASONS, Approval, Trust, read_envelope
-from dpsynth.release.approve import request_place, today, votes
+from dpsynth.ledger import REJECT_REASONS, WITHDRAW_REASONS, Trust, read_envelope
+from dpsynth.release.approve import Vote, request_place, today, votes
 from dpsynth.release.check import LEDGER
 from dpsynth.release.folder import UNDECIDED
 from dpsynth.report.officer_facts import Command, Decided, Standing, State
@@ -34,7 +34,7 @@ def standing_of(
         state: State = published or "open"
         return Standing(False, state, _TOLD[state] + more)
     known = trust is not None and found.exit_code in UNDECIDED and trust.version(digest) is not None
-    decided = tuple(_decided(vote.approval, found, known) for vote in votes(where))
+    decided = tuple(_decided(vote, found, known) for vote in votes(where))
     if trust is None or not known:
         told = _TOLD[published] + more if published else "Officers have to approve this release"
         return Standing(True, published or "waiting", told, decided=decided, root=digest)
@@ -63,14 +63,12 @@ _TOLD: dict[State, str] = {
 }
 
 
-def _decided(said: Approval, found: verifier.Verdict, known: bool) -> Decided:
+def _decided(vote: Vote, found: verifier.Verdict, known: bool) -> Decided:
     """A decision as the verifier judged it, which alone says whether it counts."""
-    opening = evidence.plain(f"{said.decision} by {said.person}")
-    why = next((note for note in found.notes if note.startswith(f"{opening} does not count: ")), "")
-    unknown = not known or any(note.startswith(f"{opening}: only a root") for note in found.notes)
-    good = said.decision == "approve" and said.person in found.approved_by
-    counts = None if unknown else good or not why
-    told = "" if counts else why.removeprefix(f"{opening} does not count: ")
+    said = vote.approval
+    judged = next((one for one in found.decisions if one.file == vote.file), None)
+    counts = judged.counts if known and judged else None
+    told = judged.why if judged and counts is False else ""
     return Decided(said.decision, said.person, said.day, said.expires, said.conditions, said.reason, counts, told)
 
 

@@ -143,8 +143,9 @@ RULES = (
                 "a release never goes back",
             ),
             (
-                "NEW.state = 'VOID' AND EXISTS (SELECT FROM {s}.verb WHERE release = NEW.id)",
-                "nothing is given back once an answer was drawn",
+                "NEW.state = 'VOID' AND (EXISTS (SELECT FROM {s}.verb WHERE release = NEW.id)\n"
+                "        OR NOT EXISTS (SELECT FROM {s}.entry WHERE release = NEW.id AND kind = 'void'))",
+                "nothing is given back once an answer was drawn, nor without a log line",
             ),
         ),
     ),

@@ -175,6 +175,18 @@ def test_the_role_that_uses_a_store_cannot_free_itself(postgres: Server, schema:
         pytest.fail("it was let do it")
 
 
+def test_nothing_is_given_back_without_a_line_of_the_log(postgres: Server, tmp_path: Path) -> None:
+    with Accountant(open_postgres(tmp_path)) as accountant:
+        open_people(accountant)
+        reserve(accountant).close()
+        schema, held = schema_of(tmp_path), accountant.account("people").held
+        with pytest.raises(Exception, match="nor without a log line"):
+            raw(postgres, schema, "UPDATE release SET state = 'VOID'", APP)
+        assert accountant.account("people").held == held
+        accountant.void("r1")
+        assert not accountant.account("people").held.amount
+
+
 def test_the_role_that_uses_a_store_may_add_and_move_releases_on(postgres: Server, schema: str) -> None:
     rights = postgres.sql(
         "SELECT relname, privilege_type, string_agg(attname, ',' ORDER BY attname) FROM ("

@@ -55,6 +55,7 @@ def dropped(before: Root, root: Root) -> list[str]:
 
 def of_grant(grant: Grant) -> list[str]:
     """What a budget grant gives to whom."""
+    from dpsynth.ledger.fields import MAX_TEXT
     from dpsynth.privacy import NAMES, exact_text
 
     policy, added = grant.policy, grant.added
@@ -65,8 +66,8 @@ def of_grant(grant: Grant) -> list[str]:
         f"adds {added.amount} of {added.unit} and {exact_text(added.delta)} of delta ({NAMES[added.measure]})",
         f"the whole promise is then epsilon {exact_text(policy.epsilon)} at delta {exact_text(policy.delta)}",
         f"it protects {plain(grant.entity)!r} ({rows}) under {grant.neighbours}",
-        f"population: {plain(grant.population)}",
-        f"justification: {plain(grant.justification) or '(none)'}",
+        f"population: {plain(grant.population, MAX_TEXT)}",
+        f"justification: {plain(grant.justification, MAX_TEXT) or '(none)'}",
         f"of {grant.day}, under the root {grant.root}, for the store whose log is {grant.origin}",
     ]
 

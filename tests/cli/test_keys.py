@@ -7,6 +7,7 @@ import os
 import pty
 import select
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +284,16 @@ class TestSign:
         merged = call("keys", "merge", grant, grant, "-o", folder / "both.json", "--json")
         assert document(merged)["grant"] == office.grant().digest
         assert parse_grant(read_envelope((folder / "both.json").read_bytes()).payload) == office.grant()
+
+    def test_all_of_a_grant_is_shown(self, folder: Path) -> None:
+        """What is signed is what was read, to its last word."""
+        grant, long = folder / "grant.json", "and so on, " * 360
+        asked = replace(office.grant(), justification=f"{long}FOR EVER", population=f"{long}EVERYBODY")
+        grant.write_bytes(seal(asked.statement(), []))
+        told = call("keys", "sign", grant, "--key", folder / "ana.pem")
+        assert told.exit_code == 0
+        assert "FOR EVER" in told.stderr
+        assert "EVERYBODY" in told.stderr
 
     def test_a_grant_that_would_not_count(self, folder: Path) -> None:
         grant, root = folder / "grant.json", folder / "root.json"

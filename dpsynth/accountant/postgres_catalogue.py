@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from sqlalchemy import CheckConstraint, Connection, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    Connection,
+    Constraint,
+    ForeignKeyConstraint,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
+    text,
+)
 
 from dpsynth.accountant.postgres_rules import RULES, grants
 from dpsynth.accountant.postgres_schema import VERSION, metadata, store
@@ -12,13 +21,22 @@ from dpsynth.ledger import new_secret, nonce
 
 _CONSTRAINTS = {PrimaryKeyConstraint: "p", UniqueConstraint: "u", ForeignKeyConstraint: "f", CheckConstraint: "c"}
 
+_SPELLINGS = (
+    (r"REFERENCES (?:[a-z_0-9]+|\"[^\"]+\")\.", "REFERENCES "),
+    (r"(\w+) BETWEEN (\d+) AND (\d+)", r"\1 >= \2 AND \1 <= \3"),
+    (r"\bIN \(([^()]*)\)", r"= ANY ARRAY[\1]"),
+    (r"::(?:bigint|text)\b|\bROW\b|[()\s]", ""),
+    (r"'(\d+)'", r"\1"),
+)
+
 _FOUND = """
 WITH own AS (SELECT oid, relname, relkind, relpersistence, relrowsecurity FROM pg_catalog.pg_class
     WHERE relnamespace = to_regnamespace(:schema) AND relkind NOT IN ('i', 'I', 't'))
 SELECT concat_ws(' ', 'table', relname, relkind, relpersistence, relrowsecurity) FROM own
 UNION ALL SELECT concat_ws(' ', 'column', relname, attname, format_type(atttypid, atttypmod), attnotnull)
     FROM own JOIN pg_catalog.pg_attribute ON attrelid = own.oid WHERE attnum > 0 AND NOT attisdropped
-UNION ALL SELECT concat_ws(' ', 'constraint', relname, conname, contype, convalidated)
+UNION ALL SELECT concat_ws(' ', 'constraint', relname, conname, contype, convalidated, confrelid = 0 OR
+        confrelid IN (SELECT oid FROM own), pg_get_constraintdef(pg_constraint.oid))
     FROM own JOIN pg_catalog.pg_constraint ON conrelid = own.oid WHERE contype IN ('c', 'f', 'p', 'u', 'x')
 UNION ALL SELECT concat_ws(' ', 'index', own.relname, made.relname, indisunique, indisvalid)
     FROM own JOIN pg_catalog.pg_index ON indrelid = own.oid JOIN pg_catalog.pg_class AS made ON made.oid = indexrelid
@@ -67,7 +85,32 @@ def allow(connection: Connection, schema: str, role: str) -> None:
 def is_whole(connection: Connection, schema: str) -> bool:
     """Whether every table, column, constraint, index and trigger is there as it was made, enabled, and nothing else."""
     found = connection.execute(text(_FOUND), {"schema": schema}).scalars().all()
-    return sorted(found) == sorted(_expected(connection, schema))
+    return sorted(map(_plain, found)) == sorted(map(_plain, _expected(connection, schema)))
+
+
+def _plain(line: str) -> str:
+    """A line of a constraint without what servers write differently: brackets, types, the schema of a reference."""
+    if not line.startswith("constraint "):
+        return line
+    for pattern, plain in _SPELLINGS:
+        line = re.sub(pattern, plain, line)
+    return line
+
+
+def _definition(constraint: Constraint) -> str:
+    """What a constraint says, as SQL has it."""
+    match constraint:
+        case CheckConstraint():
+            return f"CHECK {constraint.sqltext}"
+        case ForeignKeyConstraint():
+            (one,) = constraint.elements
+            table, _, key = one.target_fullname.partition(".")
+            return f"FOREIGN KEY {one.parent.name} REFERENCES {table}({key})"
+        case PrimaryKeyConstraint() | UniqueConstraint():
+            kind = "PRIMARY KEY" if isinstance(constraint, PrimaryKeyConstraint) else "UNIQUE"
+            return f"{kind} {', '.join(column.name for column in constraint.columns)}"
+        case _:
+            raise TypeError(f"no definition of a {type(constraint).__name__} is known")
 
 
 def _expected(connection: Connection, schema: str) -> Iterator[str]:
@@ -81,7 +124,7 @@ def _expected(connection: Connection, schema: str) -> Iterator[str]:
             kind = next(letter for of, letter in _CONSTRAINTS.items() if isinstance(constraint, of))
             if constraint.name is None:  # what SQLAlchemy gives a table without a key
                 continue
-            yield f"constraint {table.name} {constraint.name} {kind} t"
+            yield f"constraint {table.name} {constraint.name} {kind} t t {_definition(constraint)}"
             if kind in "pu":
                 yield f"index {table.name} {constraint.name} t t"
         for index in table.indexes:

@@ -395,6 +395,14 @@ DAMAGES = {
     "FOR EACH ROW WHEN (NEW.first > 99) EXECUTE FUNCTION verb_is_new()",
     "foreign trigger": "CREATE TRIGGER a BEFORE INSERT ON entry FOR EACH ROW EXECUTE FUNCTION verb_is_new()",
     "missing check": "ALTER TABLE account DROP CONSTRAINT held_within_cap",
+    "hollow check": "ALTER TABLE account DROP CONSTRAINT held_within_cap; ALTER TABLE account ADD CONSTRAINT "
+    "held_within_cap CHECK (true)",
+    "weaker check": "ALTER TABLE account DROP CONSTRAINT held_within_cap; ALTER TABLE account ADD CONSTRAINT "
+    "held_within_cap CHECK ((held_whole, held_units) <= (cap_whole, cap_units) OR held_delta <= cap_delta)",
+    "other key": "ALTER TABLE granted DROP CONSTRAINT grant_is_used_once; ALTER TABLE granted ADD CONSTRAINT "
+    "grant_is_used_once UNIQUE (digest, seq)",
+    "deleting reference": "ALTER TABLE verb DROP CONSTRAINT release_is_a_release; ALTER TABLE verb ADD CONSTRAINT "
+    "release_is_a_release FOREIGN KEY (release) REFERENCES release ON DELETE CASCADE",
     "missing reference": "ALTER TABLE verb DROP CONSTRAINT release_is_a_release",
     "unchecked reference": "ALTER TABLE verb DROP CONSTRAINT release_is_a_release; ALTER TABLE verb ADD CONSTRAINT "
     "release_is_a_release FOREIGN KEY (release) REFERENCES release NOT VALID",

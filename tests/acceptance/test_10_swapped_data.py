@@ -18,8 +18,10 @@ def rerun(office: Office, tmp_path: Path) -> Path:
         shutil.copy(office.folder / name, other.folder / name)
     with Accountant.open(office.folder / "other.db", create=True) as accountant:
         trust = office.root.read_bytes()
-        accountant.open_account("office", grant=office.grant("office", None, "organisation", "9"), trust=trust)
-        accountant.open_account("people", grant=office.grant("people", "office", "population", "4"))
+        accountant.open_account(
+            "office", grant=office.grant(accountant.origin, "office", None, "organisation", "9"), trust=trust
+        )
+        accountant.open_account("people", grant=office.grant(accountant.origin, "people", "office", "population", "4"))
     again = Office(Desk(office.folder))
     called = call("run", again.release(store="other.db", more='formats = ["parquet", "csv"]'), "--out",
                   tmp_path / "again" / "out" / "first")  # fmt: skip

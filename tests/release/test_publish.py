@@ -297,8 +297,12 @@ class TestOtherFiles:
         other = Office(waiting.desk)
         trust = waiting.root.read_bytes()
         with Accountant.open(waiting.folder / "other.db", create=True) as accountant:
-            accountant.open_account("office", grant=other.grant("office", None, "organisation", "9"), trust=trust)
-            accountant.open_account("people", grant=other.grant("people", "office", "population", "4"))
+            accountant.open_account(
+                "office", grant=other.grant(accountant.origin, "office", None, "organisation", "9"), trust=trust
+            )
+            accountant.open_account(
+                "people", grant=other.grant(accountant.origin, "people", "office", "population", "4")
+            )
         with pytest.raises(WaitingForApproval):
             run_file(waiting.release(store="other.db"), tmp_path / "b" / "first")
         foreign = tmp_path / "b" / "pending" / "first"

@@ -8,7 +8,7 @@ and proofs/privacy/gdp_composition.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -21,6 +21,8 @@ from dpsynth.privacy import Budget, Cost, Measure, amount_of, epsilon_of
 if TYPE_CHECKING:
     from dpsynth.accountant.values import Account
 
+_NAMED = 5
+"""Lost answers that an error names."""
 _UP = Context(prec=6, rounding=ROUND_CEILING)
 _DOWN = Context(prec=6, rounding=ROUND_FLOOR)
 
@@ -101,11 +103,12 @@ def refusal(account: Account, cost: Cost) -> BudgetRefused:
     )
 
 
-def overdrawn(release: str, account: str, asked: Cost, left: Cost, lost: int) -> BudgetRefused:
-    """The error for a charge that exceeds what its release has reserved; ``lost`` answers were paid and lost before."""
+def overdrawn(release: str, account: str, asked: Cost, left: Cost, lost: Sequence[str]) -> BudgetRefused:
+    """The error for a charge that exceeds what its release has reserved; ``lost`` says what was paid for and lost."""
     why = (
-        f"{lost} answer(s) of it were lost in a crash after they were paid for and stay charged, and what is left does "
-        "not cover asking again: start a new release under another id, from what its account has left"
+        f"{len(lost)} answer(s) of it were lost in a crash after they were paid for and stay charged "
+        f"({'; '.join(lost[:_NAMED])}{'; ...' if len(lost) > _NAMED else ''}), and what is left does not cover asking "
+        "again: start a new release under another id, from what its account has left"
         if lost
         else "a release never spends more than it reserved at its start"
     )

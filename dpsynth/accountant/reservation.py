@@ -59,7 +59,9 @@ class Reservation:
         self._lease = row.lease
         self._settled = row.state not in OPEN_STATES
         self._last = verbs[-1].first if verbs else None
-        self._lost = sum(1 for verb in verbs if verb.closed and verb.answer is None)
+        asked = {entry.seq: entry for entry in entries if entry.kind in CHARGES}
+        lost = [verb.seqs for verb in verbs if verb.closed and verb.answer is None]
+        self._lost = tuple(_asked([asked[seq] for seq in seqs]) for seqs in lost)
         costs = (cost_of(entry.fields["cost"]) for entry in entries if entry.kind in CHARGES)
         self._spent = sum(costs, Cost.nothing(account.measure))
 
@@ -277,6 +279,15 @@ def give_back(tx: Writing, row: ReleaseRow) -> None:
     log.append(tx, "void", {"release": row.id}, account=row.account, release=row.id)
     tx.advance(row.id, row.state, row.lease + 1)
     tx.void(row.id)
+
+
+def _asked(charged: Sequence[Entry]) -> str:
+    """What a verb asked for, in words."""
+    first, *rest = charged
+    if first.kind != "measure":
+        return "a private choice" if first.kind == "select" else "distances to a model"
+    name = ", ".join(first.fields["query"]["columns"]) or "the number of rows"
+    return f"{name} and {len(rest)} more tables" if rest else name
 
 
 def _gone(release: str) -> StoreDamaged:

@@ -222,7 +222,7 @@ def root(name: str, store: str, root_file: Path, as_json: bool) -> None:
         say_json({"ok": True, **document(account)})
         return
     say(f"root {account.root} is in force")
-    hint("what was signed under the version before it, and not used yet, has to be asked for anew")
+    hint("a grant that was signed under the version before it, and not used yet, has to be asked for anew")
 
 
 for command in (convert, grant):

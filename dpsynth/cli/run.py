@@ -106,6 +106,8 @@ def _say(published: Published, as_json: bool) -> None:
         }
         say_json(document)
         return
+    if release.plan.supersedes:
+        hint(f"next: dpsynth status renew, for the folder of {release.plan.supersedes}: its status still says current")
     if release.ignored:
         hint(f"not in the schema, so never read: {', '.join(release.ignored)}")
     claim = f"epsilon {exact_text(release.plan.budget.epsilon)} at delta {exact_text(release.plan.budget.delta)}"

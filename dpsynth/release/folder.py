@@ -230,8 +230,8 @@ def _require_same(release: Release, folder: Path, root: bytes | None) -> None:
         raise_for(verdict, folder, "; remove that file, or the folder if it is its ledger, and run again")
     if verdict.exit_code not in UNDECIDED:
         raise DigestMismatch(
-            f"{folder} holds a release that does not verify ({verdict.failures[0]}): remove it and run again, which "
-            "writes it anew and costs nothing"
+            f"{folder} holds a release that does not verify ({verdict.failures[0]}): put that right, or keep the files "
+            "of its approvals/ elsewhere and remove it and run again, which writes it anew and costs nothing"
         )
     signed = read_statement(folder).predicate["release"]
     if (signed["id"], signed["plan"]) != (release.plan.release, release.plan.digest):

@@ -133,6 +133,9 @@ class Publisher:
         agreed = tuple(person.id for person in count.people("approve"))
         if len(agreed) < needed:
             refused = "".join(f"\n  does not count: {text}" for text in count.refused)
+            if against:
+                names = ", ".join(person.id for person in against)
+                refused += f"\n  rejected by {names}: who rejects does not approve as long as that file lies there"
             raise Waiting(
                 f"release {story.release!r} waits for approval: {len(agreed)} of {needed} officers have approved it\n"
                 f"  its files: {where}\n"

@@ -372,7 +372,9 @@ def check_derivation(statement: Json, signer: Envelope, case: Case, report: Repo
     ]
 
 
-def judge(folder: Path, aside: Path, trust: Trust | None, fresh: bool, today: str, report: Report) -> Case | None:
+def judge(
+    folder: Path, aside: Path, trust: Trust | None, fresh: bool, status: bool, today: str, report: Report
+) -> Case | None:
     """Check a folder: a release, or a sample with its parent's ledger, whose approvals and status lie ``aside``."""
     own, name = folder / "derivation.dsse.json", "ledger.dsse.json"
     besides, sample = {name}, None
@@ -391,7 +393,8 @@ def judge(folder: Path, aside: Path, trust: Trust | None, fresh: bool, today: st
         return None
     check_origin(case, report)
     if ledger["version"] == 2:
-        check_status(aside / "status.dsse.json", case, fresh, report)
+        if status:
+            check_status(aside / "status.dsse.json", case, fresh, report)
         check_decisions(aside, case, report)
     else:
         report.require(not fresh, "a ledger of version 1 has no status", STALE)
@@ -451,14 +454,14 @@ def check_sums(cases: Iterable[Case], report: Report) -> None:
 
 
 def examine(
-    folder: Place, root: bytes | None, fresh: bool, today: str, parent: Place | None
+    folder: Place, root: bytes | None, fresh: bool, today: str = "", parent: Place | None = None, status: bool = True
 ) -> tuple[Verdict, Case | None]:
     """Check a folder. Nothing that it holds makes this raise: what cannot be judged is refused."""
     report, case = Report(), None
     try:
         trust = None if root is None else read_trust(root)
         today = today or datetime.now(UTC).date().isoformat()
-        case = judge(Path(folder), Path(parent or folder), trust, fresh, today, report)
+        case = judge(Path(folder), Path(parent or folder), trust, fresh, status, today, report)
     except Refused as refusal:
         report.require(False, *refusal.args)
     except Exception as error:  # whatever happens, it is not a pass
@@ -467,19 +470,25 @@ def examine(
 
 
 def verify(
-    folder: Place, root: bytes | None = None, fresh: bool = False, today: str = "", parent: Place | None = None
+    folder: Place,
+    root: bytes | None = None,
+    fresh: bool = False,
+    today: str = "",
+    parent: Place | None = None,
+    status: bool = True,
 ) -> Verdict:
     """Check one folder.
 
     ``root`` holds the bytes of root.json, ``today`` is the day (UTC) unless given, ``parent`` the release of a sample,
-    which has the approvals and the status; they may as well be copied beside the sample.
+    which has the approvals and the status; they may as well be copied beside the sample. Without ``status`` the folder
+    is judged as if there were none: for who is about to replace it.
     """
-    return examine(folder, root, fresh, today, parent)[0]
+    return examine(folder, root, fresh, today, parent, status)[0]
 
 
 def verify_all(folders: Iterable[Place], root: bytes | None = None, fresh: bool = False) -> list[Verdict]:
     """A verdict on each folder and, where there are several, one more: whether they tell one history."""
-    found = [examine(folder, root, fresh, "", None) for folder in folders]
+    found = [examine(folder, root, fresh) for folder in folders]
     verdicts = [verdict for verdict, _ in found]
     if len(found) > 1:
         report = Report({"epsilon": "", "release": ", ".join(verdict.release or "?" for verdict in verdicts)})

@@ -245,13 +245,14 @@ def votes(folder: Path) -> tuple[Vote, ...]:
 def require_release(folder: Path, trust: Trust | None = None) -> None:
     """Raise the verifier's error unless a folder holds what was signed.
 
-    That it is not approved, rejected, withdrawn or its status old is no hindrance. ``trust`` says whose keys count.
+    That it is not approved, rejected or withdrawn is no hindrance, nor is its status, which may be of a key that was
+    revoked and has to be replaced. ``trust`` says whose keys count.
     """
-    from dpsynth.verifier import verify
+    from dpsynth.trust import verify
 
     if not folder.is_dir():
         raise ConfigurationError(f"{folder}: there is no such folder; give the folder of a release")
-    found = verify(folder, None if trust is None else trust.data)
+    found = verify(folder, None if trust is None else trust.data, status=False)
     if found.exit_code not in UNDECIDED:
         raise_for(found, folder)
 

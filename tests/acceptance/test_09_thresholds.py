@@ -50,6 +50,6 @@ def test_the_one_who_made_it(waiting: Office) -> None:
 
 def test_two_people(waiting: Office) -> None:
     waiting.approve("ana", "bo")
-    assert code(waiting) == 0
+    assert code(waiting) == 26, "approved, and not yet shown to be published"
     assert waiting.run().exit_code == 0
     assert call("verify", waiting.out, "--root", waiting.root, "--fresh").exit_code == 0

@@ -79,6 +79,9 @@ def test_keys_are_renewed_and_revoked(office: Office) -> None:
     engine = Person("dee", "engine", (RootKey(office.signer("key2").public, FAR),))
     gone = Revocation(office.signer("key").public.keyid, {origin: size})
     office.set_root((*officers, engine), (gone,))
+    assert judged(first, office).failures == ("[25] the key that signed the status does not count: it was revoked",)
+    renewed = call("status", "renew", first, "--store", office.store, "--key", office.key("key2"))
+    assert renewed.exit_code == 0, renewed.output
     assert judged(first, office).failures == ()
     assert any("by version 2 of the root" in note for note in judged(first, office).notes)
 

@@ -22,7 +22,7 @@ def test_the_demo_says_how_to_draw_more_rows(tmp_path: Path) -> None:
     assert call("verify", tmp_path / "release-sample", "--parent", tmp_path / "release").exit_code == 0
 
 
-@pytest.mark.parametrize(("target", "command"), [("derive", "sample"), ("verify", "verify")])
+@pytest.mark.parametrize(("target", "command"), [("derive", "sample"), ("check.verify", "verify")])
 def test_an_interruption_of_what_keeps_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, command: str
 ) -> None:

@@ -187,6 +187,43 @@ def hmeq_survey() -> Coded:
     return made
 
 
+def people_survey(people: int = 6_000, questions: int = 20, seed: int = 20) -> Coded:
+    """Up to 23 yes-or-no questions to artificial people, drawn from a list; defaults are tuned on these, too.
+
+    Who did not answer said no.
+    """
+    from dpsynth.people import generate
+
+    frame = generate(people, seed=seed).to_pandas()
+    age, home, status = frame["age"], frame["tenure"], frame["marital"]
+    works, degrees = frame["employment"].isin(["employed", "self-employed"]), ["bachelor", "master", "doctorate"]
+    listed = {
+        "head": frame["relationship"] == "head",
+        "female": frame["sex"] == "female",
+        "has a job": works,
+        "never married": status == "never married",
+        "upper secondary": frame["education"].isin(["upper secondary", "vocational", *degrees]),
+        "rents": home.isin(["private rent", "social rent"]),
+        "disabled": frame["disability"].fillna(False).astype(bool),
+        "partner": frame["relationship"] == "partner",
+        "35 hours or more": frame["hours"] >= 35,
+        "born here": frame["birthplace"] == "this country",
+        "retired": frame["employment"] == "retired",
+        "owns without a mortgage": home == "owned",
+        "professional or manager": frame["occupation"].isin(["professional", "manager"]),
+        "capital or coast": frame["region"].isin(["capital", "coast"]),
+        "separated or widowed": status.isin(["separated", "divorced", "widowed"]),
+        "bachelor": frame["education"].isin(degrees),
+    }
+    listed |= {f"age {years} or more": age >= years for years in (15, 30, 50)}
+    listed |= {f"income {amount} or more": frame["income"] >= amount for amount in (10_000, 25_000)}
+    listed |= {f"{rooms} rooms or more": frame["rooms"] >= rooms for rooms in (5, 7)}
+    made, kept = Coded(), np.random.default_rng(seed).permutation(len(listed))[:questions]
+    for name in np.array(list(listed))[np.sort(kept)].tolist():
+        made.asked(name, listed[name])
+    return made
+
+
 def census() -> Coded:
     """24 columns of 30,000 artificial people: their own answers, their household's, and six ailments and services.
 
@@ -226,7 +263,10 @@ def census() -> Coded:
     return made
 
 
-TABLES = {made.__name__: made for made in (adult_codes, adult_mixed, adult_survey, hmeq_mixed, hmeq_survey, census)}
+TABLES = {
+    made.__name__: made
+    for made in (adult_codes, people_survey, adult_mixed, adult_survey, hmeq_mixed, hmeq_survey, census)
+}
 
 
 def make(name: str, folder: Path, rows: int = 0, first: int = 0) -> Table:

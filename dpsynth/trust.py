@@ -246,9 +246,10 @@ def check_status(path: Path, case: Case, fresh: bool, report: Report) -> None:
     known = None if case.trust is None else {root.digest: root.version for root in case.trust.roots}
     for entry in case.after:
         if entry["kind"] == "root" and known is not None:
-            require(
-                known.get(entry["root"]) == entry["version"], "the status names a root that is not the one given", LOG
-            )
+            newer = entry["version"] > len(known) and entry["root"] not in known
+            require(not newer, "the status is of a newer root than root.json: get the newest", THRESHOLD)
+            same = newer or known.get(entry["root"]) == entry["version"]
+            require(same, "the status names a root that is not the one given", LOG)
     ended = {entry["kind"]: entry for entry in case.after}
     state = "withdrawn" if "withdraw" in ended else "superseded" if "supersede" in ended else "current"
     by = ended["supersede"]["by"] if state == "superseded" else None
@@ -312,13 +313,17 @@ def check_decisions(folder: Path, case: Case, report: Report) -> None:
         return
     last = {who: what for _, what, who in sorted(decided) if what != "withdraw"}
     report.approved_by = sorted(who for who, what in last.items() if what == "approve")
-    needed = max(root.threshold for root in case.at_release(case.trust))
+    asked = [root.threshold for root in case.at_release(case.trust)]
+    needed = max(asked)
     rejecting = sorted(last.keys() - set(report.approved_by))
     withdrawing = sorted({who for _, what, who in decided if what == "withdraw"})
     enough, text = len(report.approved_by) >= needed, f"approved by {len(report.approved_by)} of {needed} officers"
     text += f": {', '.join(report.approved_by) or 'nobody'}"
     report.notes += [text] if enough else []
-    report.require(enough, text, THRESHOLD)
+    told = (
+        "" if len(report.approved_by) < min(asked) or enough else "; a renewed status may show it was before that root"
+    )
+    report.require(enough, text + told, THRESHOLD)
     hidden = enough and case.state is None  # one that does not show the line that released it was refused above
     report.require(not hidden, f"{text}, but not shown to be published: no status.dsse.json", THRESHOLD)
     report.require(len(rejecting) < needed, f"rejected by {', '.join(rejecting)}", REJECTED)

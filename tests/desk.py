@@ -158,10 +158,16 @@ class Office:
         )
         return seal(made.statement(), [self.signer(name) for name in signers or ("ana", "bo")])
 
-    def set_root(self, people: tuple[Person, ...] | None = None, revoked: tuple[Revocation, ...] = ()) -> Root:
+    def set_root(
+        self,
+        people: tuple[Person, ...] | None = None,
+        revoked: tuple[Revocation, ...] = (),
+        threshold: int | None = None,
+        signers: tuple[str, ...] = ("bo", "cy"),
+    ) -> Root:
         """Put the next version of the root in force, signed by bo and cy, and into ``root.json``."""
-        data = next_root(Trust.parse(self.root.read_bytes()), people=people, revoked=revoked)
-        for name in ("bo", "cy"):
+        data = next_root(Trust.parse(self.root.read_bytes()), people=people, revoked=revoked, threshold=threshold)
+        for name in signers:
             data = sign_root(data, self.signer(name))
         self.root.write_bytes(data)
         with Accountant.open(self.store) as accountant:

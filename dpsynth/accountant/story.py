@@ -21,7 +21,8 @@ class Story:
     ``accounts`` are all that paid, its own first, as they stood around its reservation. ``lines`` are the exact lines
     of the log that a ledger holds: what made these accounts, their grants and roots up to the reservation, then the
     release's own to its settling; ``head`` proves them in the log as it was then, and tells every earlier head.
-    ``after`` are the release's lines since, proved by ``now`` in the log as it is, whose one earlier head is ``head``.
+    ``after`` are the release's lines since, and those of new roots of its tree among them: who may decide changes with
+    these. ``now`` proves them in the log as it is, and its one earlier head is ``head``.
     ``grants`` are the files of the grants among ``lines``, ``root`` is the digest of the root in force at the
     reservation, None if no officers govern the accounts.
     """
@@ -53,7 +54,8 @@ def tell(tx: Reading, release: str, origin: str) -> Story:
     lines = sorted((entry for found in made for entry in found), key=lambda entry: entry.seq)
     grants = [digest for entry in lines if (digest := entry.fields.get("grant"))]
     lines += [entry for entry in entries if entry.seq <= settled]
-    after = [entry for entry in entries if entry.seq > settled]
+    rooted = log.read(tx.lines_of(names[-1], ("root",)))
+    after = sorted((entry for entry in (*entries, *rooted) if entry.seq > settled), key=lambda entry: entry.seq)
     size, _ = tx.head()
     tree = Tree(tx.leaves(size))
     earlier = [head for head in tx.heads() if head <= settled]

@@ -31,6 +31,7 @@ from dpsynth.ledger import (
     Status,
     Trust,
     WithdrawReason,
+    open_envelope,
     parse,
     parse_status,
     read_envelope,
@@ -62,12 +63,12 @@ class Standing:
 def issue(accountant: Accountant, folder: Path, release: str, key: SigningKey, days: int = LIFE) -> Standing:
     """Write ``status.dsse.json`` from what the store tells of a release that was published.
 
-    LogInconsistent, and nothing is signed, if the store knows less than its anchor or than the status that is there: an
-    older copy of a store does not know of a withdrawal, and would say "current" again.
+    LogInconsistent, and nothing is signed, if the store knows less than its anchor or than the engine's status that is
+    there: an older copy of a store does not know of a withdrawal, and would say "current" again.
     """
     accountant.require_anchored()
     story = accountant.story(release)
-    require_following(folder, story)
+    require_following(folder, story, accountant.trust(story.account))
     state, by, reason = standing(story)
     day = today()
     until = (day + timedelta(days=days)).isoformat()
@@ -87,20 +88,39 @@ def standing(story: Story) -> tuple[State, str | None, WithdrawReason | None]:
     return "current", None, None
 
 
-def require_following(folder: Path, story: Story) -> None:
-    """LogInconsistent unless the store's log goes on from the one that the status in a folder is about, if one is."""
-    try:
-        said = parse_status(read_envelope((folder / STATUS).read_bytes()).payload)
-    except (OSError, VerificationError):
-        return  # none, or one that nobody takes for a status
+def require_following(folder: Path, story: Story, trust: Trust | None) -> None:
+    """LogInconsistent unless the store's log goes on from the one that the status in a folder is about, if one is.
+
+    Only a status of this release counts, signed by a key that may sign one today. The store is believed before any
+    other, which is replaced: whoever can put a file there could otherwise keep a withdrawal from being told. A status
+    may leave out the lines of roots before it.
+    """
+    said = _own_status(folder, story, trust)
+    if said is None:
+        return
     now = story.now
-    same = said.log.origin == now.origin and said.entries == story.after[: len(said.entries)]
+    before = [entry for entry in decisions(story) if entry.seq < said.log.size]
+    shown = tuple(entry.line for entry in before if entry.kind != "root" or entry.line in said.entries)
+    same = said.log.origin == now.origin and said.entries == shown
     if not same or said.log.size > now.size or (said.log.size == now.size and said.log.root != now.root):
         raise LogInconsistent(
             f"{folder / STATUS} says {said.state!r} at size {said.log.size} of its log, which the store, at size "
             f"{now.size}, does not go on from: an older copy of the store was brought back, or two copies went "
             "different ways. Nothing was signed; bring back the copy that holds everything"
         )
+
+
+def _own_status(folder: Path, story: Story, trust: Trust | None) -> Status | None:
+    """The status in a folder, if it is of this very release and signed by a key that may sign it; otherwise None."""
+    try:
+        data, ledger = (folder / STATUS).read_bytes(), (folder / LEDGER).read_bytes()
+        said = parse_status(open_envelope(data))
+        ((keyid, _),), ((own, _),) = (read_envelope(one).signatures for one in (data, ledger))
+    except (OSError, VerificationError):
+        return None
+    # A key that is past its day was good once, so no day is asked of it.
+    good = keyid == own if trust is None else not trust.refusal(keyid, role="engine", day="")
+    return said if good and (said.release, said.ledger) == (story.release, digests(folder)[0]) else None
 
 
 def is_published(story: Story) -> bool:
@@ -221,7 +241,7 @@ def _published(accountant: Accountant, folder: Path) -> tuple[Story, Trust | Non
     trust = accountant.trust(story.account)
     require_release(folder, trust)
     require_own(folder, story)
-    require_following(folder, story)
+    require_following(folder, story, trust)
     if story.state == "REJECTED":
         raise Rejected(f"release {story.release!r} was rejected: it has no status")
     if not is_published(story):

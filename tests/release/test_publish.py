@@ -6,12 +6,13 @@ import json
 import shutil
 from dataclasses import replace
 from datetime import date, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from dpsynth import verifier
-from dpsynth.accountant import Accountant
+from dpsynth.accountant import Accountant, Story
 from dpsynth.errors import (
     ConfigurationError,
     DigestMismatch,
@@ -31,10 +32,13 @@ from dpsynth.ledger import (
     fingerprint,
     new_root,
     parse,
+    parse_status,
     read_envelope,
     seal,
     sign_root,
 )
+from dpsynth.ledger.heads import LogHead, Past
+from dpsynth.ledger.log import Tree
 from dpsynth.ledger.people import Person, Revocation, RootKey
 from dpsynth.privacy import Budget
 from dpsynth.release import approve, count, folder, publish, run_file, status
@@ -564,6 +568,133 @@ class TestRoots:
             assert status.renew(waiting.out, waiting.store, key).state == "current"
         assert verifier.verify(waiting.out, waiting.root.read_bytes(), fresh=True).ok
         assert Trust.parse(waiting.root.read_bytes()).newest.version == 2
+
+    def test_a_root_that_asks_for_more_leaves_what_was_published_before_it(self, waiting: Office) -> None:
+        """Only a status shows that the root came later than the line that released it."""
+        waiting.approve("ana", "bo")
+        go(waiting)
+        old = waiting.root.read_bytes()
+        assert waiting.set_root(threshold=3, signers=("ana", "bo", "cy")).version == 2
+        new = waiting.root.read_bytes()
+        found = verifier.verify(waiting.out, new, fresh=True)
+        assert (found.exit_code, found.approved_by) == (26, ("ana", "bo"))
+        assert "a renewed status may show" in found.failures[0]
+        assert verifier.verify(waiting.out, old, fresh=True).ok
+        for _ in range(2):
+            assert status.renew(waiting.out, waiting.store, waiting.signer("key")).state == "current"
+            assert verifier.verify(waiting.out, new, fresh=True).failures == ()
+        stale = verifier.verify(waiting.out, old)
+        assert (stale.exit_code, "get the newest" in stale.failures[0]) == (26, True)
+        assert waiting.run().exit_code == 0
+
+    def test_a_root_that_asks_for_more_before_the_release(self, waiting: Office) -> None:
+        """Its line precedes the release's in the status, so that it rules."""
+        waiting.approve("ana", "bo")
+        waiting.set_root(threshold=3, signers=("ana", "bo", "cy"))
+        assert waiting.run().exit_code == 11
+        waiting.approve("cy")
+        assert waiting.run().exit_code == 0
+        with Accountant.open(waiting.store) as accountant:
+            after = [parse(line) for line in accountant.story("first").after]
+        assert [entry.kind for entry in after] == ["root", "approve", "approve", "approve", "release"]
+        found = verifier.verify(waiting.out, waiting.root.read_bytes(), fresh=True)
+        assert (found.failures, found.approved_by) == ((), ("ana", "bo", "cy"))
+
+    def test_a_status_of_before_the_engine_told_of_roots_is_gone_on_from(
+        self, waiting: Office, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It lacks the line of the root that came before the release, and is not taken for another history."""
+        waiting.approve("ana", "bo", "cy")
+        waiting.set_root(threshold=3, signers=("ana", "bo", "cy"))
+        told = Accountant.story
+
+        def silent(accountant: Accountant, release: str) -> Story:
+            story = told(accountant, release)
+            shown = [number for number, line in enumerate(story.after) if parse(line).kind != "root"]
+            now = replace(story.now, proofs=tuple(story.now.proofs[number] for number in shown))
+            return replace(story, after=tuple(story.after[number] for number in shown), now=now)
+
+        with monkeypatch.context() as then:
+            then.setattr(Accountant, "story", silent)
+            go(waiting)
+        before = (waiting.out / "status.dsse.json").read_bytes()
+        assert status.renew(waiting.out, waiting.store, waiting.signer("key")).state == "current"
+        assert (waiting.out / "status.dsse.json").read_bytes() != before
+        assert verifier.verify(waiting.out, waiting.root.read_bytes(), fresh=True).failures == ()
+
+
+class TestForgedStatus:
+    """A file that somebody put in the place of the status keeps nobody from telling how the release stands."""
+
+    @pytest.fixture
+    def published(self, waiting: Office) -> Office:
+        waiting.approve("ana", "bo")
+        go(waiting)
+        return waiting
+
+    def forge(self, office: Office, key: SigningKey, **changes: str) -> bytes:
+        """A status at a size of the log that was never reached, signed by ``key``; every proof in it holds."""
+        place = office.out / "status.dsse.json"
+        said = parse_status(read_envelope(place.read_bytes()).payload)
+        with Accountant.open(office.store) as accountant:
+            head = accountant.story("first").head
+        leaves = [sha256(f"line {number}".encode()).digest() for number in range(said.log.size + 40)]
+        leaves[: said.log.size] = _leaves(office)
+        tree, size = Tree(leaves), len(leaves)
+        seqs = [parse(line).seq for line in said.entries]
+        past = Past(head.size, tree.root(head.size), tree.consistency(head.size, size))
+        log = LogHead(said.log.origin, size, tree.root(size), tuple(tree.inclusion(seq, size) for seq in seqs), (past,))
+        data = seal(replace(said, log=log, **changes).statement(key), [key])
+        assert parse_status(read_envelope(data).payload).log.size == size
+        place.write_bytes(data)
+        return data
+
+    def test_of_a_strangers_key(self, published: Office) -> None:
+        forged = self.forge(published, SigningKey.generate())
+        assert verifier.verify(published.out, published.root.read_bytes()).exit_code == 25
+        assert status.renew(published.out, published.store, published.signer("key")).state == "current"
+        assert (published.out / "status.dsse.json").read_bytes() != forged
+        assert verifier.verify(published.out, published.root.read_bytes(), fresh=True).ok
+
+    def test_it_does_not_keep_officers_from_withdrawing(self, published: Office) -> None:
+        self.forge(published, published.signer("ana"))  # an officer is no engine
+        keys = [published.signer(name) for name in ("ana", "bo")]
+        found = status.withdraw(published.out, published.store, keys, "legal", sign_with=published.signer("key"))
+        assert found.state == "withdrawn"
+        assert verifier.verify(published.out, published.root.read_bytes()).exit_code == 13
+
+    def test_of_a_key_that_was_revoked_since(self, published: Office) -> None:
+        self.forge(published, published.signer("key"))
+        renew = (published.out, published.store)
+        with pytest.raises(LogInconsistent):
+            status.renew(*renew, published.signer("key"))  # nothing tells it from what this engine signed
+        with Accountant.open(published.store) as accountant:
+            known = accountant.story("first").now
+        key, (*officers, _) = SigningKey.generate(), published.people()
+        gone = Revocation(published.signer("key").public.keyid, {known.origin: known.size})
+        published.set_root((*officers, Person("dee", "engine", (RootKey(key.public, FAR),))), (gone,))
+        assert status.renew(*renew, key).state == "current"
+        assert verifier.verify(published.out, published.root.read_bytes(), fresh=True).failures == ()
+
+    def test_of_another_release(self, published: Office) -> None:
+        self.forge(published, published.signer("key"), release="second")
+        assert status.renew(published.out, published.store, published.signer("key")).state == "current"
+        assert verifier.verify(published.out, published.root.read_bytes(), fresh=True).ok
+
+    def test_with_a_signature_that_does_not_fit(self, published: Office) -> None:
+        key = SigningKey.generate()
+        forged = read_envelope(self.forge(published, key))
+        ((_, signature),) = forged.signatures
+        keyid = published.signer("key").public.keyid
+        broken = type(forged)(forged.payload, forged.payload_type, ((keyid, signature),))
+        (published.out / "status.dsse.json").write_bytes(broken.data)
+        assert status.renew(published.out, published.store, published.signer("key")).state == "current"
+
+
+def _leaves(office: Office) -> list[bytes]:
+    with Accountant.open(office.store) as accountant:
+        size = accountant.story("first").now.size
+        return list(accountant._store.read(lambda tx: tx.leaves(size)))
 
 
 class TestWithoutOfficers:

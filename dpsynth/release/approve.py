@@ -242,11 +242,11 @@ def votes(folder: Path) -> tuple[Vote, ...]:
     return tuple(found)
 
 
-def require_release(folder: Path, trust: Trust | None = None) -> None:
+def require_release(folder: Path, trust: Trust | None = None, advice: str = "") -> None:
     """Raise the verifier's error unless a folder holds what was signed.
 
     That it is not approved, rejected or withdrawn is no hindrance, nor is its status, which may be of a key that was
-    revoked and has to be replaced. ``trust`` says whose keys count.
+    revoked and has to be replaced. ``trust`` says whose keys count; ``advice`` ends the error's text.
     """
     from dpsynth.trust import verify
 
@@ -254,7 +254,7 @@ def require_release(folder: Path, trust: Trust | None = None) -> None:
         raise ConfigurationError(f"{folder}: there is no such folder; give the folder of a release")
     found = verify(folder, None if trust is None else trust.data, status=False)
     if found.exit_code not in UNDECIDED:
-        raise_for(found, folder)
+        raise_for(found, folder, advice)
 
 
 def _of_folder(folder: Path, root: bytes | None) -> Request:

@@ -45,6 +45,7 @@ from dpsynth.release.folder import SOFTWARE, signing_key
 STATUS = "status.dsse.json"
 LIFE = 30
 """Days for which a status says that a release is current, unless its engine says otherwise."""
+_GONE = "; nothing says that it still stands: have it withdrawn (`dpsynth withdraw`), and release anew under another id"
 PUBLISHED = ("RELEASED", "SUPERSEDED", "WITHDRAWN")
 """The states of a release that was published by a line of the log."""
 
@@ -142,8 +143,9 @@ def renew(
     of the root, or, where there are no officers, the one that signed the release.
 
     Raises the verifier's error for a folder that does not verify, DigestMismatch for one that the store did not make,
-    KeyRefused for another key, WaitingForApproval or Rejected for a release that was never published, LogInconsistent
-    if the store was taken back.
+    KeyRefused for another key, and for a release that is not withdrawn if the key that signed its ledger was revoked
+    and does not count there, WaitingForApproval or Rejected for a release that was never published, LogInconsistent if
+    the store was taken back.
     """
     where, signer = Path(folder), signing_key(key)
     _require_days(days)
@@ -154,6 +156,8 @@ def renew(
             count = Count.of(where, trust, story)
             if len(count.people("withdraw")) >= trust.newest.threshold:
                 story = _withdrawn(accountant, story, count)
+        if story.state != "WITHDRAWN":  # who withdraws a release does not ask whether its engine's key still counts
+            require_release(where, trust, _GONE)
         return issue(accountant, where, story.release, signer, days)
 
 
@@ -172,7 +176,7 @@ def withdraw(
     ``keys`` are officers' where the account has them, and a threshold of people must have signed, with what lies in
     ``approvals/`` already; ``sign_with`` is the engine's key, for the status. Where there are no officers the key is
     the one that signed the release, for both. ``reason`` is one of ``WITHDRAW_REASONS``. Withdrawing again signs the
-    status anew. Raises as :func:`renew`, and ThresholdNotMet for too few people.
+    status anew. Raises as :func:`renew`, but not for the key of its ledger, and ThresholdNotMet for too few people.
     """
     where = Path(folder)
     _require_days(days)
@@ -239,7 +243,7 @@ def _published(accountant: Accountant, folder: Path) -> tuple[Story, Trust | Non
     accountant.require_anchored()
     story = accountant.story(read_statement(folder).predicate["release"]["id"])
     trust = accountant.trust(story.account)
-    require_release(folder, trust)
+    require_release(folder)  # whose it is the store's own log says
     require_own(folder, story)
     require_following(folder, story, trust)
     if story.state == "REJECTED":

@@ -68,6 +68,14 @@ def test_a_key_that_was_revoked(published: Office, tmp_path: Path) -> None:
     assert verify(published, later) == 25
     assert published.run(name="third").exit_code == 25, "and nothing more is signed with it"
 
+    for name in ("ana", "bo"):  # officers take back what only the revoked key vouches for; the new one says so
+        words = ("withdraw", later, "--reason", "privacy-fault", "--root", published.root, "--key", published.key(name))
+        assert call(*words).exit_code == 0
+    assert call("status", "renew", later, "--store", published.store, "--key", published.key("new")).exit_code == 0
+    assert "13" in [
+        text[1:3] for text in document(call("verify", later, "--root", published.root, "--json").stdout)["failures"]
+    ]
+
 
 def test_an_officers_key_that_was_revoked(published: Office) -> None:
     with Accountant.open(published.store) as accountant:

@@ -622,6 +622,45 @@ class TestRoots:
         assert (waiting.out / "status.dsse.json").read_bytes() != before
         assert verifier.verify(waiting.out, waiting.root.read_bytes(), fresh=True).failures == ()
 
+    @pytest.mark.parametrize("how", ["withdraw", "renew"])
+    def test_what_a_revoked_engine_signed_is_withdrawn_by_the_next_one(self, waiting: Office, how: str) -> None:
+        """The store knows whose release it is. That it stands nobody says any more: no log recorded it early enough."""
+        waiting.approve("ana", "bo")
+        go(waiting)
+        key, (*officers, _) = SigningKey.generate(), waiting.people()
+        gone = Revocation(waiting.signer("key").public.keyid, {})
+        waiting.set_root((*officers, Person("dee", "engine", (RootKey(key.public, FAR),))), (gone,))
+        before = (waiting.out / "status.dsse.json").read_bytes()
+        with pytest.raises(KeyRefused, match="dpsynth withdraw"):
+            status.renew(waiting.out, waiting.store, key)
+        assert (waiting.out / "status.dsse.json").read_bytes() == before
+        keys = [waiting.signer("ana"), waiting.signer("bo")]
+        if how == "withdraw":
+            found = status.withdraw(waiting.out, waiting.store, keys, "legal", sign_with=key)
+        else:
+            for one in keys:
+                approve.add(
+                    waiting.out,
+                    approve.sign(waiting.out, one, "withdraw", reason="legal", root=waiting.root.read_bytes()),
+                )
+            found = status.renew(waiting.out, waiting.store, key)
+        assert (found.state, state(waiting)) == ("withdrawn", "WITHDRAWN")
+        assert status.renew(waiting.out, waiting.store, key).state == "withdrawn"
+        judged = verifier.verify(waiting.out, waiting.root.read_bytes(), fresh=True)
+        assert (judged.exit_code, judged.state) == (25, "withdrawn")
+        assert any("the release was withdrawn (legal)" in text for text in judged.failures)
+        assert not any("signed the status" in text for text in judged.failures)
+        assert call("run", waiting.release(), "--out", waiting.out).exit_code == 13
+
+    def test_files_that_were_changed_are_not_withdrawn(self, waiting: Office) -> None:
+        waiting.approve("ana", "bo")
+        go(waiting)
+        (waiting.out / "data.parquet").write_bytes(b"other rows")
+        with pytest.raises(DigestMismatch):
+            status.withdraw(
+                waiting.out, waiting.store, [waiting.signer("ana")], "legal", sign_with=waiting.signer("key")
+            )
+
 
 class TestForgedStatus:
     """A file that somebody put in the place of the status keeps nobody from telling how the release stands."""

@@ -67,7 +67,7 @@ def run(whole: Table, mechanism: Mechanism, price: Fraction, seed: int) -> tuple
     fake = FakeMeasurer(*whole, seed, measure="gdp")
     mechanism.fit(fake, price)
     start = time.perf_counter()
-    fitted = mechanism.fit(Replayer.of(fake.domain, fake.levels, tuple(fake.answers)), price)
+    fitted = mechanism.fit(Replayer.of(fake.grid, fake.answers), price)
     seconds = time.perf_counter() - start
     apart, ended = distances(whole, fitted), fitted.network.convergence
     return apart.mean(), apart.max(), fitted.network.tree.cells, ended.evaluations, seconds

@@ -2,7 +2,7 @@
 
 from dpsynth.measurement.archive import Answer, Replayer, pack, read_archive, unpack
 from dpsynth.measurement.domain import Domain
-from dpsynth.measurement.grid import grid
+from dpsynth.measurement.grid import NO_TREES, Grid, Tree, grid
 from dpsynth.measurement.level import Level
 from dpsynth.measurement.protocol import Measurer
 from dpsynth.measurement.query import (
@@ -22,11 +22,13 @@ from dpsynth.measurement.query import (
 
 __all__ = [
     "LATTICE",
+    "NO_TREES",
     "TOTAL",
     "Answer",
     "Basis",
     "Candidate",
     "Domain",
+    "Grid",
     "Law",
     "Level",
     "Measurer",
@@ -37,6 +39,7 @@ __all__ = [
     "Rule",
     "Score",
     "Selection",
+    "Tree",
     "candidates_digest",
     "grid",
     "pack",

@@ -23,6 +23,7 @@ import numpy as np
 
 from dpsynth.errors import DigestMismatch
 from dpsynth.measurement.domain import Domain
+from dpsynth.measurement.grid import Grid, Tree
 from dpsynth.measurement.level import Level
 from dpsynth.measurement.query import Candidate, Law, NoisyMarginal, NoisyScores, Query, Rule, Score, Selection
 
@@ -118,14 +119,33 @@ class Replayer:
     archive.
     """
 
-    domain: Domain
-    levels: Mapping[str, Level]
+    grid: Grid
     _answers: Iterator[Answer]
 
     @classmethod
-    def of(cls, domain: Domain, levels: Mapping[str, Level], answers: Sequence[Answer]) -> Replayer:
+    def of(cls, grid: Grid, answers: Sequence[Answer]) -> Replayer:
         """Replay ``answers`` from the first."""
-        return cls(domain, levels, iter(answers))
+        return cls(grid, iter(answers))
+
+    @property
+    def domain(self) -> Domain:
+        """The finest public grid."""
+        return self.grid.domain
+
+    @property
+    def levels(self) -> Mapping[str, Level]:
+        """The level that the schema declares for each column."""
+        return self.grid.levels
+
+    @property
+    def hierarchies(self) -> Mapping[str, tuple[Level, ...]]:
+        """The coarsenings that it declares."""
+        return self.grid.hierarchies
+
+    @property
+    def trees(self) -> Mapping[str, Tree]:
+        """The columns whose bins are found."""
+        return self.grid.trees
 
     def total(self, price: Fraction) -> NoisyMarginal:
         """The archived total."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,49 @@ from dpsynth.measurement.level import Level
 if TYPE_CHECKING:
     from dpsynth.encoding import Codec
 
+@dataclass(frozen=True)
+class Tree:
+    """The nested levels on which the bins of one column are found by noisy counts, from fine to coarse.
 
-def grid(codecs: Sequence[Codec]) -> tuple[Domain, Mapping[str, Level]]:
-    """The domain of all fine cells, and each column's declared level: public bins, or the identity."""
-    domain = Domain(tuple(codec.name for codec in codecs), tuple(codec.size for codec in codecs))
-    return domain, MappingProxyType({codec.name: Level(codec.name, codec.level()) for codec in codecs})
+    ``bounded`` says that all of the grid is in use; else the coarsest level is asked first, and the others only where
+    it holds enough. ``nullable`` says that the last cell of each level is null's.
+    """
+
+    levels: tuple[Level, ...]
+    bounded: bool
+    nullable: bool
+
+
+NO_TREES: Mapping[str, Tree] = MappingProxyType({})
+"""No column's bins are found."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is declared of the columns' cells.
+
+    ``domain`` holds the fine cells. ``levels`` are public bins, or the identity; of a column of ``trees`` bins of equal
+    length, as many as will be found at most. ``hierarchies`` are declared coarsenings, from fine to coarse.
+    """
+
+    domain: Domain
+    levels: Mapping[str, Level]
+    hierarchies: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
+    trees: Mapping[str, Tree] = field(default_factory=dict)
+
+
+def grid(codecs: Sequence[Codec]) -> Grid:
+    """The grid of some codecs, a column each."""
+    return Grid(
+        Domain(tuple(codec.name for codec in codecs), tuple(codec.size for codec in codecs)),
+        MappingProxyType({codec.name: Level(codec.name, codec.level()) for codec in codecs}),
+        MappingProxyType(
+            {codec.name: tuple(Level(codec.name, cells) for cells in codec.hierarchy()) for codec in codecs}
+        ),
+        MappingProxyType({codec.name: _tree(codec) for codec in codecs if codec.tree()}),
+    )
+
+
+def _tree(codec: Codec) -> Tree:
+    levels = tuple(Level(codec.name, cells) for cells in codec.tree())
+    return Tree(levels, codec.bounded, bool(codec.size - codec.leaves))

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from dpsynth.measurement.domain import Domain
+from dpsynth.measurement.grid import Tree
 from dpsynth.measurement.level import Level
 from dpsynth.measurement.query import Candidate, NoisyMarginal, NoisyScores, Query, Rule, Score, Selection
 
@@ -27,6 +28,16 @@ class Measurer(Protocol):
     @property
     def levels(self) -> Mapping[str, Level]:
         """The level that the schema declares for each column (public bins; the identity for listed values)."""
+        ...
+
+    @property
+    def hierarchies(self) -> Mapping[str, tuple[Level, ...]]:
+        """Declared coarsenings of each column, from fine to coarse; each is one of the level before it."""
+        ...
+
+    @property
+    def trees(self) -> Mapping[str, Tree]:
+        """The columns whose bins are to be found by noisy counts on nested levels."""
         ...
 
     def total(self, price: Fraction) -> NoisyMarginal:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dpsynth.curator import Curator
 from dpsynth.curator import curator as room
-from dpsynth.measurement import Query, Replayer, Selection, pack, unpack
+from dpsynth.measurement import Grid, Query, Replayer, Selection, pack, unpack
 from dpsynth.mechanisms import REGISTRY, by_name
 from dpsynth.noise import Noise, RoundedGaussianNoise
 from dpsynth.sampling import IntegerTables, to_bytes
@@ -104,7 +104,7 @@ def test_the_archive_is_all_it_needs(name: str, number: int, monkeypatch: pytest
         fitted = by_name(name).fit(curator, RHO)
     archive = unpack(pack(curator.answers))
     monkeypatch.setattr(room, "open_table", lambda *_: pytest.fail("the table was opened"))
-    again = by_name(name).fit(Replayer.of(curator.domain, curator.levels, archive), RHO)
+    again = by_name(name).fit(Replayer.of(Grid(curator.domain, curator.levels, curator.hierarchies), archive), RHO)
     assert to_bytes(IntegerTables.from_model(again)) == to_bytes(IntegerTables.from_model(fitted))
     assert again.total == fitted.total
 

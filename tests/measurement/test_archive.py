@@ -14,6 +14,7 @@ from dpsynth.measurement import (
     Answer,
     Candidate,
     Domain,
+    Grid,
     Level,
     NoisyMarginal,
     NoisyScores,
@@ -82,7 +83,7 @@ def test_damage_is_named() -> None:
 
 
 def replayer(answers: tuple[Answer, ...] = ANSWERS) -> Replayer:
-    return Replayer.of(Domain(("age", "sex"), (3, 2)), {"age": AGE, "sex": SEX}, answers)
+    return Replayer.of(Grid(Domain(("age", "sex"), (3, 2)), {"age": AGE, "sex": SEX}), answers)
 
 
 def test_replay_gives_the_answers_in_order() -> None:

@@ -18,6 +18,7 @@ from dpsynth.measurement import (
     Answer,
     Candidate,
     Domain,
+    Grid,
     Law,
     Level,
     NoisyMarginal,
@@ -26,6 +27,7 @@ from dpsynth.measurement import (
     Rule,
     Score,
     Selection,
+    Tree,
 )
 from dpsynth.privacy import Measure
 
@@ -45,9 +47,13 @@ class FakeMeasurer:
         seed: int,
         levels: Mapping[str, Level] | None = None,
         measure: Measure = "zcdp",
+        hierarchies: Mapping[str, tuple[Level, ...]] | None = None,
+        trees: Mapping[str, Tree] | None = None,
     ) -> None:
-        self.domain = domain
-        self.levels = levels or {n: Level.identity(n, s) for n, s in zip(domain.names, domain.sizes, strict=True)}
+        known = levels or {n: Level.identity(n, s) for n, s in zip(domain.names, domain.sizes, strict=True)}
+        self.grid = Grid(domain, known, hierarchies or {}, trees or {})
+        self.domain, self.levels = domain, known
+        self.hierarchies, self.trees = self.grid.hierarchies, self.grid.trees
         self.spent = Fraction(0)
         self.answers: list[Answer] = []
         self._codes = np.asarray(codes).reshape(-1, len(domain.names))

@@ -44,7 +44,7 @@ def watched(fake: FakeMeasurer, monkeypatch: pytest.MonkeyPatch) -> list[Sequenc
 def test_the_same_answers_give_the_same_model(mechanism: Mechanism, seed: int, budget: Fraction) -> None:
     fake = fake_tree(2000, seed)
     one = mechanism.fit(fake, budget)
-    again = Replayer.of(fake.domain, fake.levels, tuple(fake.answers))
+    again = Replayer.of(fake.grid, fake.answers)
     two = mechanism.fit(again, budget)
     assert again.left() == 0
     assert [b.tobytes() for b in one.network.beliefs] == [b.tobytes() for b in two.network.beliefs]

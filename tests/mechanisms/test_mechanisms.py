@@ -110,7 +110,7 @@ def test_the_same_answers_give_the_same_model(seed: int, budget: Fraction, mecha
     domain, codes, _ = tree_world(2000)
     fake = FakeMeasurer(domain, codes, seed)
     one = mechanism.fit(fake, budget)
-    two = mechanism.fit(Replayer.of(domain, fake.levels, tuple(fake.answers)), budget)
+    two = mechanism.fit(Replayer.of(fake.grid, fake.answers), budget)
     assert [b.tobytes() for b in one.network.beliefs] == [b.tobytes() for b in two.network.beliefs]
     assert (one.total, one.levels) == (two.total, two.levels)
     assert all((one.weights[name] == two.weights[name]).all() for name in domain.names)
@@ -124,7 +124,7 @@ def test_any_measure(name: str, measure: Measure) -> None:
     fake = FakeMeasurer(domain, codes, 4, measure=measure)
     one = by_name(name).fit(fake, Fraction(1, 2))
     assert fake.spent == Fraction(1, 2)
-    two = by_name(name).fit(Replayer.of(domain, fake.levels, tuple(fake.answers)), Fraction(1, 2))
+    two = by_name(name).fit(Replayer.of(fake.grid, fake.answers), Fraction(1, 2))
     assert [b.tobytes() for b in one.network.beliefs] == [b.tobytes() for b in two.network.beliefs]
     laws = {answer.law for answer in fake.answers if not isinstance(answer, Selection)}
     assert laws == {"discrete_laplace" if measure == "pure" else "rounded_gaussian"}

@@ -156,7 +156,7 @@ def test_every_switch_spends_all_and_replays(switch: MRM) -> None:
     fake = FakeMeasurer(domain, np.column_stack([a, b, c, d]), 1, measure="gdp")
     one = switch.fit(fake, Fraction(1, 5))
     assert fake.spent == Fraction(1, 5)
-    two = switch.fit(Replayer.of(domain, fake.levels, tuple(fake.answers)), Fraction(1, 5))
+    two = switch.fit(Replayer.of(fake.grid, fake.answers), Fraction(1, 5))
     assert [belief.tobytes() for belief in one.network.beliefs] == [belief.tobytes() for belief in two.network.beliefs]
     asked = [answer.query for answer in fake.answers if isinstance(answer, NoisyMarginal)]
     assert any(len(query.columns) > 1 for query in asked)

@@ -39,11 +39,11 @@ class Tables:
         # adding a table never costs more than its block
         self._step = max([BLOCK_ROWS, *(total.size for total in self._totals)])
 
-    def add(self, columns: Mapping[str, Codes], rows: int) -> None:
+    def add(self, columns: Mapping[str, Codes], rows: int, weights: Codes | None = None) -> None:
         """Count ``rows`` more rows; ``columns`` holds their codes of each column's finest grid.
 
         Each code is below the number of fine cells of every level of its column that is asked. A row adds one to
-        exactly one cell of each query: the mixed-radix number of its coarse codes.
+        exactly one cell of each query: the mixed-radix number of its coarse codes. With ``weights``, it adds its own.
         """
         for begin in range(0, rows, self._step):
             end = min(begin + self._step, rows)
@@ -55,7 +55,12 @@ class Tables:
                         seen[level] = level.cells.take(columns[level.column][begin:end])
                     place *= place.dtype.type(level.size)
                     place += seen[level]
-                total += np.bincount(place, minlength=total.size).reshape(total.shape)
+                if weights is None:
+                    found = np.bincount(place, minlength=total.size)
+                else:  # sums in binary64, exact: of a block they are far below 2^53
+                    weighed = np.bincount(place, weights=weights[begin:end], minlength=total.size)
+                    found = weighed.astype(np.int64)
+                total += found.reshape(total.shape)
 
     def counts(self) -> tuple[NDArray[np.int64], ...]:
         """For each query the number of rows so far in each of its cells, in the query's shape; new arrays."""
@@ -70,14 +75,16 @@ class Tables:
         return tuple(found)
 
 
-def count(columns: Mapping[str, Codes], rows: int, queries: Sequence[Query]) -> tuple[NDArray[np.int64], ...]:
-    """For each query the number of rows in each of its cells, in the query's shape.
+def count(
+    columns: Mapping[str, Codes], rows: int, queries: Sequence[Query], weights: Codes | None = None
+) -> tuple[NDArray[np.int64], ...]:
+    """For each query the number of rows in each of its cells, or the sum of their ``weights``, in the query's shape.
 
     ``columns`` holds ``rows`` codes of each column's finest grid, each below the number of fine cells of every level
     of it that is asked.
     """
     tables = Tables(queries)
-    tables.add(columns, rows)
+    tables.add(columns, rows, weights)
     return tables.counts()
 
 

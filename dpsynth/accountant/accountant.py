@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from dpsynth.accountant import accounts, decisions, grants, log
+from dpsynth.accountant import accounts, decisions, grants, log, states
 from dpsynth.accountant import filter as rule
 from dpsynth.accountant.accounts import Terms, require_name
 from dpsynth.accountant.anchors import AnchoredStore, default_folder
@@ -276,6 +276,13 @@ class Accountant:
     def story(self, release: str) -> Story:
         """What a ledger and a status say of a settled release; ConfigurationError if it is not settled."""
         return self._store.read(lambda tx: tell(tx, release, self.origin))
+
+    def states(self) -> Mapping[str, tuple[str, states.State]]:
+        """Every release that the log names, in the order first named: its account, and how far it has come.
+
+        The words are those of :data:`dpsynth.accountant.states.State`.
+        """
+        return self._store.read(states.told)
 
     def decide(self, release: str, kind: DecisionKind, fields: Mapping[str, Any]) -> None:
         """Write the line of a decision about a settled release and move it on; the same line again does nothing.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dpsynth.accountant import accounts, log
+from dpsynth.accountant import accounts, log, states
 from dpsynth.accountant import filter as rule
 from dpsynth.accountant.store import Reading
 from dpsynth.errors import ConfigurationError, StoreDamaged
@@ -23,13 +23,14 @@ class Story:
     release's own to its settling; ``head`` proves them in the log as it was then, and tells every earlier head.
     ``after`` are the release's lines since, and those of new roots of its tree among them: who may decide changes with
     these. ``now`` proves them in the log as it is, and its one earlier head is ``head``.
+    ``state`` is what the lines come to, in the words of :mod:`dpsynth.accountant.states`.
     ``grants`` are the files of the grants among ``lines``, ``root`` is the digest of the root in force at the
     reservation, None if no officers govern the accounts.
     """
 
     release: str
     account: str
-    state: str
+    state: states.State
     accounts: tuple[AccountState, ...]
     lines: tuple[bytes, ...]
     head: LogHead
@@ -40,7 +41,10 @@ class Story:
 
 
 def tell(tx: Reading, release: str, origin: str) -> Story:
-    """The story of a release. ConfigurationError: there is none of this id, or it is not settled."""
+    """The story of a release. ConfigurationError: there is none of this id, or it is not settled.
+
+    StoreDamaged: the database has it in another state than its lines.
+    """
     row = tx.release(release)
     if row is None:
         raise ConfigurationError(f"there is no release {release!r} in this store")
@@ -48,6 +52,9 @@ def tell(tx: Reading, release: str, origin: str) -> Story:
     settled = next((entry.seq for entry in entries if entry.kind == "settle"), None)
     if settled is None:
         raise ConfigurationError(f"release {release!r} is not settled: there is nothing to publish of it yet")
+    state = states.follow(entries, states.threshold(tx, row.account))
+    if state != row.state:
+        raise StoreDamaged(f"release {release!r} is not in the state that its lines tell: bring back a whole copy")
     reserve, names = entries[0], _names(tx, row.account)
     made = [accounts.terms(tx, name, reserve.seq) for name in names]
     roots = [entry.fields.get("root") for entry in made[-1] if entry.kind in ("open", "root")]
@@ -62,7 +69,7 @@ def tell(tx: Reading, release: str, origin: str) -> Story:
     return Story(
         release,
         row.account,
-        row.state,
+        state,
         tuple(_states(reserve, names, made)),
         tuple(entry.line for entry in lines),
         _head(tree, origin, settled + 1, lines, earlier),

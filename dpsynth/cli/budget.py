@@ -11,7 +11,7 @@ import click
 from dpsynth.cli.convert import convert
 from dpsynth.cli.grants import grant
 from dpsynth.cli.output import hint, json_option, say, say_json
-from dpsynth.cli.trees import document, show_accounts
+from dpsynth.cli.trees import document, releases_document, releases_of, show_accounts, show_releases
 from dpsynth.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -130,16 +130,21 @@ def show(name: str | None, store: str, as_json: bool) -> None:
     """Show what each account may spend, has reserved and has left, for its whole life.
 
     NAME shows one account and those above it, which pay for what it spends. "in vain" counts asks that were refused,
-    answers that were paid for and lost in a crash, and releases that officers rejected.
+    answers that were paid for and lost in a crash, and releases that officers rejected. Each release of these accounts
+    has a state: PLANNED, RESERVED, DRAWING, MEASURED, SETTLED, APPROVED, RELEASED, SUPERSEDED, WITHDRAWN, VOID, LOST or
+    REJECTED.
     """
     from dpsynth.accountant import Accountant
 
     with Accountant.open(store) as accountant:
         found = list(accountant.path(name)) if name else list(accountant.accounts())
+        states = releases_of([name] if name else [account.name for account in found], accountant.states())
     if as_json:
-        say_json({"ok": True, "accounts": [document(account) for account in found]})
+        accounts = [document(account) for account in found]
+        say_json({"ok": True, "accounts": accounts, "releases": releases_document(states)})
         return
     show_accounts(found)
+    show_releases(states)
 
 
 @budget.command()
@@ -147,17 +152,22 @@ def show(name: str | None, store: str, as_json: bool) -> None:
 @store_option
 @json_option
 def history(name: str, store: str, as_json: bool) -> None:
-    """Show every line of the log about the account NAME, oldest first. --json gives the lines as they are."""
+    """Show every line of the log about the account NAME, oldest first, and the states of its releases.
+
+    --json gives the lines as they are.
+    """
     from dpsynth.accountant import Accountant
     from dpsynth.ledger import parse
 
     with Accountant.open(store) as accountant:
-        lines = accountant.history(name)
+        lines, states = accountant.history(name), releases_of([name], accountant.states())
     if as_json:
-        say_json({"ok": True, "account": name, "lines": [json.loads(line) for line in lines]})
+        told = {"lines": [json.loads(line) for line in lines], "releases": releases_document(states)}
+        say_json({"ok": True, "account": name, **told})
         return
     for entry in map(parse, lines):
         say(f"{entry.seq:>6}  {entry.stamp.day}  {entry.kind:<9}  {_told(entry)}".rstrip())
+    show_releases(states)
 
 
 @budget.command()

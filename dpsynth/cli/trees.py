@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dpsynth.cli.output import hint, say, table
 
 if TYPE_CHECKING:
-    from dpsynth.accountant import Account
+    from dpsynth.accountant import Account, State
 
 _HEADER = (
     "account", "level", "counts", "cap", "reserved", "left", "epsilon so far", "of", "at delta", "in vain", "entity",
@@ -69,6 +69,23 @@ def show_accounts(accounts: Sequence[Account]) -> None:
     governed = [account.name for account in accounts if account.root is not None]
     if governed:
         hint(f"officers govern {', '.join(governed)}: only grants that they sign move a cap")
+
+
+def releases_of(names: Collection[str], states: Mapping[str, tuple[str, State]]) -> dict[str, tuple[str, State]]:
+    """Those releases that one of these accounts was asked for itself, with their states."""
+    return {release: found for release, found in states.items() if found[0] in names}
+
+
+def releases_document(states: Mapping[str, tuple[str, State]]) -> list[dict[str, str]]:
+    """Releases as JSON."""
+    return [{"release": release, "account": account, "state": state} for release, (account, state) in states.items()]
+
+
+def show_releases(states: Mapping[str, tuple[str, State]]) -> None:
+    """Print a table of releases with their states, if there are any."""
+    if states:
+        say()
+        say(table(("release", "account", "state"), [[release, *found] for release, found in states.items()]))
 
 
 def _ordered(accounts: Sequence[Account]) -> list[tuple[int, Account]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from dpsynth.accountant import Accountant
+from dpsynth.accountant import Accountant, State
 from dpsynth.accountant.values import Account
 from dpsynth.ledger import CHARGES, Entry, cost_of, parse
 from dpsynth.privacy import exact_text
@@ -18,15 +18,19 @@ from dpsynth.release.changes import compare, of_lines
 from dpsynth.release.status import require_own
 from dpsynth.report.officer_facts import Changes, Ledgered, Other, Payer, Vain
 
-_ENDS = {
-    "void": "void",
-    "withdraw": "withdrawn",
-    "supersede": "superseded",
-    "release": "published",
-    "settle": "made, not published",
-    "reserve": "begun, not finished",
+_BEGUN: tuple[State, ...] = ("RESERVED", "DRAWING", "MEASURED")
+_TOLD: dict[State, str] = {
+    "PLANNED": "asked for, not begun",
+    "SETTLED": "made, not published",
+    "APPROVED": "made, not published",
+    "RELEASED": "published",
+    "SUPERSEDED": "superseded",
+    "WITHDRAWN": "withdrawn",
+    "REJECTED": "rejected",
+    "VOID": "void",
+    "LOST": "lost in a crash, never to be finished",
+    **dict.fromkeys(_BEGUN, "begun, not finished"),
 }
-"""The state that the last line of a release tells, the most telling kind first."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def read(accountant: Accountant, folder: Path, ledger: Ledgered) -> Known:
     path = accountant.path(story.account)
     tree = _tree(accountant.accounts(), path[-1].name)
     logs = {name: [parse(line) for line in accountant.history(name)] for name in tree}
-    state = {name: _state(accountant, name, own) for name, own in _by_release(logs).items()}
+    state = {name: found for name, (_, found) in accountant.states().items()}
     payers = tuple(
         _today(payer, account, tree, logs, state) for payer, account in zip(ledger.payers, path, strict=True)
     )
@@ -73,45 +77,29 @@ def _tree(accounts: Iterable[Account], top: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _by_release(logs: Mapping[str, list[Entry]]) -> dict[str, list[Entry]]:
-    found: dict[str, list[Entry]] = {}
-    for entries in logs.values():
-        for entry in entries:
-            if "release" in entry.fields and entry.kind != "refused":
-                found.setdefault(entry.fields["release"], []).append(entry)
-    return found
-
-
-def _state(accountant: Accountant, release: str, entries: list[Entry]) -> str:
-    kinds = {entry.kind for entry in entries}
-    if "reject" in kinds and "release" not in kinds and accountant.story(release).state == "REJECTED":
-        return "rejected"
-    return next(told for kind, told in _ENDS.items() if kind in kinds)
-
-
 def _today(
     payer: Payer,
     account: Account,
     tree: Mapping[str, tuple[str, ...]],
     logs: Mapping[str, list[Entry]],
-    state: Mapping[str, str],
+    state: Mapping[str, State],
 ) -> Payer:
     below = [name for name, above in tree.items() if payer.name in above]
     begun = {entry.fields["release"] for name in below for entry in logs[name] if entry.kind == "reserve"}
-    unfinished = sum(1 for release in begun if state[release] == _ENDS["reserve"])
+    unfinished = sum(1 for release in begun if state[release] in (*_BEGUN, "LOST"))
     tried = account.attempts
     vain = Vain(tried.refused, tried.lost, tried.rejected, unfinished)
     return replace(payer, now=account.held, cap_now=account.cap, vain=vain)
 
 
-def _others(logs: Mapping[str, list[Entry]], state: Mapping[str, str], own: str) -> Iterable[Other]:
+def _others(logs: Mapping[str, list[Entry]], state: Mapping[str, State], own: str) -> Iterable[Other]:
     for account, entries in logs.items():
         for entry in entries:
             fields, day = entry.fields, entry.stamp.day
-            if entry.kind == "reserve" and fields["release"] != own and state[fields["release"]] != _ENDS["void"]:
+            if entry.kind == "reserve" and fields["release"] != own and state[fields["release"]] != "VOID":
                 promise = fields["quote"]
                 cost = cost_of(fields["reserved"])
-                yield Other(fields["release"], account, day, state[fields["release"]], cost, *_claim(promise))
+                yield Other(fields["release"], account, day, _TOLD[state[fields["release"]]], cost, *_claim(promise))
             elif entry.kind == "external":
                 promise = fields["claim"]
                 told = _claim(promise) if promise else ("", "")

@@ -28,19 +28,24 @@ def test_withdrawn(waiting: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert waiting.run().exit_code == 0
     old = tmp_path / "old bundle"
     shutil.copytree(waiting.out, old)
-    spent = call("budget", "show", "people", "--store", waiting.store, "--json").stdout
-    assert float(document(spent)["accounts"][0]["epsilon"]) > 0
+    words = ("budget", "show", "people", "--store", waiting.store, "--json")
+    told = document(call(*words).stdout)
+    spent = told["accounts"]
+    assert float(spent[0]["epsilon"]) > 0
+    assert [one["state"] for one in told["releases"]] == ["RELEASED"]
 
-    words = ["withdraw", waiting.out, "--reason", "privacy-fault", "--store", waiting.store]
-    words += ["--sign-with", waiting.key("key"), "--key", waiting.key("ana"), "--key", waiting.key("bo")]
-    assert call(*words).exit_code == 0
+    taken = ["withdraw", waiting.out, "--reason", "privacy-fault", "--store", waiting.store]
+    taken += ["--sign-with", waiting.key("key"), "--key", waiting.key("ana"), "--key", waiting.key("bo")]
+    assert call(*taken).exit_code == 0
     assert verify(waiting, old) == 14
     assert call("verify", old, "--root", waiting.root).exit_code == 0, "nobody who does not ask can know"
     assert verify(waiting, waiting.out) == 13
     shutil.copy(waiting.out / "status.dsse.json", old)
     assert call("verify", old).exit_code == 13
     assert waiting.run().exit_code == 13
-    assert call("budget", "show", "people", "--store", waiting.store, "--json").stdout == spent
+    told = document(call("budget", "show", "people", "--store", waiting.store, "--json").stdout)
+    assert told["accounts"] == spent
+    assert [one["state"] for one in told["releases"]] == ["WITHDRAWN"]
 
 
 def test_a_key_that_was_revoked(published: Office, tmp_path: Path) -> None:

@@ -25,9 +25,12 @@ from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, Rele
 from dpsynth.ledger import amount, leaf_hash, parse
 from dpsynth.privacy import GRID, UNITS, Budget, Cost, Measure, decimal_text, epsilon_of
 
-pytest.register_assert_rewrite("tests.accountant.governed_contract", "tests.accountant.machine")
+pytest.register_assert_rewrite(
+    *(f"tests.accountant.{name}" for name in ("governed_contract", "states_contract", "machine"))
+)
 from tests.accountant.governed_contract import GovernedContract  # noqa: E402
 from tests.accountant.machine import AccountMachine  # noqa: E402
+from tests.accountant.states_contract import StatesContract  # noqa: E402
 
 PLAN, OTHER_PLAN = ("sha256:" + digit * 64 for digit in "ab")
 CAP = Budget("1", "1e-9")
@@ -110,7 +113,7 @@ class NoLock:
         """Nothing was held."""
 
 
-class StoreContract(GovernedContract):
+class StoreContract(StatesContract, GovernedContract):
     """Inherit, and give ``opener``: a function that a new process can import."""
 
     @staticmethod

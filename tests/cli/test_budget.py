@@ -65,8 +65,10 @@ def test_a_tree_is_opened_and_shown_as_one(store: Path) -> None:
     with Accountant.open(store) as accountant:
         settle(accountant, "r1", "map")
     shown = call("budget", "show", "--store", store).stdout.splitlines()
-    assert [line.split()[0] for line in shown[2:]] == ["office", "births", "map", "other"]
-    assert [len(line) - len(line.lstrip()) for line in shown[2:]] == [0, 2, 4, 0]
+    assert [line.split()[0] for line in shown[2:6]] == ["office", "births", "map", "other"]
+    assert [len(line) - len(line.lstrip()) for line in shown[2:6]] == [0, 2, 4, 0]
+    assert shown[6] == ""
+    assert [line.split() for line in shown[9:]] == [["r1", "map", "SETTLED"]]
     accounts = document(call("budget", "show", "map", "--store", store, "--json"))["accounts"]
     assert [account["account"] for account in accounts] == ["map", "births", "office"]
     assert [account["parent"] for account in accounts] == ["births", "office", None]
@@ -83,11 +85,12 @@ def test_what_was_asked_in_vain_is_counted(store: Path) -> None:
                 settle(accountant, release, "a", Budget("1", "1e-9").cost())
     (account,) = document(call("budget", "show", "--store", store, "--json"))["accounts"]
     assert account["attempts"] == {"refused": 2, "lost": 0, "rejected": 0}
-    header, _, row = call("budget", "show", "--store", store).stdout.splitlines()
+    header, _, row, _, *states = call("budget", "show", "--store", store).stdout.splitlines()
     assert "in vain" in header
     assert row.split().count("2") == 1
     lines = call("budget", "history", "a", "--store", store).stdout.splitlines()
-    assert len(lines) == 3
+    assert lines[3:] == ["", *states]
+    assert [line.split() for line in states[2:]] == [["r1", "a", "PLANNED"], ["r2", "a", "PLANNED"]]
     assert lines[1].endswith("refused    r1  asked mu2 0.0331148, 'a' could not pay")
 
 
@@ -192,7 +195,9 @@ def test_a_release_is_voided_before_it_drew_and_never_after(store: Path) -> None
     (account,) = document(call("budget", "show", "--store", store, "--json"))["accounts"]
     assert account["reserved"]["mu2"] == str(SMALL.amount)
     told = call("budget", "history", "a", "--store", store).stdout
-    assert [line.split()[2] for line in told.splitlines()] == ["open", "reserve", "reserve", "settle", "void"]
+    lines, states = told.split("\n\n")
+    assert [line.split()[2] for line in lines.splitlines()] == ["open", "reserve", "reserve", "settle", "void"]
+    assert [line.split() for line in states.splitlines()[2:]] == [["r1", "a", "VOID"], ["r2", "a", "SETTLED"]]
 
 
 def test_other_releases_are_noted(store: Path) -> None:

@@ -173,6 +173,10 @@ class Trial:
         assert len(ended) == len(set(ended))
         assert set(ended) <= set(charged)
 
+    def state(self) -> str:
+        with Accountant.open(self.office.store) as accountant:
+            return accountant.states()["first"][1]
+
     def files(self) -> dict[str, bytes]:
         out = self.office.out
         return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
@@ -193,6 +197,7 @@ def ends_badly(trial: Trial, point: str, act: Callable[[], None]) -> dict[str, A
         assert again == 10, trial.errors()
         assert "lost" in trial.errors()
         assert trial.child() == 10  # and so for ever: nothing is drawn a second time
+        assert trial.state() == "LOST"
         return {"first": first, "again": again}
     if point not in APPROVED:
         assert again == 11, trial.errors()
@@ -200,6 +205,7 @@ def ends_badly(trial: Trial, point: str, act: Callable[[], None]) -> dict[str, A
         office.approve("ana", "bo")
         again = trial.child()
     assert again == 0, trial.errors()
+    assert trial.state() == "RELEASED"
     published = trial.files()
     assert {"status.dsse.json", "ledger.dsse.json", "data.parquet"} < set(published)
     assert len([name for name in published if name.startswith("approvals/")]) == 2

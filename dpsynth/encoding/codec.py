@@ -23,11 +23,17 @@ class Codec(ABC):
 
     Encoding is record-wise: the code of a value depends on that value alone, not on its storage type, the other
     values or their order (proofs/encoding). It never raises on a value. Decoding draws a value inside the leaf, and
-    encodes back to the same code. Everything about a codec is public.
+    encodes back to the same code; but the codec of a part, such as the weekday of a date, reads the whole value and
+    decodes to the part. Everything about a codec is public.
     """
 
     name: str
     column: Column
+
+    @property
+    def source(self) -> str:
+        """The column of the table that is read: its own, but for a part of another column such as its weekday."""
+        return self.name
 
     @property
     @abstractmethod
@@ -53,6 +59,29 @@ class Codec(ABC):
     def level(self) -> NDArray[np.uint16]:
         """The declared bin of each cell: shape (size,). The null cell stays alone, the last."""
 
+    def hierarchy(self) -> tuple[NDArray[np.uint16], ...]:
+        """Declared coarsenings of the cells, from fine to coarse, each of shape (size,) and a coarsening of the last.
+
+        Where the column is nullable, the coarsest one is the null indicator, which keeps null apart in all of them.
+        """
+        return (self.null_indicator(),) if self.column.nullable and self.leaves > 1 else ()
+
+    def null_indicator(self) -> NDArray[np.uint16]:
+        """0 for a value and 1 for null: shape (size,)."""
+        return np.append(np.zeros(self.leaves), [1] * self.column.nullable).astype(np.uint16)
+
+    def tree(self) -> tuple[NDArray[np.uint16], ...]:
+        """The nested grids on which bins are found by noisy counts, from fine to coarse; empty for declared bins.
+
+        Each has shape (size,), and keeps the null cell alone, the last. The first is the identity.
+        """
+        return ()
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the bounds of the values are declared; else they are found by noisy counts, too."""
+        return True
+
     def encode(self, values: pa.Array | pa.ChunkedArray) -> Codes:
         """The code of each value, for an Arrow array of any type: uint8 or uint16, shape (len(values),)."""
         from dpsynth.encoding import arrays
@@ -61,7 +90,9 @@ class Codec(ABC):
         return cast("Codes", np.concatenate([np.empty(0, dtype=self.dtype), *parts]))
 
     def decode(self, codes: NDArray[np.integer], words: NDArray[np.uint64]) -> pa.Array:
-        """A value of each cell, drawn within the cell by a random word: text, int64, float64 or bool; null for null.
+        """A value of each cell, drawn within the cell by a random word, null for null.
+
+        Text, int64, float64, bool, date32 or time32, as the column is.
 
         ``codes`` and ``words`` have the same shape (n,). ValueError for a code that the column does not have.
         """

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.encoding import BooleanCodec, Codec, ListedCodec
+from dpsynth.encoding import BooleanCodec, DayCodec, Layout, ListedCodec, TimeCodec, WeekCodec, WeekdayCodec
+from dpsynth.encoding.calendar import EPOCH, WEEKDAYS
 from dpsynth.errors import ConfigurationError
 from dpsynth.release.regions import Axis, Piece, Point, Region, Within
 from dpsynth.schema.text import plain
@@ -30,15 +32,18 @@ Box = Mapping[str, Region]
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition on rows: a region for each column that it restricts, in the order of the schema."""
+    """A condition on rows: a region for each column of the model that it restricts, in their order."""
 
+    whole: Layout
     axes: Mapping[str, Axis]
     box: Box
 
     @classmethod
-    def of(cls, axes: Mapping[str, Axis], box: Box) -> Condition:
-        """What a box says, without the columns of which it excludes nothing."""
-        return cls(axes, {name: box[name] for name in axes if name in box and box[name] != axes[name].everything})
+    def of(cls, whole: Layout, axes: Mapping[str, Axis], box: Box) -> Condition:
+        """What a box says, without the columns of which it excludes nothing. ``whole`` is the layout of any rows."""
+        return cls(
+            whole, axes, {name: box[name] for name in axes if name in box and box[name] != axes[name].everything}
+        )
 
     @property
     def text(self) -> str:
@@ -50,12 +55,15 @@ class Condition:
         return {name: self.axes[name].admitted(region)[0] for name, region in self.box.items()}
 
     @property
-    def codecs(self) -> tuple[Codec | Within, ...]:
-        """What decodes each column: its codec, or where the condition cuts its cells one that stays within."""
+    def layout(self) -> Layout:
+        """How the rows are decoded: where the condition cuts the cells of a column, its values stay within."""
+        if not self.box:
+            return self.whole
         cuts = {name: self.axes[name].admitted(region)[1] for name, region in self.box.items()}
-        return tuple(
+        decoders = tuple(
             Within(axis.codec, cuts[name]) if cuts.get(name) else axis.codec for name, axis in self.axes.items()
         )
+        return self.whole.given(decoders, self.evidence())
 
 
 def fail(message: str) -> NoReturn:
@@ -112,8 +120,32 @@ def literal(axis: Axis, point: Point) -> str:
             return "true" if point else "false"
         case ListedCodec() as codec:
             return "'" + codec.column.values[int(point)].replace("'", "''") + "'"
+        case WeekdayCodec():
+            return f"'{WEEKDAYS[int(point)]}'"
+        case TimeCodec():
+            return f"'{int(point) // 60:02d}:{int(point) % 60:02d}'"
+        case DayCodec() | WeekCodec():
+            return f"'{date.fromordinal(EPOCH + first_day(axis, point))}'"
         case _:
             return plain(point) if isinstance(point, float) else str(point)
+
+
+def first_day(axis: Axis, point: Point) -> int:
+    """The day of a point, or the first day of its week within the bounds, since 1970-01-01."""
+    match axis.codec:
+        case WeekCodec() as codec:
+            return max(codec.monday + 7 * int(point), codec.first)
+        case DayCodec() as codec:
+            return codec.first + int(point)
+        case _:
+            raise TypeError(f"column {axis.codec.name!r} has no days")
+
+
+def _last(axis: Axis, point: Point) -> str:
+    """A value as the end of a range: the last day of a week."""
+    if isinstance(axis.codec, WeekCodec):
+        return f"'{date.fromordinal(EPOCH + min(axis.codec.monday + 7 * int(point) + 6, axis.codec.last))}'"
+    return literal(axis, point)
 
 
 def _render(axis: Axis, region: Region) -> str:
@@ -121,16 +153,17 @@ def _render(axis: Axis, region: Region) -> str:
     name = spelt(axis)
     if region == Region(axis.everything.pieces):
         return f"{name} is not null"
-    listed = isinstance(axis.codec, BooleanCodec | ListedCodec)
+    listed = isinstance(axis.codec, BooleanCodec | ListedCodec | WeekdayCodec)
+    weeks = isinstance(axis.codec, WeekCodec)
     single = [
         literal(axis, point)
         for first, last in region.pieces
-        if listed or first == last
+        if listed or (first == last and not weeks)
         for point in (range(int(first), int(last) + 1) if listed else [first])
     ]
     tests = [f"{name} in ({', '.join(single)})" if len(single) > 1 else f"{name} = {single[0]}"] if single else []
     if not listed:
-        tests += [_range(axis, name, piece) for piece in region.pieces if piece[0] != piece[1]]
+        tests += [_range(axis, name, piece) for piece in region.pieces if weeks or piece[0] != piece[1]]
     tests += [f"{name} is null"] * region.null
     return tests[0] if len(tests) == 1 else f"({' or '.join(tests)})"
 
@@ -148,5 +181,6 @@ def _range(axis: Axis, name: str, piece: Piece) -> str:
 
 def _bound(axis: Axis, point: Point, beyond: Callable[[Point], Point], sign: str) -> str:
     """An end of a range with its sign: that of a real range excludes the number beside it where that is shorter."""
-    at, past = literal(axis, point), literal(axis, beyond(point))
+    at = literal(axis, point) if sign == ">" else _last(axis, point)
+    past = literal(axis, beyond(point)) if axis.real else at
     return f"{sign} {past}" if axis.real and len(past) < len(at) else f"{sign}= {at}"

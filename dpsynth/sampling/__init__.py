@@ -9,14 +9,13 @@ from dpsynth.sampling.archive import from_bytes, to_bytes
 from dpsynth.sampling.condition import MOST, Evidence
 from dpsynth.sampling.draw import sample_chunk, sample_chunks
 from dpsynth.sampling.fixed import ONE
-from dpsynth.sampling.records import Decoder, RowsDigest, decode, records, rows_digest
+from dpsynth.sampling.records import RowsDigest, decode, records, rows_digest
 from dpsynth.sampling.tables import CHUNK, IntegerTables, Node
 
 __all__ = [
     "CHUNK",
     "MOST",
     "ONE",
-    "Decoder",
     "Evidence",
     "IntegerTables",
     "Node",

@@ -10,6 +10,8 @@ purpose      number  index                  words, in order
 ``SPREAD``   1       column                 one a model cell (the offset), then one a row; only where a model cell
                                             has several fine cells
 ``VALUE``    2       column                 one a row, for drawing a value inside a fine cell
+``BETWEEN``  3       column of the table    one a row, for what of its value no column of the model holds
+``KEY``      4       column of the table    of chunk 0 alone: the key of its fresh identifiers
 ============ ======= ====================== =====================================================================
 
 Only ``random_raw`` is used: integers, which every processor and every numpy gives alike.
@@ -21,7 +23,7 @@ import numpy as np
 from numpy.random import Philox, SeedSequence
 from numpy.typing import NDArray
 
-NODE, SPREAD, VALUE = 0, 1, 2
+NODE, SPREAD, VALUE, BETWEEN, KEY = range(5)
 
 MAX_SEED = 2**63 - 1
 

@@ -4,8 +4,36 @@ A schema is read from TOML (``Schema.load``) or built in Python; ``draft`` write
 one rule by which values are compared as text. This room may import ``errors`` alone, and sees no data.
 """
 
-from dpsynth.schema.columns import MAX_CELLS, Boolean, Categorical, Column, Integer, Ordinal, Real, Unit
+from dpsynth.schema.columns import (
+    MAX_CELLS,
+    Boolean,
+    Categorical,
+    Column,
+    Date,
+    Datetime,
+    Identifier,
+    Integer,
+    Ordinal,
+    Real,
+    Unit,
+    Unlisted,
+)
 from dpsynth.schema.draft import draft
 from dpsynth.schema.schema import Schema
 
-__all__ = ["MAX_CELLS", "Boolean", "Categorical", "Column", "Integer", "Ordinal", "Real", "Schema", "Unit", "draft"]
+__all__ = [
+    "MAX_CELLS",
+    "Boolean",
+    "Categorical",
+    "Column",
+    "Date",
+    "Datetime",
+    "Identifier",
+    "Integer",
+    "Ordinal",
+    "Real",
+    "Schema",
+    "Unit",
+    "Unlisted",
+    "draft",
+]

@@ -2,20 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import datetime
+import re
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticKnownError
 
 from dpsynth.schema.text import clean
 
 MAX_CELLS = 65_535
 """Most cells of one column, the null cell included: codes are 16-bit."""
 
+WEIGHT_UNITS = 64
+"""Units that a row of the largest weight counts for: weights are quantised to 1/64 of it."""
+
 MAX_WHOLE = 2**53
 """Bounds of an integer column lie within +-2**53: all integers up to there are exact in binary64."""
 
 Nullable = Annotated[bool, Field(description="whether a value may be missing: the null cell is the last one")]
 Bins = Annotated[int, Field(ge=1, le=MAX_CELLS, description="public bins of equal width, for measuring")]
+
+
+def _day(value: object) -> object:
+    """A date as TOML or Python has it, or the day of ISO text; a moment is no date."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        try:
+            return datetime.date.fromisoformat(value)
+        except ValueError:
+            pass
+    if type(value) is not datetime.date:
+        raise ValueError("must be a date without a time, such as 2021-03-31 (the time of day is a part of its own)")
+    return value
+
+
+Day = Annotated[datetime.date, BeforeValidator(_day)]
+
+
+def _found(value: object, number: ValidatorFunctionWrapHandler) -> object:
+    """ "private", or a number of bins."""
+    return value if isinstance(value, str) and value == PRIVATE else number(value)
+
+
+if TYPE_CHECKING:
+    FoundBins = int | Literal["private"]
+else:
+    FoundBins = Annotated[Bins, WrapValidator(_found), PlainSerializer(lambda value: value)]
+PRIVATE: Final = "private"
+"""What is declared so is found by noisy counts."""
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Whole = Annotated[int, Field(ge=-MAX_WHOLE, le=MAX_WHOLE)]
 
@@ -31,18 +81,66 @@ class Unit(Declared):
 
     ``column`` names the entity of each row; without it every row is an entity of its own. ``neighbours`` says which
     tables are told apart by one entity: one with and one without it, or two that differ in what its rows hold.
+
+    ``weight`` names a column of survey weights: a row counts as so many as its weight says, in whole units of
+    1/:data:`WEIGHT_UNITS` of ``max_weight``, and as no more than ``max_weight``. The weight of a row must come from the
+    sampling design, before any other record was known: ``weight_origin`` declares it.
     """
 
     entity: Annotated[str, Field(min_length=1)] = "row"
     column: Annotated[str, Field(min_length=1)] | None = None
     max_rows: Annotated[int, Field(ge=1)] = 1
     neighbours: Literal["add-remove", "replace-one"] = "add-remove"
+    weight: Annotated[str, Field(min_length=1)] | None = None
+    max_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    weight_origin: Literal["design", "calibrated", "post-stratified", "raked"] | None = None
 
     @model_validator(mode="after")
     def _enforceable(self) -> Self:
         if self.max_rows > 1 and self.column is None:
             raise ValueError("max_rows above 1 needs column, the column that says which entity a row belongs to")
+        if self.weight is None:
+            if self.max_weight is not None or self.weight_origin is not None:
+                raise ValueError("max_weight and weight_origin need weight, the column of the weights")
+            return self
+        if self.weight == self.column:
+            raise ValueError("weight and column name the same column")
+        if self.max_weight is None or self.weight_origin is None:
+            raise ValueError(
+                'weight needs max_weight, which a row counts for at most, and weight_origin = "design" if every weight '
+                "was fixed by the sampling design"
+            )
+        if self.weight_origin != "design":
+            raise ValueError(
+                f"weight_origin: {self.weight_origin} weights depend on the other records, so that one person moves "
+                'everybody\'s: no bound holds. Give the design weights (weight_origin = "design"), or no weight'
+            )
         return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the unit reads, which are never synthesized."""
+        return tuple(name for name in (self.column, self.weight) if name is not None)
+
+    @property
+    def weight_units(self) -> int:
+        """Most units that one row counts for: 1 where rows have no weights."""
+        return 1 if self.weight is None else WEIGHT_UNITS
+
+    @property
+    def most(self) -> int:
+        """Most units that all rows of one entity count for together."""
+        return self.max_rows * self.weight_units
+
+    @property
+    def row_unit(self) -> bool:
+        """Whether each row is an entity of its own that counts as exactly one."""
+        return self.column is None and self.weight is None
+
+    @property
+    def people_a_unit(self) -> Fraction:
+        """How many people one unit of a count stands for."""
+        return Fraction(1) if self.max_weight is None else Fraction(self.max_weight) / WEIGHT_UNITS
 
 
 class _Listed(Declared):
@@ -92,6 +190,31 @@ class Categorical(_Listed):
     type: Literal["categorical"] = "categorical"
 
 
+class Unlisted(Declared):
+    """Values without an order that nobody lists: those that are common enough are found privately, at a price.
+
+    At most ``max_values`` of them, the most frequent ones by their noisy counts, become values of their own; whatever
+    else is there counts as ``otherwise``, and so does a null of a column that is not nullable.
+    """
+
+    type: Literal["categorical"] = "categorical"
+    values: Literal["private"]
+    max_values: Annotated[int, Field(ge=1, le=MAX_CELLS - 2)] = 100
+    otherwise: str = "other"
+    nullable: Nullable = False
+
+    @field_validator("otherwise")
+    @classmethod
+    def _cleaned(cls, value: str) -> str:
+        if not clean(value):
+            raise ValueError('must not be empty: it names what was not found, as in "other"')
+        return clean(value)
+
+    def found(self, values: Sequence[str]) -> Categorical:
+        """The column with these values, and ``otherwise``, the last."""
+        return Categorical(values=(*values, self.otherwise), otherwise=self.otherwise, nullable=self.nullable)
+
+
 class Ordinal(_Listed):
     """Listed values in their order, from low to high. Unknown values and nulls as for a categorical column."""
 
@@ -105,48 +228,148 @@ class Boolean(Declared):
     nullable: Nullable = False
 
 
-class Integer(Declared):
+class _Number(Declared):
+    """A column of numbers, whose bounds and bins are declared or found."""
+
+    bounds: Literal["private"] | None = None
+
+    @field_validator("min", "max", check_fields=False)
+    @classmethod
+    def _declared(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is None and info.data.get("bounds") is None:
+            raise PydanticKnownError("missing")
+        if value is not None and info.data.get("bounds") is not None:
+            raise ValueError('bounds = "private" has the bounds found: delete min and max, or bounds')
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.min, self.max
+        if low is not None and low >= high:
+            raise ValueError("min must be below max")
+        if self.bounds is not None and "bins" in self.model_fields_set and self.bins != PRIVATE:
+            raise ValueError('bins: where the bounds are found, so are the bins: write bins = "private", or no bins')
+        return self
+
+    @property
+    def found(self) -> bool:
+        """Whether noisy counts find the bins."""
+        return PRIVATE in (self.bins, self.bounds)
+
+
+class Integer(_Number):
     """Whole numbers from ``min`` to ``max``, both included.
 
     A number outside counts as the nearest bound, a fraction as the nearest whole number (ties to even), what is no
-    number as null if the column is nullable, else as ``min``.
+    number as null if the column is nullable, else as ``min``. ``bins = "private"`` has the bins found by noisy counts,
+    ``bounds = "private"`` the bounds, too; a null of a column that is not nullable then counts as 0.
     """
 
     type: Literal["integer"] = "integer"
-    min: Whole
-    max: Whole
+    min: Annotated[Whole | None, Field(validate_default=True)] = None
+    max: Annotated[Whole | None, Field(validate_default=True)] = None
     nullable: Nullable = False
-    bins: Bins = 32
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min >= self.max:
-            raise ValueError("min must be below max")
-        return self
+    bins: FoundBins = 32
 
 
-class Real(Declared):
-    """Numbers from ``min`` to ``max``, both included; what lies outside or is no number as for an integer column."""
+class Real(_Number):
+    """Numbers from ``min`` to ``max``, both included; what lies outside or is no number as for an integer column.
+
+    So are ``bins = "private"`` and ``bounds = "private"``.
+    """
 
     type: Literal["real"] = "real"
-    min: Finite
-    max: Finite
+    min: Annotated[Finite | None, Field(validate_default=True)] = None
+    max: Annotated[Finite | None, Field(validate_default=True)] = None
     nullable: Nullable = False
-    bins: Bins = 32
+    bins: FoundBins = 32
 
     @field_validator("min", "max")
     @classmethod
-    def _unsigned_zero(cls, value: float) -> float:
-        return value + 0.0
+    def _unsigned_zero(cls, value: float | None) -> float | None:
+        return None if value is None else value + 0.0
+
+
+class _Calendar(Declared):
+    """Days from ``min`` to ``max``, both included, and perhaps parts of them that are columns of the model."""
+
+    min: Day
+    max: Day
+    nullable: Nullable = False
+    weekday: bool = False
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min >= self.max:
-            raise ValueError("min must be below max")
+    def _fits(self) -> Self:
+        if self.min > self.max:
+            raise ValueError("min must not be after max")
+        days, most = (self.max - self.min).days + 1, MAX_CELLS - self.nullable
+        if self.weekday:
+            days = (self.max.toordinal() - 1) // 7 - (self.min.toordinal() - 1) // 7 + 1
+        if days > most:
+            what = "weeks" if self.weekday else "days"
+            hint = "" if self.weekday else ", or write weekday = true, which keeps weeks and weekdays"
+            raise ValueError(f"{days:,} {what} are too many: at most {most:,} fit; give a nearer min or max{hint}")
         return self
 
 
-Column = Annotated[Categorical | Ordinal | Boolean | Integer | Real, Field(discriminator="type")]
+class Date(_Calendar):
+    """Days from ``min`` to ``max``, both included.
+
+    A day outside counts as the nearest bound, a moment as its day (in UTC where it has a time zone), what is no date as
+    null if the column is nullable, else as ``min``. With ``weekday`` the model has the week and the weekday as two
+    columns, so that it knows how the weekday goes with everything else.
+    """
+
+    type: Literal["date"] = "date"
+
+
+class Datetime(_Calendar):
+    """Moments from the first second of ``min`` to the last of ``max``, in UTC where a value has a time zone.
+
+    What lies outside or is no moment as for a date. The model has the day, or the week and the weekday, as for a date;
+    with ``time`` the minute of the day too, without it any second of the day is drawn alike.
+    """
+
+    type: Literal["datetime"] = "datetime"
+    time: bool = True
+
+
+class Identifier(Declared):
+    """Names of rows: never read from the data, which need not even have them. Fresh ones are made for the output.
+
+    Whole numbers, or text that begins with ``prefix``.
+    """
+
+    type: Literal["identifier"] = "identifier"
+    prefix: str = ""
+
+    @field_validator("prefix")
+    @classmethod
+    def _clean(cls, value: str) -> str:
+        if clean(value) != value or not value.isprintable():
+            raise ValueError("must be printable, without white space around it, in Unicode normal form C")
+        return value
+
+    @property
+    def nullable(self) -> bool:
+        """Never: each row has its own."""
+        return False
+
+
+def _values_of(column: object) -> str:
+    """Which of the two forms of a categorical column is meant."""
+    values = column.get("values") if isinstance(column, Mapping) else getattr(column, "values", None)
+    return "private" if isinstance(values, str) and values == "private" else "listed"
+
+
+OfValues = Annotated[
+    Annotated[Categorical, Tag("listed")] | Annotated[Unlisted, Tag("private")], Discriminator(_values_of)
+]
+"""A categorical column, told apart by its ``values``."""
+
+Column = Annotated[
+    OfValues | Ordinal | Boolean | Integer | Real | Date | Datetime | Identifier, Field(discriminator="type")
+]
 """One declared column, told apart by ``type``."""
 
 COLUMN_TYPES: dict[str, type[Declared]] = {
@@ -155,5 +378,30 @@ COLUMN_TYPES: dict[str, type[Declared]] = {
     "integer": Integer,
     "real": Real,
     "boolean": Boolean,
+    "date": Date,
+    "datetime": Datetime,
+    "identifier": Identifier,
 }
 """The column types by the name that ``type`` gives them."""
+
+REFUSED = {
+    "text": "free text is refused: a text may hold anything about a person, and there is no public list of texts to "
+    "count. Leave the column out (delete its section), or make of it what can be listed, outside of dpsynth, and "
+    "declare that as categorical"
+}
+"""Types that no column can have, and why."""
+
+
+def parts(name: str, column: Column) -> tuple[str, ...]:
+    """The columns of the model that hold a column: itself, none of an identifier, several of a date with its weekday.
+
+    Names of parts are the column's with ``.weekday`` or ``.time`` behind it.
+    """
+    match column:
+        case Identifier():
+            return ()
+        case Date() | Datetime():
+            time = isinstance(column, Datetime) and column.time
+            return (name, *[f"{name}.weekday"] * column.weekday, *[f"{name}.time"] * time)
+        case _:
+            return (name,)

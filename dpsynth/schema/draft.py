@@ -19,7 +19,10 @@ HEAD = """\
 #   type = "integer"       min = 0     max = 120
 #   type = "real"          min = 0.0   max = 99.9   bins = 50
 #   type = "boolean"
-# Any of them may have  nullable = true  where a value can be missing.
+#   type = "date"          min = 2020-01-01   max = 2024-12-31   weekday = true
+#   type = "datetime"      min = 2020-01-01   max = 2024-12-31   # time = false leaves out the time of day
+#   type = "identifier"    prefix = "P"       # never read: each row gets a fresh one
+# Any but an identifier may have  nullable = true  where a value can be missing.
 
 [unit]
 entity = "row"             # whom the guarantee protects, in a word: "person", "household"
@@ -31,8 +34,8 @@ neighbours = "add-remove"  # or "replace-one", which takes the number of entitie
 CHOOSE = """\
 # type = ...    # BLANK, for example: type = "categorical"
 # values = ...  # BLANK for categorical or ordinal, for example: values = ["yes", "no"]
-# min = ...     # BLANK for integer or real, for example: min = 0
-# max = ...     # BLANK for integer or real, for example: max = 120
+# min = ...     # BLANK for integer, real, date or datetime, for example: min = 0
+# max = ...     # BLANK for integer, real, date or datetime, for example: max = 120
 """
 
 LIST = """\
@@ -46,6 +49,12 @@ type = "{kind}"
 # max = ...  # BLANK: the highest value that can be, for example: max = {high}
 """
 
+DAYS = """\
+type = "{kind}"
+# min = ...  # BLANK: the first day that can be, for example: min = 2020-01-01
+# max = ...  # BLANK: the last day that can be, for example: max = 2024-12-31
+"""
+
 FORMS = (
     (r"bool(ean)?", 'type = "boolean"\n'),
     (
@@ -56,6 +65,9 @@ FORMS = (
         r"half(_?float)?|float\d*|double( precision)?|real|(decimal\d*|numeric)(\(\d+(,\s*\d+)?\))?",
         BOUNDS.format(kind="real", low="0.0", high="99.9"),
     ),
+    (r"date(32|64)?(\[\w+\])?", DAYS.format(kind="date")),
+    (r"(timestamp(tz)?|datetime\d*)([\[(].*[\])])?( (with|without) time zone)?", DAYS.format(kind="datetime")),
+    (r"uuid|extension<arrow.uuid>", 'type = "identifier"  # never read: each row gets a fresh one\n'),
     (r"(large_)?(string|utf8)(_view)?|(var|bp)?char(acter)?( varying)?(\(\d+\))?|text|(enum|dictionary).*", LIST),
 )
 """Declared types of Arrow, Parquet and SQL, and what they settle: never bounds or values."""
@@ -65,7 +77,7 @@ def draft(columns: Sequence[tuple[str, str | None]]) -> str:
     """TOML text of a schema to fill in, for column names with their declared types (None where a file has none).
 
     Loading it as it stands gives a SchemaError that lists the columns with blanks. A column of a declared type that
-    no column type can hold, such as a date, stands there as a comment.
+    no column type can hold, such as a list, stands there as a comment.
     """
     return "\n".join([HEAD, *(_section(name, declared) for name, declared in columns)])
 

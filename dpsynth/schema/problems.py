@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from dpsynth.errors import nearest
 from dpsynth.schema import toml
-from dpsynth.schema.columns import COLUMN_TYPES, Declared, Unit
+from dpsynth.schema.columns import COLUMN_TYPES, REFUSED, Declared, Unit, Unlisted
+from dpsynth.schema.constraints import FORMS, KINDS
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-SECTIONS = ("unit", "columns")
+SECTIONS = ("unit", "columns", "constraints")
 TYPES = ", ".join(f'"{name}"' for name in COLUMN_TYPES)
-COLUMN_KEYS = sorted({word for model in COLUMN_TYPES.values() for word in model.model_fields})
+COLUMN_KEYS = sorted({word for model in (*COLUMN_TYPES.values(), Unlisted) for word in model.model_fields})
 
 NO_COLUMN = "needs at least one column: [columns.NAME] with its type under it"
 
@@ -40,7 +41,9 @@ def explain(errors: Sequence[ErrorDetails], data: object) -> str:
     misspelt = [_path(error["loc"])[:-1] for error in errors if error["type"] == "extra_forbidden"]
     for error in errors:
         path = _path(error["loc"])
-        if error["type"] == "missing":
+        if path[0] == "constraints":
+            lines.append(_of_constraint(error, path[1:], data))
+        elif error["type"] == "missing":
             if path == ["columns"] and [] not in misspelt:
                 lines.append(NO_COLUMN)
             elif path[:-1] not in misspelt:
@@ -58,7 +61,11 @@ def explain(errors: Sequence[ErrorDetails], data: object) -> str:
             f"still blank: {named}. Only the owner can declare these: fill them in, "
             "or delete the section of a column to leave the column out"
         )
-    lines = list(dict.fromkeys(lines))
+    return listed(list(dict.fromkeys(lines)))
+
+
+def listed(lines: Sequence[str]) -> str:
+    """One problem as it is; several are counted."""
     return lines[0] if len(lines) == 1 else f"{len(lines)} problems:" + "".join(f"\n  {line}" for line in lines)
 
 
@@ -66,8 +73,44 @@ def _path(place: tuple[int | str, ...]) -> list[str]:
     """The keys as the file has them: pydantic puts the column's type after its name."""
     parts = [str(part) for part in place]
     if parts[:1] == ["columns"] and len(parts) > 2 and parts[2] in COLUMN_TYPES:
-        del parts[2]
+        del parts[2 : 4 if parts[2] == "categorical" else 3]  # and of a categorical one the form of its values
     return parts
+
+
+def _of_constraint(error: ErrorDetails, path: Sequence[str], data: object) -> str:
+    """A problem of one constraint, named by its number and key."""
+    kind = error["type"]
+    if not path or not path[0].isdigit():
+        return "constraints: must stand under a header each, [[constraints]]"
+    place = f"constraint {int(path[0]) + 1}"
+    if kind == "union_tag_not_found":
+        return f"{place} has no kind: one of {', '.join(map(toml.quote, KINDS))}"
+    if kind == "union_tag_invalid":
+        items = _look_up(data, ["constraints"])
+        written = _look_up(items[int(path[0])], ["kind"]) if isinstance(items, Sequence) else None
+        near = nearest(written.lower(), KINDS) if isinstance(written, str) else ""
+        return f"{place}, kind: must be one of {', '.join(map(toml.quote, KINDS))}{near}"
+    if len(path) == 1:
+        return f"{place}: must be a table, under its header [[constraints]]"
+    keys = [field.alias or name for name, field in KINDS[path[1]].model_fields.items()]
+    key = toml.key(*path[2:])
+    if kind == "missing":
+        return f"{place} has no {key}, which a constraint of kind {toml.quote(path[1])} needs"
+    if kind == "extra_forbidden":
+        known = keys if len(path) == 3 else ["min", "max", "null"]
+        near = nearest(path[-1], known) or f"; known here: {', '.join(known)}"
+        return f"{place}, {key}: unknown key{near}"
+    if kind in ("value_error", "assertion_error"):
+        return f"{place}, {key}: {error.get('ctx', {}).get('error')}"
+    if len(path) > 4 and path[-2] in ("min", "max"):
+        return f"{place}, {toml.key(*path[2:-1])}: must be a number or a date, without quotes"
+    if path[2] in ("where", "if", "then"):
+        form = "must be a table of columns with their conditions" if len(path) == 3 else f"a condition is {FORMS}"
+        return f"{place}, {key}: {form}"
+    if path[2] in ("columns", "parts"):
+        many = "two columns, the lower one first" if path[2] == "columns" else "columns"
+        return f"{place}, {path[2]}: must be a list of {many}, in double quotes"
+    return f"{place}, {key}: {EXPECTED.get(kind, 'is not what a constraint can hold here')}"
 
 
 def _line(error: ErrorDetails, path: Sequence[str], data: object) -> str:
@@ -76,6 +119,8 @@ def _line(error: ErrorDetails, path: Sequence[str], data: object) -> str:
     if kind == "extra_forbidden":
         return f"{where}: unknown key{_instead(error['loc'])}"
     if kind == "union_tag_invalid":
+        if (written := _look_up(data, [*path, "type"])) in REFUSED:
+            return f"{toml.key(*path)}: {REFUSED[str(written)]}"
         return f"{toml.key(*path, 'type')}: must be one of {TYPES}{_near_value(data, [*path, 'type'], COLUMN_TYPES)}"
     if kind == "literal_error":
         words = [word.strip("' ") for word in str(limits.get("expected", "")).split(" or ")]
@@ -83,6 +128,8 @@ def _line(error: ErrorDetails, path: Sequence[str], data: object) -> str:
         return f"{where}: must be {allowed}{_near_value(data, path, words)}"
     if kind == "value_error":
         return f"{where}: {limits['error']}" if where else str(limits["error"])
+    if path[2:] == ["values"] and kind == "tuple_type" and error["loc"][2] == "categorical":
+        return f'{where}: {EXPECTED[kind]}, or values = "private" to have them found privately'
     if len(path) == 4 and path[2] == "values":
         return f"{toml.key(*path[:-1])}: each value must be text in double quotes"
     if kind == "string_too_short":
@@ -100,7 +147,7 @@ def _instead(place: tuple[int | str, ...]) -> str:
     if len(place) == 1:
         known: Sequence[str] = SECTIONS
     elif place[0] == "columns" and len(place) > 3:
-        known = _keys(COLUMN_TYPES[str(place[2])])
+        known = _keys(Unlisted if place[2:4] == ("categorical", "private") else COLUMN_TYPES[str(place[2])])
     else:
         known = _keys(Unit)
     return nearest(word, known) or f"; known here: {', '.join(known)}"

@@ -12,6 +12,7 @@ from unicodedata import category
 
 from pydantic import (
     AfterValidator,
+    Field,
     ModelWrapValidatorHandler,
     ValidationError,
     field_serializer,
@@ -21,8 +22,10 @@ from pydantic import (
 from dpsynth.errors import ConfigurationError, SchemaError
 from dpsynth.files import parse_toml
 from dpsynth.schema import toml
-from dpsynth.schema.columns import Column, Declared, Unit
-from dpsynth.schema.problems import NO_COLUMN, explain
+from dpsynth.schema.columns import Column, Declared, Unit, parts
+from dpsynth.schema.consistency import contradictions
+from dpsynth.schema.constraints import Constraint
+from dpsynth.schema.problems import NO_COLUMN, explain, listed
 
 
 def _frozen(columns: Mapping[str, Column]) -> Mapping[str, Column]:
@@ -38,6 +41,7 @@ class Schema(Declared):
 
     unit: Unit = Unit()
     columns: Annotated[Mapping[str, Column], AfterValidator(_frozen)]
+    constraints: Annotated[tuple[Constraint, ...], Field(strict=False)] = ()
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -72,6 +76,16 @@ class Schema(Declared):
         return tuple(self.columns)
 
     @property
+    def read(self) -> tuple[str, ...]:
+        """The columns that are read from the data, in order: all but identifiers."""
+        return tuple(name for name, column in self.columns.items() if parts(name, column))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The columns of the model, in order: what marginals, workloads and conditions name."""
+        return tuple(part for name, column in self.columns.items() for part in parts(name, column))
+
+    @property
     def digest(self) -> str:
         """``sha256:...`` over canonical JSON: what differs from the defaults, columns in order."""
         content = {
@@ -81,6 +95,8 @@ class Schema(Declared):
                 for name, column in self.columns.items()
             ],
         }
+        if self.constraints:
+            content["constraints"] = [_pairs(constraint.model_dump(mode="json")) for constraint in self.constraints]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return "sha256:" + sha256(b"dpsynth-schema-v1\n" + text.encode()).hexdigest()
 
@@ -90,6 +106,7 @@ class Schema(Declared):
         for name, column in self.columns.items():
             items = {"type": column.type, **column.model_dump(exclude_defaults=True)}
             tables.append(toml.table(toml.key("columns", name), items))
+        tables += [toml.table("[constraints]", constraint.plain()) for constraint in self.constraints]
         return "\n".join(tables)
 
     @field_serializer("columns")
@@ -106,15 +123,25 @@ class Schema(Declared):
             raise SchemaError(explain(problems, data)) from None
         if not schema.columns:
             raise SchemaError(NO_COLUMN)
+        if not schema.read:
+            raise SchemaError("needs a column that is not an identifier: identifiers are never read")
         for name in schema.columns:
             where = toml.key("columns", name)
             if not name or any(category(letter) in {"Cc", "Cs"} for letter in name):
                 raise SchemaError(f"{where}: a column name is not empty and has no control characters")
-            if name == schema.unit.column:
+            for part in parts(name, schema.columns[name])[1:]:
+                if part in schema.columns:
+                    raise SchemaError(
+                        f"{toml.key('columns', part)}: is what the {part.removeprefix(name + '.')} of column {name!r} "
+                        "is called: rename this column in the data, or declare that one without it"
+                    )
+            if name in schema.unit.columns:
+                key = "column" if name == schema.unit.column else "weight"
                 raise SchemaError(
-                    f"{where}: is the column of the unit, which is never synthesized: "
-                    "delete this section, or [unit] column"
+                    f"{where}: is the {key} of the unit, which is never synthesized: delete this section, or [unit] {key}"
                 )
+        if wrong := contradictions(schema):
+            raise SchemaError(listed(wrong))
         return schema
 
     def __eq__(self, other: object) -> bool:
@@ -122,3 +149,10 @@ class Schema(Declared):
 
     def __hash__(self) -> int:
         return hash(self.digest)
+
+
+def _pairs(item: Any) -> Any:
+    """JSON values with tables as lists of pairs: the order in which columns are named says which one gives way."""
+    if isinstance(item, Mapping):
+        return [[key, _pairs(value)] for key, value in item.items()]
+    return [_pairs(value) for value in item] if isinstance(item, list) else item

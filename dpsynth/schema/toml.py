@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Mapping
@@ -20,15 +21,19 @@ def key(*parts: str) -> str:
 
 
 def value(item: object) -> str:
-    """A TOML value: text, boolean, integer, finite float, or a list of them."""
+    """A TOML value: text, boolean, integer, finite float, date, or a list or table of them."""
     if isinstance(item, bool):
         return "true" if item else "false"
     if isinstance(item, str):
         return quote(item)
     if isinstance(item, int | float):
         return repr(item)
+    if isinstance(item, datetime.date):
+        return item.isoformat()
     if isinstance(item, tuple | list):
         return "[" + ", ".join(value(part) for part in item) + "]"
+    if isinstance(item, Mapping):
+        return "{ " + ", ".join(f"{key(word)} = {value(part)}" for word, part in item.items()) + " }" if item else "{}"
     raise TypeError(f"no TOML value for {type(item).__name__}")
 
 

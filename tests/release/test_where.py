@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.encoding import codecs
+from dpsynth.encoding import codecs, layout
 from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import Level
 from dpsynth.release.condition import Condition
@@ -55,7 +55,8 @@ values = ["Graz", "L'Aquila", "in"]
 type = "boolean"
 nullable = true
 """
-CODECS = codecs(Schema.parse(SCHEMA))
+LAYOUT = layout(Schema.parse(SCHEMA))
+CODECS = LAYOUT.codecs
 NAMES = [codec.name for codec in CODECS]
 
 
@@ -136,19 +137,19 @@ def conditions(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 
 def rows_of(tables: IntegerTables, condition: Condition, rows: int) -> list[dict[str, object]]:
-    (batch,) = records(tables, condition.codecs, rows, 5)
+    (batch,) = records(tables, condition.layout, rows, 5)
     for codec in CODECS:  # what is drawn stays in its cell
         assert np.array_equal(codec.encode(batch[codec.name]), sample_chunk(tables, rows, 5, 0)[codec.name])
     return batch.to_pylist()
 
 
-ANY = read_condition((), CODECS)
+ANY = read_condition((), LAYOUT)
 UNCONDITIONED = rows_of(MODEL, ANY, 400)
 CODES = sample_chunk(MODEL, 400, 5, 0)
 
 
 def assert_reads_back(condition: Condition) -> None:
-    again = read_condition(condition.text or (), CODECS)
+    again = read_condition(condition.text or (), LAYOUT)
     assert again == condition
     assert again.text == condition.text
 
@@ -158,7 +159,7 @@ def assert_reads_back(condition: Condition) -> None:
 def test_every_row_fulfils_the_condition_and_nothing_else_is_left_out(drawn):
     where, tests = drawn
     try:
-        condition = read_condition(where, CODECS)
+        condition = read_condition(where, LAYOUT)
     except ConfigurationError:
         # Right only where no row fulfils it, or one of its tests: that is refused beside an or, too.
         assert not all(any(sqlite(UNCONDITIONED, text)) for text in (where, *tests))
@@ -199,16 +200,16 @@ def test_every_row_fulfils_the_condition_and_nothing_else_is_left_out(drawn):
 def test_the_canonical_text(where, text):
     if text is None:
         with pytest.raises(ConfigurationError):
-            read_condition(where, CODECS)
+            read_condition(where, LAYOUT)
         return
-    assert read_condition(where, CODECS).text == text
+    assert read_condition(where, LAYOUT).text == text
 
 
 def test_several_conditions_must_all_hold():
-    condition = read_condition(("age > 5", "age < 9", "retired = true"), CODECS)
+    condition = read_condition(("age > 5", "age < 9", "retired = true"), LAYOUT)
     assert condition.text == "age between 6 and 8 and retired = true"
-    assert read_condition((), CODECS).text == ""
-    assert read_condition((), CODECS).codecs == CODECS
+    assert read_condition((), LAYOUT).text == ""
+    assert read_condition((), LAYOUT).layout == LAYOUT
 
 
 @pytest.mark.parametrize(
@@ -269,7 +270,7 @@ def test_several_conditions_must_all_hold():
 )
 def test_what_is_wrong_is_said(where, message):
     with pytest.raises(ConfigurationError, match=message) as caught:
-        read_condition(where, CODECS)
+        read_condition(where, LAYOUT)
     assert caught.value.exit_code == 2
     assert str(caught.value).startswith("where: ")
 
@@ -288,7 +289,7 @@ WORDS = (
 )
 def test_any_text_is_read_or_refused(where):
     try:
-        condition = read_condition(where, CODECS)
+        condition = read_condition(where, LAYOUT)
     except ConfigurationError as error:
         assert str(error).isprintable()
         assert len(str(error)) < 400
@@ -309,15 +310,15 @@ def test_a_forged_text_cannot_speak_for_the_verifier():
         "age = 5\u202e",
     ):
         with pytest.raises(ConfigurationError) as caught:
-            read_condition(where, CODECS)
+            read_condition(where, LAYOUT)
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 250
     with pytest.raises(ConfigurationError, match=r"at most 65,536 characters, and this one has 3,000,000$"):
-        read_condition("age = 5 and " * 250_000, CODECS)
+        read_condition("age = 5 and " * 250_000, LAYOUT)
 
 
 def test_what_is_too_long_is_refused_before_it_takes_long():
-    wide = codecs(Schema.parse('[columns.x]\ntype = "integer"\nmin = 0\nmax = 9999999'))
+    wide = layout(Schema.parse('[columns.x]\ntype = "integer"\nmin = 0\nmax = 9999999'))
     assert read_condition(["x != 5"] * 1000, wide).text == "(x <= 4 or x >= 6)"
     for where in (" and ".join(["x != 5"] * 1001), ["x != 5"] * 1001, " or ".join(["(x = 5)"] * 1001)):
         with pytest.raises(ConfigurationError, match="at most 1,000 tests"):
@@ -335,7 +336,7 @@ def test_what_is_too_long_is_refused_before_it_takes_long():
 def test_the_values_of_a_column_are_named():
     names = ", ".join(f'"n{number}"' for number in range(20))
     listed = '[columns.{0}]\ntype = "{0}"\nvalues = [{1}]\n'
-    two = codecs(Schema.parse(listed.format("categorical", names) + listed.format("ordinal", names)))
+    two = layout(Schema.parse(listed.format("categorical", names) + listed.format("ordinal", names)))
     every = ", ".join(f"'n{number}'" for number in range(20))
     with pytest.raises(ConfigurationError, match=r"it holds 'n0', 'n1', .*'n7', \.\.\. \(20 in all\)$"):
         read_condition(f"categorical not in ({every})", two)
@@ -394,8 +395,8 @@ def test_ends_are_exact_to_the_last_bit():
     words = np.array([0, 2**64 - 1], dtype=np.uint64)
     for bound in (edge, np.nextafter(edge, -9), 3.3):
         for sign, holds in ((">", np.greater), (">=", np.greater_equal), ("<", np.less), ("<=", np.less_equal)):
-            condition = read_condition(f"rate {sign} {float(bound)!r}", CODECS)
-            (decoder,) = (codec for codec in condition.codecs if codec.name == "rate")
+            condition = read_condition(f"rate {sign} {float(bound)!r}", LAYOUT)
+            (decoder,) = (codec for codec in condition.layout.decoders if codec.name == "rate")
             for place in np.flatnonzero(condition.evidence()["rate"]):
                 assert holds(decoder.decode(np.full(2, place), words).to_numpy(), bound).all()
 
@@ -413,9 +414,9 @@ def test_the_distribution_is_the_conditional_one():
     where = "wage between 1000 and 60010 and rate >= 0.3 and grade != 'b'"
     rows = 60_000
     codes = sample_chunk(MODEL, rows, 8, 0)
-    plain = [row["age"] // 10 for row in decode(CODECS, codes, 8, 0).to_pylist() if fulfils(row)]
-    condition = read_condition(where, CODECS)
-    (given,) = records(MODEL.given(condition.evidence()), condition.codecs, len(plain), 9)
+    plain = [row["age"] // 10 for row in decode(LAYOUT, codes, 8, 0).to_pylist() if fulfils(row)]
+    condition = read_condition(where, LAYOUT)
+    (given,) = records(MODEL.given(condition.evidence()), condition.layout, len(plain), 9)
     assert all(fulfils(row) for row in given.to_pylist())
     one, two = np.bincount(plain, minlength=10), np.bincount(given["age"].to_numpy() // 10, minlength=10)
     assert ((one - two) ** 2 / np.maximum(one + two, 1)).sum() < 45  # 9 degrees of freedom: p < 1e-6

@@ -7,7 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dpsynth.encoding import Layout
 from dpsynth.sampling import CHUNK, IntegerTables, RowsDigest, decode, records, rows_digest, sample_chunk, sample_chunks
+from dpsynth.schema import Boolean
 from tests.sampling.oracle import forest, stream
 
 
@@ -23,12 +25,17 @@ class Plain:
         return pa.array(codes.astype(np.int64) * 1_000_000 + (words >> np.uint64(48)).astype(np.int64))
 
 
-CODECS = tuple(Plain(name) for name in "abcdef")
+def plain(names: str) -> Layout:
+    """The layout of columns that are shown as they are."""
+    return Layout(dict.fromkeys(names, Boolean()), (), decoders=tuple(Plain(name) for name in names))
+
+
+LAYOUT = plain("abcdef")
 
 
 def test_records_are_the_codes_with_words_of_their_own():
     codes = sample_chunk(forest(), 50, 3, 0)
-    (batch,) = records(forest(), CODECS, 50, 3)
+    (batch,) = records(forest(), LAYOUT, 50, 3)
     assert batch.schema.names == list("abcdef")
     for index, name in enumerate("abcdef"):
         words = stream(3, 0, 2, index, 50)
@@ -39,13 +46,13 @@ def test_records_are_the_codes_with_words_of_their_own():
 
 def test_one_pass_gives_rows_and_digest():
     digest = RowsDigest(forest(), 70)
-    rows = sum(batch.num_rows for batch in records(forest(), CODECS, 70, 3, digest))
+    rows = sum(batch.num_rows for batch in records(forest(), LAYOUT, 70, 3, digest))
     assert rows == 70
     assert digest.text == rows_digest(forest(), 70, 3)
 
 
 def test_no_rows_give_one_typed_batch_and_a_digest():
-    (batch,) = records(forest(), CODECS, 0, 3)
+    (batch,) = records(forest(), LAYOUT, 0, 3)
     assert batch.num_rows == 0
     assert batch.schema.names == list("abcdef")
     head = b'dpsynth-rows-v1\n{"columns":["a","b","c","d","e","f"],"fine":[3,4,3,5,11,4],"rows":0}\n'
@@ -68,8 +75,8 @@ def test_the_digest_notices(changed):
 def test_chunks_decode_alone():
     rows, tables = CHUNK + 7, small()
     codes = sample_chunk(tables, rows, 1, 1)
-    whole = list(records(tables, (Plain("x"),), rows, 1))
-    assert decode((Plain("x"),), codes, 1, 1).equals(whole[1])
+    whole = list(records(tables, plain("x"), rows, 1))
+    assert decode(plain("x"), codes, 1, 1).equals(whole[1])
     digest = RowsDigest(tables, rows)
     for part in sample_chunks(tables, rows, 1):
         digest.add(part)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.encoding import codecs
+from dpsynth.encoding import layout
 from dpsynth.measurement import Domain, Level
 from dpsynth.model import FittedModel
 from dpsynth.model.junction import JunctionTree
@@ -101,16 +101,17 @@ nullable = true
 def test_records_encode_back_to_their_codes():
     pytest.importorskip("pyarrow")
     schema = Schema.parse(SCHEMA)
-    chosen = codecs(schema)
+    whole = layout(schema)
+    chosen = whole.codecs
     levels = [Level(codec.name, codec.level()) for codec in chosen]
     nodes = [((), (level.column,), np.arange(1.0, level.size + 1)[np.newaxis, :]) for level in levels]
     tables = IntegerTables.build(nodes, levels, {}, 0)
     codes = sample_chunk(tables, 5000, 11, 0)
-    (batch,) = records(tables, chosen, 5000, 11)
+    (batch,) = records(tables, whole, 5000, 11)
     assert [str(field.type) for field in batch.schema] == ["int64", "double", "string", "bool"]
     for codec in chosen:
         assert np.array_equal(codec.encode(batch[codec.name]), codes[codec.name])
-    (nothing,) = records(tables, chosen, 0, 11)
+    (nothing,) = records(tables, whole, 0, 11)
     assert nothing.schema == batch.schema
-    (again,) = records(tables, chosen, 5000, 11)
+    (again,) = records(tables, whole, 5000, 11)
     assert again.equals(batch)

@@ -1,11 +1,12 @@
 """The draft of ``dpsynth init``: what a declared type settles is filled in, what only the owner knows is left blank."""
 
 import re
+from datetime import date
 
 import pytest
 
 from dpsynth.errors import SchemaError
-from dpsynth.schema import Boolean, Integer, Real, Schema, draft
+from dpsynth.schema import Boolean, Date, Integer, Real, Schema, draft
 
 NAMES = [("age", None), ("a.b c", None), ("sex", None)]
 
@@ -28,6 +29,10 @@ def test_an_unmodified_draft_is_refused_and_says_what_is_blank() -> None:
         *[(name, "real") for name in ("double", "float", "halffloat", "FLOAT8", "DOUBLE PRECISION", "real")],
         *[(name, "real") for name in ("DECIMAL(18,3)", "decimal256(40, 2)", "numeric")],
         *[(name, "boolean") for name in ("bool", "BOOLEAN")],
+        *[(name, "date") for name in ("DATE", "date32[day]", "date64[ms]")],
+        *[(name, "datetime") for name in ("timestamp[us, tz=UTC]", "TIMESTAMP", "timestamptz", "datetime", "DateTime64")],
+        *[(name, "datetime") for name in ("timestamp(3) without time zone", "TIMESTAMP WITH TIME ZONE", "timestamp[ns]")],
+        *[(name, "identifier") for name in ("uuid", "UUID", "extension<arrow.uuid>")],
         *[(name, None) for name in ("string", "large_string", "VARCHAR", "varchar(20)", "text", "string_view")],
         *[(name, None) for name in ("ENUM('a', 'b')", "dictionary<values=string, indices=int32, ordered=1>")],
     ],
@@ -38,11 +43,11 @@ def test_declared_types(declared: str, type_: str | None) -> None:
     assert section
     assert re.findall(r'^type = "(\w+)"', section, re.MULTILINE) == ([type_] if type_ else [])
     assert not re.search(r"^(min|max|values)", section, re.MULTILINE)
-    assert ("BLANK" in section) == (type_ != "boolean")
+    assert ("BLANK" in section) == (type_ not in ("boolean", "identifier"))
 
 
 @pytest.mark.parametrize(
-    "declared", ["DATE", "timestamp[us, tz=UTC]", "BLOB", "list<item: int64>", "INTEGER[]", "uuid"]
+    "declared", ["BLOB", "list<item: int64>", "INTEGER[]", "time", "interval", "time32[s]", "duration[us]", "date[]"]
 )
 def test_a_type_that_no_column_holds_is_a_comment(declared: str) -> None:
     text = draft([("x", declared), ("ok", "bool")])
@@ -51,7 +56,7 @@ def test_a_type_that_no_column_holds_is_a_comment(declared: str) -> None:
 
 
 def test_blanks_filled_in_make_a_schema() -> None:
-    text = draft([("age", "int32"), ("income", "double"), ("ok", "bool"), ("sex", None)])
+    text = draft([("age", "int32"), ("income", "double"), ("ok", "bool"), ("day", "date"), ("sex", None)])
     head, *sections = text.split("\n[columns.")
     filled = []
     for section in sections:
@@ -64,6 +69,7 @@ def test_blanks_filled_in_make_a_schema() -> None:
     assert schema.columns["age"] == Integer(min=0, max=120)
     assert schema.columns["income"] == Real(min=0.0, max=99.9)
     assert schema.columns["ok"] == Boolean()
+    assert schema.columns["day"] == Date(min=date(2020, 1, 1), max=date(2024, 12, 31))
     assert schema.columns["sex"].model_dump()["values"] == ("yes", "no")
 
 

@@ -1,0 +1,94 @@
+"""The moment that a value denotes, whatever stores it. Total: no value of any type raises.
+
+A moment is a whole second, fractions cut off; one with a time zone is taken to UTC, one without stands as it is. Texts
+are read as ISO 8601 and what PostgreSQL and SQLite write: a date (with or without hyphens), perhaps a time behind a
+space or a ``T``, with or without seconds, perhaps ``Z``, ``UTC`` or an offset; ``infinity`` and ``-infinity``. Other
+orders of day and month are ambiguous and denote no moment.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.types as kind
+
+from dpsynth.encoding import arrays
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+FAR = 2**62
+"""Seconds of what lies beyond any bound."""
+
+_DAY = re.compile(r"([+-]?[0-9]{4,18})-([0-9]{2})-([0-9]{2})|([0-9]{4})([0-9]{2})([0-9]{2})", re.ASCII)
+_REST = re.compile(
+    r"(?:[T ]([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]|60)(?:[.,][0-9]*)?)?"
+    r"(?: ?(?:Z|UTC|([+-])([0-9]{2})(?::?([0-5][0-9])(?::?[0-5][0-9])?)?))?)?( BC)?",
+    re.ASCII | re.IGNORECASE,
+)
+_ENDLESS = {"infinity": FAR, "+infinity": FAR, "-infinity": -FAR}
+
+
+def is_moment(type_: pa.DataType) -> bool:
+    """Whether a type stores days or moments."""
+    return bool(kind.is_date(type_) or kind.is_timestamp(type_))
+
+
+def seconds(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Seconds since 1970-01-01 of each element, and which have none; what stands there means nothing.
+
+    ``array`` stores days or moments, or comes from ``arrays.unfold``. The result depends on the text alone that
+    ``arrays.spelt`` gives (proofs/encoding/moments.md).
+    """
+    if is_moment(array.type):
+        return _ticks(array)
+    read = [None if text is None else of_text(text) for text in arrays.spelt(array)]
+    missing = np.array([moment is None for moment in read], dtype=np.bool_)
+    return np.array([moment or 0 for moment in read], dtype=np.int64), missing
+
+
+def of_text(text: str) -> int | None:
+    """Seconds since 1970-01-01 of a clean text, at most FAR from it; None for one that denotes no moment."""
+    day = _DAY.match(text)
+    if day is None:
+        return _ENDLESS.get(text.lower())
+    rest = _REST.fullmatch(text, day.end())
+    if rest is None:
+        return None
+    year, month, number = (int(part) for part in day.groups() if part is not None)
+    if rest[7]:
+        year = 1 - year
+    days = _days(year, month, number)
+    if days is None:
+        return None
+    hour, minute, second = (int(rest[place] or 0) for place in (1, 2, 3))
+    ahead = (int(rest[5]) * 60 + int(rest[6] or 0)) * (-1 if rest[4] == "-" else 1) if rest[4] else 0
+    moment = days * 86_400 + hour * 3600 + (minute - ahead) * 60 + second
+    return max(-FAR, min(moment, FAR))
+
+
+def _days(year: int, month: int, day: int) -> int | None:
+    """Days since 1970-01-01 in the Gregorian calendar, which repeats itself every 400 years, or None."""
+    cycles, within = divmod(year, 400)
+    try:
+        return date(within + 400, month, day).toordinal() + (cycles - 1) * 146_097 - 719_163
+    except ValueError:
+        return None
+
+
+def _ticks(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    import pyarrow as pa
+
+    type_ = array.type
+    short = kind.is_date32(type_)
+    counts = arrays.to_numpy(array.view(pa.int32() if short else pa.int64())).astype(np.int64)
+    missing = counts == np.iinfo(np.int64).min
+    if array.null_count:
+        missing |= arrays.to_numpy(array.is_null()).astype(np.bool_)
+    if short:
+        return counts * 86_400, missing
+    return counts // arrays.PER_SECOND["ms" if kind.is_date64(type_) else type_.unit], missing

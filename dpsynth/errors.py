@@ -26,6 +26,8 @@
     │   └── ReleaseConflict          32  the same release id with another plan
     └── Interrupted                 130
 
+    AnchorMissing, a warning             nothing here knows how far the store's log had come
+
 No message may hold a value read from private rows, nor depend on one: whoever raises names columns, keys, files
 and public limits only.
 """
@@ -40,6 +42,10 @@ class DpsynthError(Exception):
     """The root of every error that dpsynth raises on purpose."""
 
     exit_code = 70
+
+
+class AnchorMissing(UserWarning):
+    """A store has entries and no anchor is there: nothing tells whether it was taken back."""
 
 
 class ConfigurationError(DpsynthError):

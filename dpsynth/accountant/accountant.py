@@ -52,13 +52,17 @@ class Accountant:
         ``create`` is true.
 
         ``anchors`` is the folder that remembers how far the store's log had come: ``$DPSYNTH_ANCHORS``, or
-        ``dpsynth/anchors`` in the user's folder for state, if not given. A store that is there is never made anew.
+        ``dpsynth/anchors`` in the user's folder for state, if not given. A store that is there is never made anew. An
+        AnchorMissing is warned of where that folder has never seen a store that has entries.
 
         ConfigurationError: missing and not ``create``, or not writable here. StoreDamaged: not a store of accounts, or
         damaged. StoreBusy: locked by another process for too long.
         """
         folder = Path(anchors) if anchors is not None else default_folder()
-        return cls(AnchoredStore(_open(place, create), folder))
+        store = AnchoredStore(_open(place, create), folder)
+        made = cls(store)
+        store.warn()
+        return made
 
     @property
     def secret(self) -> bytes:

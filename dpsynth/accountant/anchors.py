@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dpsynth.accountant.store import Lock, Reading, Store, Writing
-from dpsynth.errors import ConfigurationError, LogInconsistent, StoreError
+from dpsynth.errors import AnchorMissing, ConfigurationError, LogInconsistent, StoreError
 from dpsynth.ledger import canonical, nonce
 
 try:
@@ -74,6 +75,16 @@ class AnchoredStore:
     def origin(self) -> str:
         """The public name of the store's log."""
         return self._store.origin
+
+    def warn(self) -> None:
+        """Say so, as an AnchorMissing, if the store has entries and no anchor: an older copy would be taken for it."""
+        if not self._path.exists() and self._store.read(lambda tx: tx.head())[0]:
+            text = (
+                f"{self._folder} has no anchor of this store's log, so that nothing here tells whether an older copy "
+                "of the store was brought back; the next write makes one. If it came from another machine, bring "
+                f"the file {self._path.name} of that machine's anchors along first"
+            )
+            warnings.warn(text, AnchorMissing, stacklevel=3)
 
     def read(self, act: Callable[[Reading], T]) -> T:
         """Read, also when the store is behind its anchor."""

@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from dpsynth import __version__
-from dpsynth.cli.output import report
+from dpsynth.cli.output import heeding, report
 
 COMMANDS = {
     "demo": ("dpsynth.cli.demo", "Make a signed release from embedded artificial people."),
@@ -96,13 +96,14 @@ def main(words: Sequence[str] | None = None) -> None:
     """The entry point of ``dpsynth``: every error becomes one sentence, an exit code and, if asked, JSON."""
     given = list(sys.argv[1:] if words is None else words)
     signal.signal(signal.SIGTERM, _terminated)
-    try:
-        code = dpsynth.main(given, prog_name="dpsynth", standalone_mode=False)
-    except BaseException as error:
-        if isinstance(error, SystemExit):
-            raise
-        if isinstance(error, click.exceptions.NoArgsIsHelpError):
-            error.show()
-            raise SystemExit(error.exit_code) from None
-        code = report(error, "--json" in given)
+    with heeding() as warned:
+        try:
+            code = dpsynth.main(given, prog_name="dpsynth", standalone_mode=False, obj=warned)
+        except BaseException as error:
+            if isinstance(error, SystemExit):
+                raise
+            if isinstance(error, click.exceptions.NoArgsIsHelpError):
+                error.show()
+                raise SystemExit(error.exit_code) from None
+            code = report(error, "--json" in given, warned=warned)
     raise SystemExit(code or 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import click
 
-from dpsynth.errors import ConfigurationError, DpsynthError, Interrupted
+from dpsynth.errors import AnchorMissing, ConfigurationError, DpsynthError, Interrupted
 
 NEW_FOLDER = click.Path(path_type=Path, file_okay=False)
 """A folder to make: what exists under its name may not be a file."""
@@ -33,9 +34,30 @@ def hint(text: str) -> None:
     click.echo(text, err=True)
 
 
-def say_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
-    """One JSON document on one line of stdout."""
-    click.echo(json.dumps(document, sort_keys=True))
+def say_json(document: Mapping[str, Any], warned: Sequence[str] = ()) -> None:
+    """One JSON document on one line of stdout, with the ``warnings`` that the command gave, if it gave any."""
+    context = click.get_current_context(silent=True)
+    heard = warned or (context.find_root().obj if context else None)
+    click.echo(json.dumps({**document, "warnings": list(heard)} if heard else document, sort_keys=True))
+
+
+@contextmanager
+def heeding() -> Iterator[list[str]]:
+    """Around a command: what the library warns its user of goes to stderr once, and into the list that this gives."""
+    heard: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", AnchorMissing)
+        usual = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if not issubclass(category, AnchorMissing):
+                usual(message, category, *place, **more)
+            elif str(message) not in heard:
+                heard.append(str(message))
+                hint(f"warning: {message}")
+
+        warnings.showwarning = show
+        yield heard
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -67,12 +89,12 @@ def failure(error: BaseException) -> tuple[int, str]:
     return 70, f"internal error ({type(error).__name__}{where}); nothing private is shown here. Please report it"
 
 
-def report(error: BaseException, as_json: bool, about: str = "") -> int:
+def report(error: BaseException, as_json: bool, about: str = "", warned: Sequence[str] = ()) -> int:
     """Print an error, if given what it is about first, and return its exit code."""
     code, text = failure(error)
     text = f"{about}: {text}" if about and about not in text else text
     if as_json:
-        say_json({"ok": False, "exit": code, "error": text})
+        say_json({"ok": False, "exit": code, "error": text}, warned)
     hint(f"error: {text}")
     return code
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+import warnings
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import pytest
 
 from dpsynth.accountant import Accountant
 from dpsynth.accountant.anchors import Anchor, default_folder
-from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, LogInconsistent, StoreError
+from dpsynth.errors import AnchorMissing, BudgetRefused, ConfigurationError, DpsynthError, LogInconsistent, StoreError
 from dpsynth.ledger import seal
+from tests.desk import call
 from tests.ledger.office import ANA
 
 pytest.register_assert_rewrite("tests.accountant.store_contract")
@@ -63,6 +65,40 @@ def test_each_commit_moves_it_on_and_reading_does_not(store: Path, anchors: Path
             step()
         sizes.append(json.loads(only(anchors).read_bytes())["size"])
     assert sizes == [3, 4, 6, 7, 7, 7]
+
+
+def test_a_store_that_no_anchor_knows_is_warned_of_once(store: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    with (
+        pytest.warns(AnchorMissing, match="the next write makes one") as found,
+        Accountant.open(store, anchors=elsewhere) as accountant,
+    ):
+        accountant.account("people")
+        reserve(accountant, "r2").close()
+    assert len(found) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Accountant.open(store, anchors=elsewhere).close()
+        Accountant.open(tmp_path / "new.db", create=True, anchors=tmp_path / "third").close()
+        Accountant.open(tmp_path / "new.db", anchors=tmp_path / "third").close()  # no entries: nothing to take back
+
+
+def test_the_command_says_once_that_no_anchor_is_there(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = ("budget", "show", "--store", store)
+    assert call(*show).stderr.count("warning") == 0
+    assert "warnings" not in json.loads(call(*show, "--json").stdout)
+    monkeypatch.setenv("DPSYNTH_ANCHORS", str(tmp_path / "elsewhere"))
+    for _ in range(2):  # a command that only reads makes no anchor
+        called = call(*show, "--json")
+        assert (called.exit_code, called.stderr.count("warning: ")) == (0, 1)
+        (text,) = json.loads(called.stdout)["warnings"]
+        assert str(tmp_path / "elsewhere") in text
+    refused = call("budget", "show", "nobody", "--store", store, "--json")
+    assert (refused.exit_code, len(json.loads(refused.stdout)["warnings"])) == (10, 1)
+    assert call("budget", "external", "people", "--store", store, "--what", "a table").stderr.count("warning") == 1
+    assert call(*show).stderr.count("warning") == 0
 
 
 @pytest.mark.parametrize("fork", [False, True])

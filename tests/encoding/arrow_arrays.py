@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 from hypothesis import reject
 from hypothesis import strategies as st
 
-from dpsynth.schema import Boolean, Categorical, Integer, Ordinal, Real, Schema
+from dpsynth.schema import Boolean, Categorical, Date, Datetime, Integer, Ordinal, Real, Schema
 
 SCHEMA = Schema(
     columns={
@@ -24,6 +25,10 @@ SCHEMA = Schema(
         "share": Real(min=0.1, max=0.30000000000000004, nullable=True),
         "huge": Real(min=-1.7e308, max=1.7e308, bins=7),
         "thin": Real(min=1.0, max=1.0000000000000009, nullable=True),
+        "day": Date(min=date(2019, 12, 31), max=date(2020, 2, 2)),
+        "moment": Datetime(min=date(1969, 12, 31), max=date(1970, 3, 5), nullable=True, weekday=True),
+        "long": Date(min=date(1900, 2, 27), max=date(2079, 1, 1), nullable=True),
+        "coarse": Datetime(min=date(2020, 1, 1), max=date(2020, 12, 31), time=False),
     }
 )
 """One column of every kind: nullable and not, with and without ``otherwise``, narrow and wide."""
@@ -36,6 +41,9 @@ TEXTS = st.one_of(
         ["nan", "inf", "-Infinity", "1e400", "9" * 400, "7\u00a0", "\x00", "0x1f", "1_0", "٣", "1e", ".5", "5."]
     )
     | st.sampled_from(["2020-01-31", "01:02:03", "9007199254740993", "0.1", "0.30000000000000004", "-0.0"]),
+    st.sampled_from(["2020-01-31 23:59:59.9", "2020-01-31T23:30:00-05:00", "1970-01-01 00:00Z", "20200131", "0000-01-01"])
+    | st.sampled_from(["infinity", "-infinity", "0044-03-15 BC", "2020-02-30", "2020-1-31", "10000-01-01", "-0001-01-01"])
+    | st.datetimes().map(str),
     st.integers(-12, 12).map(str),
     st.floats().map(repr),
     st.from_regex(r"[ \t]?[+-]?[0-9]{0,3}\.?[0-9]{0,25}([eE][+-]?[0-9]{1,3})?[ \n]?", fullmatch=True),

@@ -15,7 +15,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from dpsynth.encoding import BooleanCodec, Codec, IntegerCodec, ListedCodec, RealCodec, codecs
-from dpsynth.schema import Boolean, Categorical, Integer, Ordinal, Real, Schema
+from dpsynth.schema import Boolean, Categorical, Date, Datetime, Integer, Ordinal, Real, Schema
 from tests.encoding.arrow_arrays import SCHEMA
 
 WORDS = (0, 1, 2**11 - 1, 2**32, 2**63, 2**64 - 2**11, 2**64 - 1)
@@ -30,7 +30,8 @@ def survives(codec: Codec) -> None:
     cells = np.repeat(np.arange(codec.size), len(WORDS))
     values = codec.decode(cells, np.tile(np.array(WORDS, dtype=np.uint64), codec.size))
     assert values.null_count == (len(WORDS) if codec.column.nullable else 0)
-    np.testing.assert_array_equal(codec.encode(values), cells)
+    if codec.source == codec.name:  # a part reads the whole: tests/encoding/test_calendar.py
+        np.testing.assert_array_equal(codec.encode(values), cells)
     if isinstance(codec.column, Integer | Real):
         kept = values.drop_null().to_numpy()
         assert codec.column.min <= kept.min() <= kept.max() <= codec.column.max
@@ -41,11 +42,12 @@ def survives(codec: Codec) -> None:
     list(
         zip(
             codecs(SCHEMA),
-            [*[pa.string()] * 3, *[pa.bool_()] * 2, *[pa.int64()] * 2, *[pa.float64()] * 3],
+            [*[pa.string()] * 3, *[pa.bool_()] * 2, *[pa.int64()] * 2, *[pa.float64()] * 3]
+            + [*[pa.date32()] * 2, pa.string(), pa.time32("s"), *[pa.date32()] * 2],
             strict=True,
         )
     ),
-    ids=SCHEMA.names,
+    ids=SCHEMA.parts,
 )
 def test_decode_then_encode(codec: Codec, type_: pa.DataType) -> None:
     survives(codec)
@@ -55,9 +57,9 @@ def test_decode_then_encode(codec: Codec, type_: pa.DataType) -> None:
 
 def test_codecs_follow_the_schema() -> None:
     found = codecs(SCHEMA)
-    assert tuple(codec.name for codec in found) == SCHEMA.names
-    assert [codec.size - codec.leaves for codec in found] == [int(c.nullable) for c in SCHEMA.columns.values()]
-    assert [codec.leaves for codec in found] == [8, 8, 1, 2, 2, 13, 4096, 4096, 4096, 4]
+    assert tuple(codec.name for codec in found) == SCHEMA.parts
+    assert [codec.size - codec.leaves for codec in found] == [int(codec.column.nullable) for codec in found]
+    assert [codec.leaves for codec in found] == [8, 8, 1, 2, 2, 13, 4096, 4096, 4096, 4, 34, 10, 7, 1440, 65_323, 366]
 
 
 def test_listed_values() -> None:
@@ -115,7 +117,7 @@ def test_integers(bounds: tuple[int, int], nullable: bool, integers: list[int], 
     codec = IntegerCodec("x", Integer(min=low, max=high, nullable=nullable))
     count = high - low + 1
     assert codec.leaves <= 4096
-    assert codec.leaves == count or (codec.leaves > 2048 and (codec.leaves - 1) * codec.width < count)
+    assert codec.leaves == count or (codec.leaves > 2048 and (codec.leaves - 1) * (codec.edges[1] - codec.edges[0]) < count)
 
     def leaf(value: float) -> int:
         if value != value:
@@ -189,7 +191,7 @@ def test_integers_decode_every_value_of_a_leaf() -> None:
     ).to_pylist() == [8192]
 
 
-@pytest.mark.parametrize("codec", codecs(SCHEMA), ids=SCHEMA.names)
+@pytest.mark.parametrize("codec", codecs(SCHEMA), ids=SCHEMA.parts)
 def test_levels(codec: Codec) -> None:
     level = codec.level()
     assert (level.dtype, level.shape) == (np.dtype(np.uint16), (codec.size,))
@@ -202,7 +204,7 @@ def test_levels(codec: Codec) -> None:
         leaves = np.bincount(level[: codec.leaves])
         assert len(leaves) == min(codec.column.bins, codec.leaves)
         assert leaves.max() - leaves.min() <= 1
-    else:
+    elif not isinstance(codec.column, Date | Datetime):
         np.testing.assert_array_equal(level, np.arange(codec.size))
 
 
@@ -224,7 +226,7 @@ def test_the_type_of_codes() -> None:
         assert codec.encode(pa.array(["v0"])).dtype == dtype
 
 
-@pytest.mark.parametrize("codec", codecs(SCHEMA), ids=SCHEMA.names)
+@pytest.mark.parametrize("codec", codecs(SCHEMA), ids=SCHEMA.parts)
 def test_decode_refuses_what_is_no_code(codec: Codec) -> None:
     word = np.zeros(1, np.uint64)
     with pytest.raises(ValueError, match=f"column '{codec.name}': a code lies outside 0..{codec.size - 1}"):
@@ -256,4 +258,4 @@ print("pandas" in sys.modules)
 def test_codecs_are_values() -> None:
     again = codecs(Schema.parse(SCHEMA.to_toml()))
     assert again == codecs(SCHEMA)
-    assert {codec.name for codec in set(again)} == set(SCHEMA.names)
+    assert {codec.name for codec in set(again)} == set(SCHEMA.parts)

@@ -171,7 +171,8 @@ def decimal(x: Fraction, places: int = 6) -> str:
 
 # === 2. What each mechanism costs =====================================================================================
 # A closed table. The relation "add-remove" adds or removes all rows of one entity; "replace-one" exchanges them for
-# others. An entity has at most s = max_rows rows.
+# others. An entity has at most max_rows rows, each of which counts for at most weight_units units (1 without weights):
+# s = max_rows weight_units at most together.
 
 UNITS = {"gdp": "mu2", "zcdp": "rho", "pure": "epsilon"}  # what adds up in each measure that an account may have
 SCORE_LATTICE = 1024  # scores are counted in 1/1024 of a row
@@ -180,22 +181,27 @@ SCORE_LATTICE = 1024  # scores are counted in 1/1024 of a row
 def sensitivity_squared(entry: Json) -> Fraction:
     """The squared sensitivity of what an entry asked, in L1 where the noise is Laplace's and in L2 otherwise.
 
-    total      add-remove: s^2.  replace-one: 0 if each row is its own entity (n never changes), s^2 otherwise.
-    marginal   add-remove: s^2 (all s rows in one cell).  replace-one, out of one cell and into another: 2 s^2, in L1
+    total      add-remove: s^2.  replace-one: 0 if each row is its own entity and counts as one (n never changes), else s^2.
+    marginal   add-remove: s^2 (all s units in one cell).  replace-one, out of one cell and into another: 2 s^2, in L1
                (2 s)^2.
     residual   of axes with m cells: s^2 times the product P of all m (m - 1).  replace-one: 2 s^2 P m/(m - 1) with the
                least m (two cells that differ along the shortest axis alone).
+    partitions how many distinct entities hold each value: an entity has max_rows values at most and counts once for
+               each, whatever its weight: max_rows.  replace-one: twice that.
     score      weight times sum |count - expected| of a marginal against public numbers, on the lattice of 1/1024, less
                a public number: moves by 1024 weight s, replace-one by twice that. Where all N scores are answered
                (weight 1) each may move so far: N times its square, in L1 the square of N times that.
     """
-    rows, replace, query = entry["unit"]["max_rows"], entry["neighbours"] == "replace-one", entry["query"]
+    unit, replace, query = entry["unit"], entry["neighbours"] == "replace-one", entry["query"]
+    rows = unit["max_rows"] * unit.get("weight_units", 1)
     laplace = entry["mechanism"]["type"] == "discrete_laplace"
+    if entry["kind"] == "partitions":
+        return Fraction(unit["max_rows"] * (2 if replace else 1))
     if entry["kind"] != "measure":
         moved = SCORE_LATTICE * query.get("weight", 1) * rows * (2 if replace else 1)
         return Fraction(moved**2 * (1 if entry["kind"] == "select" else query["candidates"] ** (2 if laplace else 1)))
     if not query["shape"]:
-        return Fraction(0 if replace and rows == 1 and entry["unit"]["column"] is None else rows**2)
+        return Fraction(0 if replace and rows == 1 and unit["column"] is None else rows**2)
     if query["basis"] == "residual":
         squared, least = rows**2 * math.prod(m * (m - 1) for m in query["shape"]), min(query["shape"])
         return Fraction(2 * squared * least, least - 1) if replace else Fraction(squared)
@@ -231,6 +237,23 @@ def cost_of(entry: Json, squared: Fraction, measure: str) -> Fraction | None:
     return squared / noise**2 if (measure, law) == ("gdp", "rounded_gaussian") else None
 
 
+def hides(mechanism: Json, most: int) -> bool:
+    """Whether a threshold T hides all of ``most`` values that one entity alone may hold, but for its own delta.
+
+    Such a value is counted once. Under noise of scale sigma it reaches T with probability at most q = Phi(-x),
+    x = (T - 3/2) / sigma: rounding shifts by a half; of the discrete Gaussian that holds where x >= 1, since its weights
+    are convex beyond sigma and sum to sigma sqrt(2 pi) at least. No one of them does with (1 - q)^most >= 1 - delta.
+    """
+    sigma, delta, least = Fraction(mechanism["sigma"]), Fraction(mechanism["delta"]), mechanism["threshold"]
+    if (least - Fraction(3, 2)) / sigma < 1 or delta >= 1:
+        return False
+    with localcontext(WIDE):
+        top, bottom, limit = (Decimal(x.numerator) / x.denominator for x in (least - Fraction(3, 2), sigma, 1 - delta))
+        x = min(top / bottom * (1 - SLACK), Decimal(10**4))
+        q = (-x * x / 2).exp() * mills(x) / (2 * ROOT) * (1 + SLACK) + SLACK
+        return (1 - q) ** most * (1 - SLACK) >= limit
+
+
 # === 3. The form of a ledger ==========================================================================================
 
 # fmt: off
@@ -247,12 +270,17 @@ NOISE: Shape = (
     {"type": ("rounded_gaussian", "discrete_gaussian"), "sigma": POSITIVE},
     {"type": "discrete_laplace", "scale": POSITIVE}, {"type": "public_count"},
 )
+NAMING: Shape = {
+    "type": ("rounded_gaussian", "discrete_gaussian"), "sigma": POSITIVE, "threshold": COUNTING, "delta": POSITIVE,
+}
 CHOICE: Shape = {"type": "exponential", "scale": POSITIVE, "picks": COUNTING, "rule": ("distinct", "spanning-forest")}
 TABLE: Json = {"columns": [str], "levels": [DIGEST], "shape": [COUNTING], "basis": "marginal"}
 RESIDUAL: Json = {**TABLE, "shape": [range(2, 2**63)], "basis": "residual"}
 SCORE: Json = {"score": "l1-to-model", "lattice": SCORE_LATTICE, "candidates": COUNTING, "digest": DIGEST}
+UNIT: Json = {"entity": NAME, "column": TEXT, "max_rows": COUNTING}
+WEIGHED: Json = {"weight_units": range(2, 2**31)}  # where rows count with weights
 CHARGE: Json = {
-    "release": NAME, "unit": {"entity": NAME, "column": TEXT, "max_rows": COUNTING}, "neighbours": NEIGHBOURS,
+    "release": NAME, "unit": (UNIT, {**UNIT, **WEIGHED}), "neighbours": NEIGHBOURS,
     "sensitivity_squared": NUMBER, "cost": AMOUNT, "chosen_by": [COUNT], "state": "DRAWING",
     "running": {"spent": AMOUNT, "epsilon": DECIMAL},
 }
@@ -271,6 +299,7 @@ KINDS: dict[str, Json] = {  # what a ledger may hold
     "measure": {"mechanism": NOISE, "query": (TABLE, RESIDUAL), **CHARGE},
     "select": {"mechanism": CHOICE, "query": {**SCORE, "weight": COUNTING}, **CHARGE},
     "score": {"mechanism": NOISE[:2], "query": SCORE, **CHARGE},
+    "partitions": {"mechanism": NAMING, "query": {"column": str}, **CHARGE},
     "stored": {"release": NAME, "of": [COUNT], "answer": DIGEST},
     "lost": {"release": NAME, "of": [COUNT]},
     "settle": {"release": NAME, "spent": AMOUNT, "reserved": AMOUNT},
@@ -279,12 +308,12 @@ OLDER: Json = {  # keys that lines of these kinds did not have once, and what th
     "open": {"parent": None, "level": "project", "grant": None, "root": None}, "reserve": {"above": []},
 }
 STATE: Json = {"name": NAME, "cap": AMOUNT, "held_before": AMOUNT, "held_after": AMOUNT}
+GUARANTEE: Json = {
+    "epsilon": POSITIVE, "delta": PROBABILITY, "measure": MEASURE, "reserved": AMOUNT, "entity": NAME,
+    "unit_column": TEXT, "max_rows": COUNTING, "neighbours": NEIGHBOURS,
+}
 LEDGER: Json = {
-    "version": 2,
-    "guarantee": {
-        "epsilon": POSITIVE, "delta": PROBABILITY, "measure": MEASURE, "reserved": AMOUNT, "entity": NAME,
-        "unit_column": TEXT, "max_rows": COUNTING, "neighbours": NEIGHBOURS,
-    },
+    "version": 2, "guarantee": (GUARANTEE, {**GUARANTEE, **WEIGHED}),
     "accounts": [{**STATE, "level": LEVEL, "parent": NAMED}],
     "release": {
         "id": NAME, "plan": DIGEST, "mechanism": str, "rows": COUNT, "rows_rule": ("noisy total", "given"),
@@ -351,9 +380,11 @@ def check_ledger(ledger: Json, report: Report) -> list[Json]:
     require(given, "what was reserved does not give the epsilon claimed")
     states = check_accounts(ledger, entries[:start], reserve, report)
     spent = check_charges(own[1:], guarantee, report)
-    require(spent <= size, "the entries cost more than was reserved")
+    within = quantity(spent, measure) <= size and Fraction(spent["delta"]) <= Fraction(reserved["delta"])
+    require(within, "the entries cost more than was reserved")
     column, most = guarantee["unit_column"], guarantee["max_rows"]
     rows = f"at most {most} row{'s' * (most > 1)} each ({'no column' if column is None else f'column {column}'})"
+    rows += f", counted with weights of up to {guarantee['weight_units']} units" if "weight_units" in guarantee else ""
     report.notes += [
         f"protected: each {guarantee['entity']}, {rows}, neighbours {guarantee['neighbours']}",
         *states,
@@ -433,10 +464,15 @@ def charged(amount: Json, measure: str, above: str) -> Json:
     return {"rho": str(Fraction(math.ceil(quantity(amount, measure) * 2**59), 2**60)), "delta": amount["delta"]}
 
 
-def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fraction:
-    """Recompute the price of every answer; returns their sum (no mechanism known has a cost in delta)."""
+def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Json:
+    """Recompute the price of every answer; returns their sum, an amount. Finding values has a cost in delta, its own.
+
+    The probabilities that some entity shows add up, whatever is asked between them.
+    """
     unit = {"entity": guarantee["entity"], "column": guarantee["unit_column"], "max_rows": guarantee["max_rows"]}
+    unit |= {key: guarantee[key] for key in WEIGHED if key in guarantee}
     measure, delta, spent = guarantee["measure"], Fraction(guarantee["delta"]), Fraction(0)
+    shown = Fraction(0)  # the sum of all delta
     waiting, stored = set[int](), set[int]()  # drawn and neither stored nor lost; stored
     counts = dict.fromkeys(KINDS, 0)
     for entry in entries:
@@ -457,7 +493,11 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fract
             stated, so_far = quantity(cost, measure), quantity(running["spent"], measure)
             priced = price is not None and price <= stated <= price + TOLERANCE
             require(priced, "its cost is not what its noise calls for (in some measures some answers have none)")
-            require(cost["delta"] == running["spent"]["delta"] == "0", "its mechanism has no cost in delta")
+            named = entry["mechanism"].get("delta", "0")
+            require(cost["delta"] == named, "its cost in delta is not that of its mechanism")
+            require(kind != "partitions" or hides(entry["mechanism"], unit["max_rows"]), "its threshold is too low")
+            shown += Fraction(named)
+            require(Fraction(running["spent"]["delta"]) == shown, "its running sum of delta is wrong")
             spent += stated
             if spent.denominator.bit_length() > 2**13:  # keep a long sum short, rounding up
                 spent = Fraction(math.ceil(spent * 2**512), 2**512)
@@ -472,8 +512,8 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fract
             waiting -= of
             stored |= of if kind == "stored" else set()
         elif kind == "settle":
-            told = spent <= quantity(entry["spent"], measure) <= spent + TOLERANCE and entry["spent"]["delta"] == "0"
-            require(told, "it does not state what was spent")
+            told = spent <= quantity(entry["spent"], measure) <= spent + TOLERANCE
+            require(told and Fraction(entry["spent"]["delta"]) == shown, "it does not state what was spent")
             require(entry["reserved"] == guarantee["reserved"], "it does not state what was reserved")
         else:
             require(False, "an account is opened, and a release reserved for, once")
@@ -484,7 +524,9 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Fract
         f"lists of scores: {counts['score']}",
         f"answers paid for and never seen: {len(waiting)} unfinished, {counts['lost']} lost",
     ]
-    return spent
+    if counts["partitions"]:
+        report.notes.append(f"columns whose values were found privately: {counts['partitions']}, delta {shown} of all")
+    return {UNITS[measure]: str(spent), "delta": str(shown)}
 
 
 # === 5. The command line ==============================================================================================

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from contextlib import ExitStack
+from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -89,11 +90,14 @@ class Accountant:
         level: Level = "project",
         grant: bytes | None = None,
         trust: bytes | None = None,
+        delta0: Fraction | int = 0,
     ) -> Account:
         """Open an account, under ``parent`` if one is named: whatever it spends is then charged to that one too.
 
         ``column`` holds the text that tells one entity from another; None: each row is an entity of its own. The cap,
-        for the account's whole life, is ``budget`` counted in ``measure``.
+        for the account's whole life, is ``budget`` counted in ``measure``; ``delta0`` is the part of its delta that is
+        set aside for releases which find values privately, rounded up to the grid of 2^-60. Without it they are
+        refused.
 
         ``trust`` (a ``root.json``) puts an account at the top, and all below it, under officers. Each account of such a
         tree needs a ``grant`` (the bytes of its signed envelope) and takes its terms and its cap from it; what else is
@@ -107,7 +111,9 @@ class Accountant:
                 raise ConfigurationError(
                     f"account {name!r}: under a root its cap comes from a grant, and none is given"
                 )
-            wanted = Terms.checked(name, entity, column, neighbours, measure, budget, parent, level)
+            wanted = Terms.checked(
+                name, entity, column, neighbours, measure, budget, parent, level, delta0=delta0
+            )
         else:
             wanted = grants.terms_of(grants.read_grant(grant))
             given = {"entity": entity, "column": column, "neighbours": neighbours, "parent": parent, "policy": budget}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from dpsynth.accountant import filter as rule
@@ -14,7 +15,7 @@ from dpsynth.accountant.values import Account, unit_text
 from dpsynth.errors import BudgetRefused, ConfigurationError, StoreDamaged, nearest
 from dpsynth.ledger import Entry, amount, claim, cost_of
 from dpsynth.ledger.entries import LEVELS, Level
-from dpsynth.privacy import NEIGHBOURS, Budget, Cost, Measure, require_measure
+from dpsynth.privacy import NEIGHBOURS, Budget, Cost, Measure, part_of, require_measure
 
 TERMS = ("open", "grant", "root")
 """The kinds of lines that make an account what it is."""
@@ -145,8 +146,11 @@ class Terms:
         parent: str | None = None,
         level: Level = "project",
         granted: tuple[Cost, str] | None = None,
+        delta0: Fraction | int = 0,
     ) -> Terms:
         """Checked terms. The cap is what the budget gives, or what was ``granted`` (with the digest of the grant).
+
+        ``delta0`` is the part of the budget's delta that is set aside for steps that find values privately.
 
         ConfigurationError names what is wrong.
         """
@@ -163,7 +167,7 @@ class Terms:
             known = ", ".join(map(repr, LEVELS))
             raise ConfigurationError(f"level {level!r}: must be one of {known}{nearest(level, LEVELS)}")
         budget.require(require_measure(measure))
-        cap, grant = granted or (budget.cost(measure), None)
+        cap, grant = granted or (budget.cost(measure, part_of(delta0)), None)
         split(cap)
         return cls(name, entity, column, neighbours, measure, budget, cap, parent, level, grant)
 
@@ -202,7 +206,8 @@ def same_terms(tx: Reading, wanted: Terms) -> Account:
     found = load(tx, wanted.name)
     opened = terms(tx, wanted.name, tx.head()[0])[0].fields
     words = {"entity": "entity", "column": "unit column", "neighbours": "neighbours", "policy": "budget"}
-    for key, word in {**words, "measure": "measure", "parent": "parent", "level": "level", "grant": "grant"}.items():
+    words |= {"measure": "measure", "parent": "parent", "level": "level", "grant": "grant"}
+    for key, word in {**words, "cap": "part of delta set aside (delta0)"}.items():
         default = "project" if key == "level" else None
         if opened.get(key, default) != wanted.fields(None)[key]:
             raise ConfigurationError(

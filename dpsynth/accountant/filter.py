@@ -93,6 +93,12 @@ def refusal(account: Account, cost: Cost) -> BudgetRefused:
     left = f"epsilon {most}" if pure else f"{_amount(rest, _DOWN)} (epsilon {most})"
     at = "" if pure else f", each epsilon at delta {_number(delta, _UP)}"
     advice = f"ask for an epsilon of at most {most}" if rest.amount else "nothing more can be released from it"
+    if cost.delta > rest.delta and cost.amount <= rest.amount:
+        advice = (
+            f"finding values privately takes delta {_number(cost.delta, _UP)} of it, and it has "
+            f"{_number(rest.delta, _DOWN)} left that was set aside for that (`dpsynth budget open --delta0`): list the "
+            "values, or name an account with more of it"
+        )
     return BudgetRefused(
         f"account {account.name!r} cannot pay: asked {asked}, spent {_shown(account.held, delta)}, left {left}, "
         f"cap {_shown(account.cap, delta)}{at}. Nothing was spent; "

@@ -284,6 +284,8 @@ def give_back(tx: Writing, row: ReleaseRow) -> None:
 def _asked(charged: Sequence[Entry]) -> str:
     """What a verb asked for, in words."""
     first, *rest = charged
+    if first.kind == "partitions":
+        return f"the values of {first.fields['query']['column']}"
     if first.kind != "measure":
         return "a private choice" if first.kind == "select" else "distances to a model"
     name = ", ".join(first.fields["query"]["columns"]) or "the number of rows"

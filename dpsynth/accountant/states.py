@@ -33,6 +33,7 @@ _PLAIN: dict[str, State] = {
     "measure": "DRAWING",
     "select": "DRAWING",
     "score": "DRAWING",
+    "partitions": "DRAWING",
     "stored": "MEASURED",
     "settle": "SETTLED",
     "release": "RELEASED",

@@ -46,6 +46,7 @@ def budget() -> None:
 @store_option
 @click.option("--epsilon", help='Exact, such as "1" or "3/2".')
 @click.option("--delta", help='Exact, such as "1e-9"; "0" with --measure pure.')
+@click.option("--delta0", default="0", help='A part of delta, exact, set aside for finding values = "private".')
 @click.option(
     "--measure",
     type=click.Choice(["gdp", "zcdp", "pure"]),
@@ -76,6 +77,7 @@ def open_(
     store: str,
     epsilon: str | None,
     delta: str | None,
+    delta0: str,
     measure: Measure,
     entity: str | None,
     column: str | None,
@@ -90,17 +92,17 @@ def open_(
 
     No clock refills it, and no spend is ever given back. The store is made if it does not exist. With --root, at the
     top of a tree, officers govern it and all accounts below: each then takes its terms and its cap from a --grant that
-    they signed.
+    they signed. Releases that find values privately need a part of delta of their own, --delta0, a tenth of theirs.
     """
     from dpsynth.accountant import Accountant
-    from dpsynth.privacy import Budget
+    from dpsynth.privacy import Budget, part_of
 
     if grant_file is None:
         if epsilon is None or delta is None:
             raise ConfigurationError("give --epsilon and --delta, or the --grant that officers signed")
         cap, entity, neighbours = Budget(epsilon=epsilon, delta=delta), entity or "row", neighbours or "add-remove"
-    elif epsilon is not None or delta is not None:
-        raise ConfigurationError("--epsilon and --delta: the --grant says what is granted; leave them out")
+    elif epsilon is not None or delta is not None or delta0 != "0":
+        raise ConfigurationError("--epsilon, --delta and --delta0: the --grant says what is granted; leave them out")
     else:
         cap = None
     with Accountant.open(store, create=True) as accountant:
@@ -115,6 +117,7 @@ def open_(
             level=level,
             grant=None if grant_file is None else grant_file.read_bytes(),
             trust=None if root_file is None else root_file.read_bytes(),
+            delta0=part_of(delta0),
         )
     if as_json:
         say_json({"ok": True, **document(account)})

@@ -31,6 +31,7 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--epsilon", help="The whole promise that the account may give after the grant, exact.")
 @click.option("--delta", help="Its delta, exact.")
+@click.option("--delta0", default="0", help='The part of delta set aside for finding values = "private", exact.')
 @click.option(
     "--reason",
     type=click.Choice(["opening", "new-people", "new-period-data", "policy-change"]),
@@ -61,6 +62,7 @@ def grant(
     request: Path | None,
     epsilon: str | None,
     delta: str | None,
+    delta0: str,
     reason: GrantReason,
     justification: str,
     population: str | None,
@@ -97,7 +99,7 @@ def grant(
             else f"account {name!r} is not open yet: the --reason of its first grant is opening"
         )
     asked = _asked(
-        name, account, (root, origin), (epsilon, delta), (reason, justification, population or name),
+        name, account, (root, origin), (epsilon, delta, delta0), (reason, justification, population or name),
         (parent, level, measure), (entity, column, neighbours),
     )  # fmt: skip
     _write(request, asked)
@@ -143,22 +145,23 @@ def _asked(
     name: str,
     account: Account | None,
     rule: tuple[str, str],
-    promise: tuple[str, str],
+    promise: tuple[str, str, str],
     why: tuple[GrantReason, str, str],
     place: tuple[str | None, Level, Measure],
     unit: tuple[str, str | None, str],
 ) -> Grant:
     from dpsynth.ledger import Stamp
     from dpsynth.ledger.attestations import Grant
-    from dpsynth.privacy import Budget, Cost
+    from dpsynth.privacy import Budget, Cost, part_of
 
     (reason, justification, population), (parent, level, measure) = why, place
     policy, stamp = Budget(epsilon=promise[0], delta=promise[1]), Stamp.now()
     policy.require(measure)
-    cap, before = policy.cost(measure), account.cap if account else Cost.nothing(measure)
+    cap, before = policy.cost(measure, part_of(promise[2])), account.cap if account else Cost.nothing(measure)
     if not before.fits(cap) or cap == before:
         raise ConfigurationError(
-            f"--epsilon {promise[0]}: account {name!r} may give that already, and a grant never takes away"
+            f"--epsilon {promise[0]}: account {name!r} may give that already, in one part or the other, and a grant "
+            "never takes away"
         )
     return Grant(
         name, level, parent, cap - before, policy, *unit, population, reason, justification, *rule, stamp.nonce,

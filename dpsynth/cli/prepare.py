@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The schema to write; stdout without it.")
 @json_option
-def init(data: Path, out: Path | None, as_json: bool) -> None:
+def init(data: str, out: Path | None, as_json: bool) -> None:
     """Draft a schema for DATA from its column names and declared types.
+
+    DATA is a CSV file, a Parquet file, a folder or (in quotes) a pattern of Parquet files, or a table of a database:
+    sqlite:PATH#TABLE or postgresql://USER@HOST/DATABASE#TABLE.
 
     No value is read: what only the owner may declare (types that the file does not declare, categories, bounds) is
     left as a marked blank with an example. An existing file is never overwritten.
@@ -45,7 +48,7 @@ def init(data: Path, out: Path | None, as_json: bool) -> None:
         say(text.rstrip("\n"))
     else:
         say(str(out))
-        if all(column.declared is None for column in columns):
+        if data.lower().endswith((".csv", ".txt")):
             hint("the first line was taken for the names of the columns: if it is a row, delete the draft")
         hint(f"{len(columns)} columns drafted; fill in the blanks, then `dpsynth plan release.toml`")
 
@@ -57,7 +60,15 @@ def plan(file: Path, as_json: bool) -> None:
     """Show what the release in FILE would ask, at what price, and the error to expect. Reads no row."""
     from dpsynth.ledger import amount
     from dpsynth.privacy import NAMES, Cost, decimal_text, epsilon_of, exact_text
-    from dpsynth.release import errors_by_size, largest_model, load_plan, most_measured_cells, preview, workload_told
+    from dpsynth.release import (
+        constraints_told,
+        errors_by_size,
+        largest_model,
+        load_plan,
+        most_measured_cells,
+        preview,
+        workload_told,
+    )
 
     found = load_plan(file)
     lines = preview(found)
@@ -71,6 +82,7 @@ def plan(file: Path, as_json: bool) -> None:
                 "plan": found.digest,
                 "mechanism": found.mechanism,
                 "workload": found.workload.document(),
+                "constraints": list(constraints_told(found)),
                 "epsilon": str(found.budget.epsilon),
                 "delta": str(found.budget.delta),
                 "measure": found.measure,
@@ -89,6 +101,7 @@ def plan(file: Path, as_json: bool) -> None:
                         "cost": amount(Cost(found.measure, found.cost.amount * line.share)),
                         "noise_scale": line.scale,
                         "misplaced_people": line.misplaced,
+                        **({} if line.threshold is None else {"threshold": line.threshold}),
                     }
                     for line in lines
                 ],
@@ -101,7 +114,11 @@ def plan(file: Path, as_json: bool) -> None:
         say(f"workload: {told}")
     claim = f"epsilon {exact_text(found.budget.epsilon)} at delta {exact_text(found.budget.delta)}"
     reserved = f"{found.cost.unit} {float(found.cost.amount):.6g}"
+    if found.cost.delta:
+        reserved += f" and, of delta, {float(found.cost.delta):.3g}"
     say(f"{claim}: {reserved} is reserved, in {NAMES[found.measure]}")
+    for told in constraints_told(found):
+        say(told)
     say()
     rows = [
         [
@@ -114,6 +131,9 @@ def plan(file: Path, as_json: bool) -> None:
         for line in lines
     ]
     say(table(["query", "cells", "share", "noise, in people", "misplaced people"], rows))
+    for line in lines:
+        if line.threshold is not None:
+            say(f"a value of {(line.columns or ('',))[0]} needs about {line.threshold:,} people to be found")
     if errors := errors_by_size(found):
         say("\nin a table that is bought, at the price that is likely:")
         say(table(["cells", "misplaced people"], [[f"{size:,}", _people(people)] for size, people in errors]))
@@ -124,7 +144,7 @@ def plan(file: Path, as_json: bool) -> None:
 
 def _noise(line: PlannedQuery) -> str:
     """The standard deviation of the noise, and of what: of each cell of a table, or of each distance to a model."""
-    of = "a distance" if line.cells is None else "a cell" if line.columns != () else "in all"
+    of = "a count" if line.threshold is not None else "a distance" if line.cells is None else "a cell" if line.columns != () else "in all"
     return f"±{_people(line.scale)} {of}"
 
 

@@ -65,6 +65,10 @@ def show_accounts(accounts: Sequence[Account]) -> None:
             ]
         )
     say(table(_HEADER, rows))
+    for account in accounts:
+        if account.cap.delta:
+            aside, used = (f"{float(cost.delta):.6g}" for cost in (account.cap, account.held))
+            hint(f"{account.name}: delta {aside} is set aside for finding values privately, {used} of it reserved")
     hint("epsilon so far is the promise of everything reserved, for the account's whole life and all accounts below it")
     governed = [account.name for account in accounts if account.root is not None]
     if governed:

@@ -63,14 +63,39 @@ def _least_noise(measure: Measure, law: Law, moved: int, price: Fraction) -> tup
     return {"type": law, "sigma": fraction_text(scale)}, scale, privacy.gaussian_cost(measure, moved, scale)
 
 
+def thresholded(
+    measure: Measure, column: str, law: Law, price: Fraction, delta: Fraction, unit: Unit, chosen_by: Sequence[int]
+) -> tuple[Charge, Fraction, int]:
+    """The charge for finding the values of a column, the scale of its noise and the threshold of its counts.
+
+    An entity counts once, whatever its weight, for each of the values that it has: at most as many as it has rows.
+    ConfigurationError in a pure account, where a threshold is never allowed; BudgetFormatError for a delta_0 of
+    nothing, or where the price buys no noise that can be drawn.
+    """
+    if measure == "pure":
+        raise ConfigurationError(
+            f"column {column!r}: values are found privately with a small probability that a rare one shows, which pure "
+            'differential privacy does not allow: list the values, or use an account of measure "gdp" or "zcdp"'
+        )
+    moved = privacy.partitions_squared(unit.max_rows, unit.neighbours)
+    mechanism, scale, cost = _least_noise(measure, law, moved, price)
+    least = privacy.threshold(scale, unit.max_rows, delta)
+    fields = {
+        "mechanism": {**mechanism, "threshold": least, "delta": fraction_text(delta)},
+        "query": {"column": column},
+        **_context(moved, unit, chosen_by),
+    }
+    return Charge("partitions", Cost(measure, cost.amount, delta), fields), scale, least
+
+
 def public(measure: Measure, query: Query, unit: Unit, chosen_by: Sequence[int]) -> Charge:
     """The charge, of nothing, for a number that the neighbour relation makes public."""
     return _measured(query, {"type": "public_count"}, 0, Cost.nothing(measure), unit, chosen_by)
 
 
 def rows(unit: Unit) -> int:
-    """How far one entity moves the number of rows: 0 where it is public."""
-    return privacy.total(unit.max_rows, unit.neighbours, unit.column is None)
+    """How far one entity moves the number of rows, or the sum of their weights: 0 where it is public."""
+    return privacy.total(unit.most, unit.neighbours, unit.row_unit)
 
 
 def squared(query: Query, unit: Unit) -> int:
@@ -78,8 +103,8 @@ def squared(query: Query, unit: Unit) -> int:
     if query == TOTAL:
         return rows(unit) ** 2
     if query.basis == "residual":
-        return privacy.residual_squared(query.shape, unit.max_rows, unit.neighbours)
-    return privacy.marginal_squared(unit.max_rows, unit.neighbours)
+        return privacy.residual_squared(query.shape, unit.most, unit.neighbours)
+    return privacy.marginal_squared(unit.most, unit.neighbours)
 
 
 def l1(query: Query, unit: Unit) -> int:
@@ -88,7 +113,7 @@ def l1(query: Query, unit: Unit) -> int:
         return rows(unit)
     if query.basis == "residual":
         raise ConfigurationError("a residual takes Gaussian noise: on a pure account ask for the marginal")
-    return privacy.marginal_l1(unit.max_rows, unit.neighbours)
+    return privacy.marginal_l1(unit.most, unit.neighbours)
 
 
 def _measured(
@@ -134,7 +159,12 @@ def _compared(candidates: Sequence[Candidate], score: Score) -> dict[str, Any]:
 def _context(moved: int, unit: Unit, chosen_by: Sequence[int]) -> dict[str, Any]:
     """``moved`` is the square of the sensitivity: in L2 for Gaussian noise, in L1 for Laplace, of a choice's score."""
     return {
-        "unit": {"entity": unit.entity, "column": unit.column, "max_rows": unit.max_rows},
+        "unit": {
+            "entity": unit.entity,
+            "column": unit.column,
+            "max_rows": unit.max_rows,
+            **({} if unit.weight is None else {"weight_units": unit.weight_units}),
+        },
         "neighbours": unit.neighbours,
         "sensitivity_squared": fraction_text(Fraction(moved)),
         "chosen_by": list(chosen_by),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +16,7 @@ from dpsynth.curator.residuals import residual
 from dpsynth.curator.rules import remaining, require_rule
 from dpsynth.curator.scores import SCORES, require_expected
 from dpsynth.curator.stored import StoredAnswers
-from dpsynth.encoding import codecs
+from dpsynth.encoding import Constraints, UnlistedCodec, codecs
 from dpsynth.errors import ConfigurationError, DpsynthError
 from dpsynth.measurement import (
     TOTAL,
@@ -28,20 +26,19 @@ from dpsynth.measurement import (
     Level,
     NoisyMarginal,
     NoisyScores,
+    Partitions,
     Query,
     Rule,
     Score,
     Selection,
+    Tree,
+    found,
     grid,
     pack,
 )
 from dpsynth.noise import Noise, noise_for, permitted
-from dpsynth.schema import Schema
-from dpsynth.table import ColumnInfo, PrivateTable, Source, columns, open_table, require
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
+from dpsynth.schema import Schema, Unlisted
+from dpsynth.table import ColumnInfo, Data, PrivateTable, Source, columns, open_table, require
 
 MAX_CELLS = 2**27
 """Most cells of the queries of one verb together: their exact counts take eight bytes a cell."""
@@ -76,9 +73,11 @@ class Curator:
         self, source: Source, schema: Schema, reservation: Reservation, progress: Progress | None, noise: Noise
     ) -> None:
         self._source = source
+        self._schema = schema
         self._unit = schema.unit
-        self._codecs = codecs(schema)
-        self._domain, self._levels = grid(self._codecs)
+        self._declared = self._codecs = codecs(schema)
+        self._constraints = Constraints.of(schema, self._declared)
+        self._grid = grid(self._codecs)
         self._reservation = reservation
         self._measure = reservation.account.measure
         self._stored = StoredAnswers(reservation)
@@ -90,20 +89,19 @@ class Curator:
         self._closed = False
 
     @staticmethod
-    def columns(source: Source | str | os.PathLike[str] | pd.DataFrame | pa.Table) -> tuple[ColumnInfo, ...]:
+    def columns(source: Data) -> tuple[ColumnInfo, ...]:
         """Names and declared storage types of a source, never a value; SourceError where it has no such structure."""
         return columns(Source.of(source))
 
     @staticmethod
-    def require(source: Source | str | os.PathLike[str] | pd.DataFrame | pa.Table, schema: Schema) -> None:
+    def require(source: Data, schema: Schema) -> None:
         """SourceError, naming the columns, unless the source has those of the schema and of its unit."""
-        unit = schema.unit.column
-        require(Source.of(source), schema.names if unit is None else (*schema.names, unit))
+        require(Source.of(source), (*schema.read, *schema.unit.columns))
 
     @classmethod
     def open(
         cls,
-        source: Source | str | os.PathLike[str] | pd.DataFrame | pa.Table,
+        source: Data,
         schema: Schema,
         reservation: Reservation,
         progress: Progress | None = None,
@@ -122,12 +120,27 @@ class Curator:
     @property
     def domain(self) -> Domain:
         """The finest public grid of the schema's columns."""
-        return self._domain
+        return self._grid.domain
 
     @property
     def levels(self) -> Mapping[str, Level]:
         """The level that the schema declares for each column."""
-        return self._levels
+        return self._grid.levels
+
+    @property
+    def hierarchies(self) -> Mapping[str, tuple[Level, ...]]:
+        """The coarsenings that the schema declares for each column."""
+        return self._grid.hierarchies
+
+    @property
+    def trees(self) -> Mapping[str, Tree]:
+        """The columns whose bins are found."""
+        return self._grid.trees
+
+    @property
+    def unfound(self) -> tuple[str, ...]:
+        """The columns whose values are still to be found, in order: nothing else is answered of them before."""
+        return tuple(codec.name for codec in self._codecs if isinstance(codec, UnlistedCodec))
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -177,6 +190,39 @@ class Curator:
         drawn = [charge for charge, _ in priced]
         answers = self._verb(drawn, act, "a marginal" if len(asked) == 1 else f"{len(asked)} marginals")
         return tuple(_marginal(answer) for answer in answers)
+
+    def partitions(self, column: str, price: Fraction, delta: Fraction) -> Partitions:
+        """The values of an unfound column that so many entities hold that they may be named, with noisy counts.
+
+        Each value that occurs has its distinct entities counted, with independent Gaussian noise on the exact integer,
+        and is named where that reaches a threshold. A value that a single entity holds is among them with a probability
+        of at most ``delta``, for all values of that entity together. Nothing found is an answer like any other. Once it
+        is given, ``domain`` and ``levels`` are those of the values found, and the column is one like the others.
+        """
+        _require_price(price)
+        _require_price(delta)
+        asked = self._schema.columns.get(column)
+        if column not in self.unfound or not isinstance(asked, Unlisted):
+            raise ConfigurationError(f'column {column!r}: has no values = "private" that are still to be found')
+        law = self._noise.law
+        charge, scale, least = charges.thresholded(
+            self._measure, column, law, price, Fraction(delta), self._unit, self._entries
+        )
+
+        def act(table: PrivateTable, entries: Sequence[int]) -> list[Partitions]:
+            texts, counts = table.holders(column, asked.otherwise)
+            noisy = self._noise.noisy(counts, scale)
+            kept = np.flatnonzero(noisy >= least)
+            values = tuple(texts[at] for at in kept.tolist())
+            return [Partitions(column, values, noisy[kept], scale, law, least, Fraction(delta), entries[0])]
+
+        (answer,) = self._verb([charge], act, f"the values of {column!r}")
+        if not isinstance(answer, Partitions):
+            raise DpsynthError("a stored answer is not the values that were asked")
+        self._schema = found(self._schema, [answer])
+        self._codecs = codecs(self._schema)
+        self._grid = grid(self._codecs)
+        return answer
 
     def scores(self, candidates: Sequence[Candidate], score: Score, price: Fraction) -> NoisyScores:
         """The score of every candidate at once, for one charge, each with independent noise on its exact integer.
@@ -285,7 +331,12 @@ class Curator:
 
     def _opened(self) -> PrivateTable:
         if self._table is None:
-            self._table = open_table(self._source, self._codecs, self._unit, self._reservation.secret)
+            self._table = open_table(
+                self._source, self._declared, self._unit, self._reservation.secret, self._constraints
+            )
+        for codec in self._codecs:
+            if not isinstance(codec, UnlistedCodec):
+                self._table.find(codec)
         return self._table
 
     def _charge(self, query: Query, price: Fraction) -> tuple[Charge, Fraction]:
@@ -304,7 +355,7 @@ class Curator:
         self._require([candidate.query for candidate in asked])
         require_expected(asked)
         names = tuple(candidate.query.columns for candidate in asked)
-        return names, SCORES[score].sensitivity(asked, self._unit.max_rows, self._unit.neighbours)
+        return names, SCORES[score].sensitivity(asked, self._unit.most, self._unit.neighbours)
 
     def _noised(
         self, table: PrivateTable, queries: Sequence[Query], scales: Sequence[Fraction], entries: Sequence[int]
@@ -323,7 +374,11 @@ class Curator:
             if not query.levels:
                 raise ConfigurationError("a query is of one or more columns; ask for the total by itself")
             for level in query.levels:
-                if level.column not in self._domain or level.fine != self._domain.size(level.column):
+                if level.column in self.unfound:
+                    raise ConfigurationError(
+                        f"the values of column {level.column!r} are not found yet: ask for its partitions first"
+                    )
+                if level.column not in self.domain or level.fine != self.domain.size(level.column):
                     raise ConfigurationError(f"a query with a level of {level.column!r} that does not fit the schema")
         cells = sum(query.cells for query in queries)
         if cells > MAX_CELLS:

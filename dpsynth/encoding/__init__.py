@@ -3,8 +3,9 @@
 ``codecs(schema)`` gives one codec for each column of the model, of which a date with its weekday has two and an
 identifier none: ``encode`` (Arrow values of any type -> small integers, never an error), ``decode`` (codes and random
 words -> Arrow values) and ``level`` (grid -> declared bins). ``layout(schema)`` puts the columns of the table together
-again, of which ``Constraints`` keeps those that the schema declares, in codes and in values. ``arrays`` and ``moments`` hold the text, the number and the moment of an Arrow value, whatever stores it; they
-load pyarrow, so import them where rows are read. This room may import ``schema``, ``privacy`` and ``errors``; it holds
+again; ``Constraints`` brings rows of codes to keep the constraints of the schema. ``arrays`` and ``moments`` hold the
+text, the number and the moment of an Arrow value, whatever stores it; they load pyarrow, so import them where rows are
+read. This room may import ``schema``, ``privacy`` and ``errors``; it holds
 no rows and draws no randomness.
 """
 

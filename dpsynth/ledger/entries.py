@@ -20,7 +20,7 @@ from dpsynth.ledger.strict_json import canonical, fraction_text, read_object
 from dpsynth.privacy import MEASURES, UNITS, Cost
 
 VERSION = 1
-ChargeKind = Literal["measure", "select", "score"]
+ChargeKind = Literal["measure", "select", "score", "partitions"]
 CHARGES: tuple[ChargeKind, ...] = get_args(ChargeKind)
 """The kinds of entries that cost."""
 DecisionKind = Literal["approve", "reject", "release", "supersede", "withdraw"]
@@ -190,11 +190,17 @@ def _object(shape: dict[str, Shape]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, Mapping) and not _wrong(value, shape)
 
 
+def _unit(value: Any) -> bool:
+    """Whose the guarantee is; ``weight_units``, the most that a row counts for, where rows have weights."""
+    shape: dict[str, Shape] = {"entity": _name, "column": _column, "max_rows": _positive}
+    return _object(shape)(value) or _object({**shape, "weight_units": _positive})(value)
+
+
 _CLAIM: dict[str, Shape] = {"epsilon": _fraction, "delta": _fraction}
 _NEIGHBOURS = _among("add-remove", "replace-one")
 _CHARGE: dict[str, Shape] = {
     "release": _name,
-    "unit": {"entity": _name, "column": _column, "max_rows": _positive},
+    "unit": _unit,
     "neighbours": _NEIGHBOURS,
     "sensitivity_squared": _fraction,
     "cost": _amount,
@@ -285,6 +291,16 @@ FIELDS: dict[Kind, dict[str, Shape]] = {
     },
     "select": {"mechanism": _mechanism("exponential"), "query": {**_SCORE, "weight": _positive}, **_CHARGE},
     "score": {"mechanism": _mechanism(*_NOISE), "query": _SCORE, **_CHARGE},
+    "partitions": {
+        "mechanism": {
+            "type": _among("rounded_gaussian", "discrete_gaussian"),
+            "sigma": _scale,
+            "threshold": _positive,
+            "delta": _scale,
+        },
+        "query": {"column": _text},
+        **_CHARGE,
+    },
     "stored": {"release": _name, "of": _each(_count), "answer": _digest},
     "lost": {"release": _name, "of": _each(_count)},
     "settle": {"release": _name, "spent": _amount, "reserved": _amount},

@@ -2,9 +2,10 @@
 
 from dpsynth.measurement.archive import Answer, Replayer, pack, read_archive, unpack
 from dpsynth.measurement.domain import Domain
+from dpsynth.measurement.found import found, labels, listed, unfound
 from dpsynth.measurement.grid import NO_TREES, Grid, Tree, grid
 from dpsynth.measurement.level import Level
-from dpsynth.measurement.protocol import Measurer
+from dpsynth.measurement.protocol import Finder, Measurer
 from dpsynth.measurement.query import (
     LATTICE,
     TOTAL,
@@ -13,6 +14,7 @@ from dpsynth.measurement.query import (
     Law,
     NoisyMarginal,
     NoisyScores,
+    Partitions,
     Query,
     Rule,
     Score,
@@ -28,12 +30,14 @@ __all__ = [
     "Basis",
     "Candidate",
     "Domain",
+    "Finder",
     "Grid",
     "Law",
     "Level",
     "Measurer",
     "NoisyMarginal",
     "NoisyScores",
+    "Partitions",
     "Query",
     "Replayer",
     "Rule",
@@ -41,8 +45,12 @@ __all__ = [
     "Selection",
     "Tree",
     "candidates_digest",
+    "found",
     "grid",
+    "labels",
+    "listed",
     "pack",
     "read_archive",
+    "unfound",
     "unpack",
 ]

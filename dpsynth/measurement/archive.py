@@ -4,7 +4,8 @@ Format, version 2: an uncompressed ``.npz`` without pickle. ``index`` is a uint8
 ``{"v": 2, "answers": [...]}`` in the order asked. A marginal is ``{"kind": "marginal", "entry": seq, "levels":
 [digest, ...], "basis": "marginal" or "residual", "law": the ledger's name, "scale": "p/q"}`` with its values in
 ``answer_<seq>``; scores have law, scale and values likewise, and their score and candidates (columns); a selection
-holds score, rule, candidates, picks and scale. ``level_<hex digest>`` are the levels' uint16 maps; the column of each
+holds score, rule, candidates, picks and scale. Partitions hold their column, values, law, scale, threshold and delta,
+with the counts in ``answer_<seq>``. ``level_<hex digest>`` are the levels' uint16 maps; the column of each
 stands in ``"level_columns"`` of the index. Equal answers give equal bytes.
 """
 
@@ -25,9 +26,19 @@ from dpsynth.errors import DigestMismatch
 from dpsynth.measurement.domain import Domain
 from dpsynth.measurement.grid import Grid, Tree
 from dpsynth.measurement.level import Level
-from dpsynth.measurement.query import Candidate, Law, NoisyMarginal, NoisyScores, Query, Rule, Score, Selection
+from dpsynth.measurement.query import (
+    Candidate,
+    Law,
+    NoisyMarginal,
+    NoisyScores,
+    Partitions,
+    Query,
+    Rule,
+    Score,
+    Selection,
+)
 
-Answer = NoisyMarginal | NoisyScores | Selection
+Answer = NoisyMarginal | NoisyScores | Selection | Partitions
 
 VERSION = 2
 """The version of the format that is written and read."""
@@ -52,11 +63,16 @@ def pack(answers: Sequence[Answer]) -> bytes:
                 }
             )
             continue
-        arrays[f"answer_{answer.entry}"] = answer.values.astype("<i8")
+        counts = answer.counts if isinstance(answer, Partitions) else answer.values
+        arrays[f"answer_{answer.entry}"] = counts.astype("<i8")
         noise = {"entry": answer.entry, "law": answer.law, "scale": str(answer.scale)}
         if isinstance(answer, NoisyScores):
             columns_of = [list(names) for names in answer.candidates]
             index.append({"kind": "scores", "score": answer.score, "candidates": columns_of, **noise})
+            continue
+        if isinstance(answer, Partitions):
+            found = {"column": answer.column, "values": list(answer.values), "delta": str(answer.delta)}
+            index.append({"kind": "partitions", "threshold": answer.threshold, **found, **noise})
             continue
         for level in answer.query.levels:
             name = level.digest.removeprefix("sha256:")
@@ -102,6 +118,9 @@ def _answer(item: Mapping[str, Any], levels: Mapping[str, Level], arrays: Mappin
     if item["kind"] == "scores":
         columns = tuple(tuple(names) for names in item["candidates"])
         return NoisyScores(cast(Score, item["score"]), columns, values, scale, law, item["entry"])
+    if item["kind"] == "partitions":
+        found, delta = tuple(map(str, item["values"])), Fraction(item["delta"])
+        return Partitions(item["column"], found, values, scale, law, int(item["threshold"]), delta, item["entry"])
     query = Query(tuple(levels[name] for name in item["levels"]), item["basis"])
     return NoisyMarginal(query, values, scale, law, item["entry"])
 
@@ -120,12 +139,16 @@ class Replayer:
     """
 
     grid: Grid
+    unfound: tuple[str, ...]
     _answers: Iterator[Answer]
 
     @classmethod
-    def of(cls, grid: Grid, answers: Sequence[Answer]) -> Replayer:
-        """Replay ``answers`` from the first."""
-        return cls(grid, iter(answers))
+    def of(cls, grid: Grid, answers: Sequence[Answer], unfound: Sequence[str] = ()) -> Replayer:
+        """Replay ``answers`` from the first.
+
+        ``unfound`` names the columns whose values are to be asked for first; ``grid`` is that of the found values.
+        """
+        return cls(grid, tuple(unfound), iter(answers))
 
     @property
     def domain(self) -> Domain:
@@ -156,6 +179,13 @@ class Replayer:
     ) -> tuple[NoisyMarginal, ...]:
         """The archived marginals of these queries."""
         return tuple(self._marginal(query) for query in queries)
+
+    def partitions(self, column: str, price: Fraction, delta: Fraction) -> Partitions:
+        """The archived values of this column."""
+        answer = next(self._answers, None)
+        if not isinstance(answer, Partitions) or (answer.column, answer.delta) != (column, delta):
+            raise DigestMismatch(f"the mechanism asks for values of {column!r} that the archive does not hold here")
+        return answer
 
     def scores(self, candidates: Sequence[Candidate], score: Score, price: Fraction) -> NoisyScores:
         """The archived scores of these candidates."""

@@ -9,7 +9,7 @@ from typing import Protocol
 from dpsynth.measurement.domain import Domain
 from dpsynth.measurement.grid import Tree
 from dpsynth.measurement.level import Level
-from dpsynth.measurement.query import Candidate, NoisyMarginal, NoisyScores, Query, Rule, Score, Selection
+from dpsynth.measurement.query import Candidate, NoisyMarginal, NoisyScores, Partitions, Query, Rule, Score, Selection
 
 
 class Measurer(Protocol):
@@ -69,5 +69,25 @@ class Measurer(Protocol):
         ``rule`` says which candidates remain after a pick: ``"distinct"`` all that were not picked;
         ``"spanning-forest"`` (pairs only) those that join two columns not yet connected. Drawing stops early when
         none remains.
+        """
+        ...
+
+
+class Finder(Measurer, Protocol):
+    """A Measurer of a table some of whose columns have values that are not known yet.
+
+    Until they are found nothing else can be asked of these columns; what is declared of their cells is then that of
+    the found values.
+    """
+
+    @property
+    def unfound(self) -> tuple[str, ...]:
+        """The columns whose values are to be found, in order."""
+        ...
+
+    def partitions(self, column: str, price: Fraction, delta: Fraction) -> Partitions:
+        """The values of an unfound column that are common enough to be named, for a price and a delta_0.
+
+        With a probability of ``delta`` at most one that a single entity holds is among them. A pure measure has none.
         """
         ...

@@ -196,6 +196,34 @@ class NoisyScores(_Noisy):
         return (len(self.candidates),)
 
 
+@dataclass(frozen=True, eq=False)
+class Partitions:
+    """The values of a column that were found privately, sorted, and the noisy number of entities that hold each.
+
+    ``counts`` are int64, none below the ``threshold``: of a value that fewer seem to hold nothing is known, not even
+    that there is one. ``scale`` and ``law`` are those of :class:`NoisyMarginal`. ``delta`` is the probability at most
+    with which a value that a single entity holds is among them.
+    """
+
+    column: str
+    values: tuple[str, ...]
+    counts: NDArray[np.int64]
+    scale: Fraction
+    law: Law
+    threshold: int
+    delta: Fraction
+    entry: int
+
+    def __post_init__(self) -> None:
+        counts = np.array(self.counts, dtype=np.int64)
+        if counts.shape != (len(self.values),) or list(self.values) != sorted(set(self.values)):
+            raise ValueError(f"the values found of {self.column!r} are sorted, each with one count")
+        if (counts < self.threshold).any() or self.law not in ("rounded_gaussian", "discrete_gaussian"):
+            raise ValueError(f"a value found of {self.column!r} has a Gaussian count of at least the threshold")
+        counts.flags.writeable = False
+        object.__setattr__(self, "counts", counts)
+
+
 def candidates_digest(candidates: Sequence[Candidate]) -> str:
     """``sha256:...`` over the levels, weights, offsets and expected counts of a list of candidates."""
     state = sha256(b"dpsynth-candidates-v2\n")

@@ -12,6 +12,7 @@ from dpsynth.mechanisms.aim import AIM
 from dpsynth.mechanisms.independent import Independent
 from dpsynth.mechanisms.mrm import MRM
 from dpsynth.mechanisms.mst import MST
+from dpsynth.mechanisms.partitions import fit_found, with_finding
 from dpsynth.mechanisms.privbayes import PrivBayes
 from dpsynth.mechanisms.protocol import Mechanism, Step
 from dpsynth.mechanisms.registry import DEFAULT, REGISTRY, by_name
@@ -29,4 +30,6 @@ __all__ = [
     "Step",
     "Workload",
     "by_name",
+    "fit_found",
+    "with_finding",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, Protocol
 
-from dpsynth.measurement import Domain, Level, Measurer
+from dpsynth.measurement import NO_TREES, Domain, Level, Measurer, Tree
 from dpsynth.model import FittedModel
 
 
@@ -18,10 +18,10 @@ class Step:
     At most ``count`` queries for ``share`` of the budget together: at the same price, unless ``likely`` says among how
     many the price is likely to be divided, each then getting what it is worth. ``columns`` is None where they are
     chosen privately; then ``cells`` is the largest a query can be. None cells: nothing is measured, something is
-    scored or chosen, among candidates of at most this ``weight``.
+    scored or chosen, among candidates of at most this ``weight``, or the values of one column are found.
     """
 
-    verb: Literal["total", "marginals", "scores", "select"]
+    verb: Literal["total", "marginals", "scores", "select", "partitions"]
     columns: tuple[str, ...] | None
     count: int
     share: Fraction
@@ -42,8 +42,13 @@ class Mechanism(Protocol):
         """Most cells that the model's junction tree is meant to have."""
         ...
 
-    def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
-        """All that ``fit`` may ask, worst case, in order. The shares sum to at most 1. Reads no row."""
+    def plan(
+        self, domain: Domain, levels: Mapping[str, Level], trees: Mapping[str, Tree] = NO_TREES
+    ) -> tuple[Step, ...]:
+        """All that ``fit`` may ask, worst case, in order. The shares sum to at most 1. Reads no row.
+
+        ``trees`` are the columns whose bins are found: their ``levels`` are no finer than what will be found.
+        """
         ...
 
     def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:

@@ -4,7 +4,7 @@ No data, no chance, no float in anything that is compared with a budget: ``fract
 Every bound is rounded to the safe side and proved under ``proofs/privacy/``.
 """
 
-from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.budget import Budget, part_of
 from dpsynth.privacy.cost import (
     COARSEST,
     FINEST,
@@ -17,10 +17,19 @@ from dpsynth.privacy.cost import (
     laplace_cost,
     laplace_scale,
 )
-from dpsynth.privacy.exact import GRID, ceil_to_grid, decimal_text, exact_text, parse_fraction
+from dpsynth.privacy.exact import GRID, ceil_to_grid, decimal_text, exact_text, floor_to_grid, parse_fraction
 from dpsynth.privacy.measure import MEASURES, NAMES, UNITS, Measure, require_measure
+from dpsynth.privacy.partitions import threshold
 from dpsynth.privacy.promise import amount_of, epsilon_of
-from dpsynth.privacy.sensitivity import NEIGHBOURS, l1_to_model, marginal_l1, marginal_squared, residual_squared, total
+from dpsynth.privacy.sensitivity import (
+    NEIGHBOURS,
+    l1_to_model,
+    marginal_l1,
+    marginal_squared,
+    partitions_squared,
+    residual_squared,
+    total,
+)
 from dpsynth.privacy.tradeoff import highest_tpr
 
 __all__ = [
@@ -42,6 +51,7 @@ __all__ = [
     "exact_text",
     "exponential_cost",
     "exponential_scale",
+    "floor_to_grid",
     "gaussian_cost",
     "gaussian_sigma",
     "highest_tpr",
@@ -51,7 +61,10 @@ __all__ = [
     "marginal_l1",
     "marginal_squared",
     "parse_fraction",
+    "part_of",
+    "partitions_squared",
     "require_measure",
     "residual_squared",
+    "threshold",
     "total",
 ]

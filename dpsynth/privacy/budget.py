@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from dpsynth.errors import BudgetFormatError
 from dpsynth.privacy.cost import Cost
-from dpsynth.privacy.exact import parse_fraction, read_number
+from dpsynth.privacy.exact import ceil_to_grid, parse_fraction, read_number
 from dpsynth.privacy.measure import Measure
 from dpsynth.privacy.promise import amount_of
 
@@ -38,16 +38,35 @@ class Budget:
                 f'delta: measure "{measure}" never gives 0; write a small one such as "1e-9", or take measure = "pure"'
             )
 
-    def cost(self, measure: Measure = "gdp") -> Cost:
+    def cost(self, measure: Measure = "gdp", delta0: Fraction | int = 0) -> Cost:
         """The most, rounded down to the grid of 2^-60, that stays within epsilon at delta in this measure.
 
-        It is the largest amount whose ``epsilon_of`` at delta is at most epsilon. BudgetFormatError if epsilon is so
-        small that nothing is left, or if delta is 0 and the measure not ``"pure"``.
+        It is the largest amount whose ``epsilon_of`` at delta is at most epsilon. ``delta0``, the sum of the delta_0 of
+        thresholded steps, is a part of delta that is set aside for them. BudgetFormatError if epsilon is so small that
+        nothing is left, if delta is 0 and the measure not ``"pure"``, or if ``delta0`` does not leave some of it.
         """
-        amount = amount_of(measure, self.epsilon, self.delta)
+        if delta0:
+            self._require_part(measure, Fraction(delta0))
+        amount = amount_of(measure, self.epsilon, self.delta - delta0)
         if amount == 0:
             raise BudgetFormatError("epsilon: so small that it buys nothing; write a larger one")
-        return Cost(measure, amount)
+        return Cost(measure, amount, Fraction(delta0))
+
+    def _require_part(self, measure: Measure, delta0: Fraction) -> None:
+        if measure == "pure":
+            raise BudgetFormatError(
+                "delta_0: finding values privately shows a rare one with a small probability, which pure differential "
+                'privacy does not allow: list the values, or take measure = "gdp"'
+            )
+        if not 0 < delta0 < self.delta:
+            raise BudgetFormatError(f"delta_0: must be above 0 and below delta, {self.delta}, of which it is a part")
+
+
+def part_of(value: str | int | Fraction | Decimal) -> Fraction:
+    """The part of a delta that is set aside for thresholded steps, 0 or above, rounded up to the grid of 2^-60."""
+    if read_number(value, "delta0") == 0:
+        return Fraction(0)
+    return ceil_to_grid(parse_fraction(value, "delta0"))
 
 
 def _delta(value: str | int | Fraction | Decimal) -> Fraction:

@@ -58,6 +58,16 @@ def total(max_rows: int, neighbours: str, row_unit: bool) -> int:
     return 0 if row_unit and neighbours == "replace-one" else max_rows
 
 
+def partitions_squared(max_rows: int, neighbours: str) -> int:
+    """Squared L2 sensitivity of the number of distinct entities that hold each value: s add/remove, 2 s replace-one.
+
+    s rows hold at most s values, and an entity counts once for each of them, in however many rows and of whatever
+    weight; replaced, it may leave s values for s others.
+    """
+    _check(max_rows, neighbours)
+    return max_rows if neighbours == "add-remove" else 2 * max_rows
+
+
 def l1_to_model(max_rows: int, neighbours: str) -> int:
     """Sensitivity, in rows, of the L1 distance of a marginal to a model fixed beforehand: s (replace-one: 2 s).
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dpsynth.encoding import Layout, layout
 from dpsynth.errors import ConfigurationError, DigestMismatch
 from dpsynth.ledger import (
     DERIVATION_TYPE,
@@ -19,8 +21,9 @@ from dpsynth.ledger import (
     envelope,
 )
 from dpsynth.ledger import statement as make_statement
+from dpsynth.measurement import listed
 from dpsynth.release.check import DERIVATION, LEDGER, read_statement, require
-from dpsynth.release.describe import datapackage, read_plan
+from dpsynth.release.describe import datapackage, read_found, read_plan
 from dpsynth.release.folder import SOFTWARE, new_folder, sha256_of, signing_key, subjects, write_rows
 from dpsynth.release.plan import Plan
 from dpsynth.release.progress import Progress
@@ -38,6 +41,12 @@ class OpenedRelease:
     plan: Plan
     predicate: dict[str, Any]
     tables: IntegerTables
+    found: Mapping[str, tuple[str, ...]]
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How the rows of the model become those of the table, the values found among them."""
+        return layout(listed(self.plan.schema, self.found))
 
 
 def read_release(folder: Path) -> OpenedRelease:
@@ -47,10 +56,11 @@ def read_release(folder: Path) -> OpenedRelease:
     if statement.predicate_type != LEDGER_TYPE:
         raise ConfigurationError(f"{folder} is a sample of a release; give the release itself")
     predicate = dict(statement.predicate)
-    plan = read_plan((folder / "datapackage.json").read_bytes())
+    package = (folder / "datapackage.json").read_bytes()
+    plan = read_plan(package)
     if plan.digest != predicate["release"]["plan"]:
         raise DigestMismatch("datapackage.json: the plan is not the one that the ledger names")
-    return OpenedRelease(folder, plan, predicate, IntegerTables.load(folder / "model.npz"))
+    return OpenedRelease(folder, plan, predicate, IntegerTables.load(folder / "model.npz"), read_found(package, plan))
 
 
 def parent_of(release: OpenedRelease) -> Parent:
@@ -80,7 +90,7 @@ def derive(
     model holds impossible.
     """
     parent = read_release(Path(release))
-    condition = read_condition(where, parent.plan.codecs)
+    condition = read_condition(where, parent.layout)
     tables = parent.tables.given(condition.evidence())
     signer = signing_key(key)
     if Path(out).resolve().is_relative_to(parent.folder.resolve()):
@@ -94,8 +104,8 @@ def derive(
     day = datetime.now(UTC).date().isoformat()
     with new_folder(Path(out)) as made:
         digest = RowsDigest(tables, rows)
-        write_rows(records(tables, condition.codecs, rows, seed, digest), made, ("parquet",), progress)
-        package = datapackage(parent.plan, rows, day, ("parquet",), condition.text)
+        write_rows(records(tables, condition.layout, rows, seed, digest), made, ("parquet",), progress)
+        package = datapackage(parent.plan, rows, day, ("parquet",), condition.text, parent.found)
         (made / "datapackage.json").write_bytes(package)
         predicate = DerivationPredicate(
             parent_of(parent),

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from dpsynth import __version__
 from dpsynth.errors import DigestMismatch, DpsynthError
+from dpsynth.measurement import listed
 from dpsynth.release.plan import Plan
 from dpsynth.release.yamltext import quoted
-from dpsynth.schema import Boolean, Categorical, Column, Integer, Ordinal, Real, Schema
+from dpsynth.schema import (
+    Boolean,
+    Categorical,
+    Column,
+    Date,
+    Datetime,
+    Identifier,
+    Integer,
+    Ordinal,
+    Real,
+    Schema,
+    Unlisted,
+)
 
 ARTIFICIAL = "Everybody in the table behind these data is artificial: nobody in it exists."
 
@@ -30,11 +44,20 @@ def summary(plan: Plan) -> str:
     return f"{text} {ARTIFICIAL}" if plan.artificial else text
 
 
-def datapackage(plan: Plan, rows: int, day: str, formats: Sequence[str], where: str = "") -> bytes:
+def datapackage(
+    plan: Plan,
+    rows: int,
+    day: str,
+    formats: Sequence[str],
+    where: str = "",
+    found: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> bytes:
     """``datapackage.json``: a Data Package whose property ``dpsynth`` holds the plan and the schema.
 
-    ``where`` is the condition that a further sample was drawn under.
+    ``where`` is the condition that a further sample was drawn under. ``found`` holds the values that were found
+    privately, for each column that has such: they stand beside the schema that was declared.
     """
+    columns = listed(plan.schema, found).columns
     kinds = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv"}
     document = {
         "name": plan.release.lower(),
@@ -48,13 +71,18 @@ def datapackage(plan: Plan, rows: int, day: str, formats: Sequence[str], where: 
                 "format": kind,
                 "mediatype": kinds[kind],
                 "schema": {
-                    "fields": [_field(name, column, kind) for name, column in plan.schema.columns.items()],
+                    "fields": [_field(name, column, kind) for name, column in columns.items()],
                     "missingValues": [""],
                 },
             }
             for kind in formats
         ],
-        "dpsynth": {"plan": plan.document(), "schema": plan.schema.to_toml(), "rows": rows},
+        "dpsynth": {
+            "plan": plan.document(),
+            "schema": plan.schema.to_toml(),
+            "rows": rows,
+            **({"found": {name: list(values) for name, values in found.items()}} if found else {}),
+        },
     }
     return (json.dumps(document, indent=2, ensure_ascii=True) + "\n").encode()
 
@@ -70,6 +98,19 @@ def read_plan(data: bytes) -> Plan:
     if plan.document() != found["plan"]:
         raise DigestMismatch("datapackage.json: the plan and the schema do not belong together")
     return plan
+
+
+def read_found(data: bytes, plan: Plan) -> Mapping[str, tuple[str, ...]]:
+    """The values found of each column of a plan that has such; DigestMismatch if the ``datapackage.json`` lacks some."""
+    stated = json.loads(data)["dpsynth"].get("found", {})
+    try:
+        found = {name: tuple(map(str, values)) for name, values in stated.items()}
+        if tuple(name for name in plan.schema.names if name in found) != plan.unfound or len(found) > len(plan.unfound):
+            raise ValueError("other columns")
+        listed(plan.schema, found)
+    except (AttributeError, ValueError, TypeError, DpsynthError) as error:
+        raise DigestMismatch("datapackage.json: the values found are not those of the plan's columns") from error
+    return found
 
 
 def citation(plan: Plan, day: str) -> bytes:
@@ -98,7 +139,18 @@ def _field(name: str, column: Column, form: str) -> dict[str, Any]:
             kind, constraints["minimum"], constraints["maximum"] = "number", column.min, column.max
         case Boolean():
             kind = "boolean"
+        case Date():
+            kind, constraints["minimum"], constraints["maximum"] = "date", str(column.min), str(column.max)
+        case Datetime():
+            kind, constraints["minimum"] = "datetime", f"{column.min}T00:00:00"
+            constraints["maximum"] = f"{column.max}T23:59:59"
+        case Identifier():
+            kind, constraints["unique"] = "string" if column.prefix else "integer", True
+        case Unlisted():
+            kind = "string"
     found: dict[str, Any] = {"name": name, "type": kind, "constraints": constraints}
+    if form == "csv" and kind == "datetime":
+        found["format"] = "%Y-%m-%d %H:%M:%S"
     if form == "parquet" and column.nullable and kind in ("integer", "number"):
         found["missingValues"] = ["", "nan"]  # frictionless reads Parquet by pandas, where a null is no number
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, time, timedelta
 from fractions import Fraction
 
 import numpy as np
@@ -15,7 +16,7 @@ from dpsynth.measurement import LATTICE, TOTAL, Level, NoisyMarginal
 from dpsynth.release.describe import title
 from dpsynth.release.picture import picture
 from dpsynth.release.release import Release
-from dpsynth.release.words import outside, public_things, rows_told, workload_told
+from dpsynth.release.words import changed_told, outside, public_things, rows_told, workload_told
 from dpsynth.sampling import IntegerTables, RowsDigest
 from dpsynth.schema import Categorical
 
@@ -47,7 +48,7 @@ def facts(release: Release, tally: Tally) -> report.ReportFacts:
         software=f"dpsynth-engine {__version__}",
         mechanism=plan.mechanism,
         rows=release.rows,
-        rows_rule=rows_told(plan),
+        rows_rule=rows_told(plan) + changed_told(plan, tally.changed),
         total=totals[0] if totals else None,
         claim=report.Claim(
             unit.entity,
@@ -67,7 +68,7 @@ def facts(release: Release, tally: Tally) -> report.ReportFacts:
         ),
         queries=tuple(query_fact(entry) for entry in entries),
         worst=report.WorstCase.of(plan.cost),
-        fits=tuple(_fit(answer, plan.codecs, tally) for answer in marginals if _is_column(answer)),
+        fits=tuple(_fit(answer, release.codecs, tally) for answer in marginals if _is_column(answer)),
         picture=picture(release.tables, (answer.query.columns for answer in marginals)),
         public=public_things(plan),
         outside=outside(release),
@@ -84,6 +85,20 @@ def query_fact(entry: Entry) -> report.QueryFact:
     cost, chosen_by = cost_of(fields["cost"]).amount, tuple(fields["chosen_by"])
     epsilon = fields["running"]["epsilon"]
     scale = Fraction(mechanism.get("sigma", mechanism.get("scale", "0")))
+    if entry.kind == "partitions":
+        return report.QueryFact(
+            entry.seq,
+            "values",
+            (query["column"],),
+            0,
+            mechanism["type"],
+            scale,
+            cost,
+            chosen_by,
+            epsilon,
+            threshold=mechanism["threshold"],
+            delta=Fraction(mechanism["delta"]),
+        )
     if entry.kind != "measure":
         return report.QueryFact(
             entry.seq,
@@ -143,5 +158,23 @@ def labels(codec: Codec, level: Level) -> tuple[str, ...]:
 def _label(low: object, high: object) -> str:
     if low is None:
         return "missing"
+    if isinstance(low, date) and isinstance(high, date):
+        return _span(low, high)
+    if isinstance(low, time) and isinstance(high, time):
+        return f"{low:%H:%M} to {high:%H:%M}" if (low.hour, low.minute) != (high.hour, high.minute) else f"{low:%H:%M}"
     short = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in (low, high)]
     return short[0] if low == high else f"{short[0]} to {short[1]}"
+
+
+def _span(low: date, high: date) -> str:
+    """Whole years, quarters and months by their names, other days by the first and the last."""
+    after = high + timedelta(1) if high < date.max else high
+    if low.day == after.day == 1 and low < high:
+        months = (after.year - low.year) * 12 + after.month - low.month
+        if months == 12 and low.month == 1:
+            return f"{low.year}"
+        if months == 3 and low.month % 3 == 1:
+            return f"{low.year} Q{low.month // 3 + 1}"
+        if months == 1:
+            return f"{low:%Y-%m}"
+    return f"{low}" if low == high else f"{low} to {high}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -11,20 +11,23 @@ from hashlib import sha256
 from math import pi, sqrt
 from typing import Any, get_args
 
-from dpsynth.encoding import Codec, codecs
+from dpsynth.encoding import Codec, Constraints, codecs
 from dpsynth.errors import ConfigurationError, nearest
 from dpsynth.ledger import RowsRule
-from dpsynth.measurement import LATTICE, Domain, Level, grid
-from dpsynth.mechanisms import Mechanism, Step, Workload, by_name
+from dpsynth.measurement import LATTICE, Answer, Domain, Grid, Level, Replayer, found, grid, unfound
+from dpsynth.mechanisms import Mechanism, Step, Workload, by_name, with_finding
 from dpsynth.privacy import (
     Budget,
     Cost,
     Measure,
     exponential_scale,
     gaussian_sigma,
+    floor_to_grid,
     laplace_scale,
+    partitions_squared,
     require_measure,
     sensitivity,
+    threshold,
 )
 from dpsynth.release.config import NoiseKind, ReleaseConfig, checked
 from dpsynth.schema import Schema
@@ -57,9 +60,12 @@ class Plan:
 
     def __post_init__(self) -> None:
         by_name(self.mechanism, self.workload)
-        self.workload.require(self.schema.names)
+        schema = self.schema
+        _ = self.constraints  # which must not contradict each other
+        self.workload.require(schema.parts, [name for name in schema.names if name not in schema.read])
         self.budget.require(require_measure(self.measure))
         _require_noise(self.measure, self.noise)
+        _require_findable(self.measure, self.unfound)
         section = checked(
             {
                 "id": self.release,
@@ -146,31 +152,63 @@ class Plan:
 
     @cached_property
     def codecs(self) -> tuple[Codec, ...]:
-        """One codec a column, in the schema's order."""
+        """One codec a column of the model, in the schema's order."""
         return codecs(self.schema)
+
+    @cached_property
+    def constraints(self) -> Constraints:
+        """The constraints of the schema on codes."""
+        return Constraints.of(self.schema, self.codecs)
 
     @property
     def domain(self) -> Domain:
         """The finest public grid."""
-        return self._grid[0]
+        return self.grid.domain
 
     @property
     def levels(self) -> Mapping[str, Level]:
         """The declared level of each column."""
-        return self._grid[1]
+        return self.grid.levels
 
     @cached_property
-    def _grid(self) -> tuple[Domain, Mapping[str, Level]]:
+    def grid(self) -> Grid:
+        """What is declared of the columns' cells."""
         return grid(self.codecs)
+
+    @property
+    def unfound(self) -> tuple[str, ...]:
+        """The columns whose values are to be found privately, in order."""
+        return unfound(self.schema)
+
+    @property
+    def delta0(self) -> Fraction:
+        """The part of delta for finding the values of each such column; a multiple of 2^-60, as accounts hold."""
+        return floor_to_grid(self.budget.delta * FINDING_DELTA / max(1, len(self.unfound)))
 
     @cached_property
     def cost(self) -> Cost:
-        """What is reserved: the largest exact cost whose epsilon at delta is at most the budget's."""
-        return self.budget.cost(self.measure)
+        """What is reserved: the largest exact cost whose epsilon at delta is at most the budget's.
+
+        A part of delta is its own where values are to be found privately.
+        """
+        return self.budget.cost(self.measure, len(self.unfound) * self.delta0)
+
+    def replayer(self, answers: Sequence[Answer]) -> Replayer:
+        """What gives these answers back, on the grid of the values that they found."""
+        return Replayer.of(grid(codecs(found(self.schema, answers))), answers, self.unfound)
 
     def algorithm(self) -> Mechanism:
         """The mechanism, ready to fit."""
         return by_name(self.mechanism, self.workload)
+
+
+def _require_findable(measure: Measure, names: tuple[str, ...]) -> None:
+    """ConfigurationError where values cannot be found privately."""
+    if names and measure == "pure":
+        raise ConfigurationError(
+            f'column {names[0]!r}: values = "private" shows a rare value with a small probability, delta_0, which '
+            'measure "pure" does not allow: list the values, or take measure = "gdp" or "zcdp"'
+        )
 
 
 def _require_noise(measure: Measure, noise: str) -> None:
@@ -184,6 +222,10 @@ def _require_noise(measure: Measure, noise: str) -> None:
         )
 
 
+FINDING_DELTA = Fraction(1, 10)
+"""The part of delta that finding values privately takes, of all columns together."""
+
+
 @dataclass(frozen=True)
 class PlannedQuery:
     """One line of ``dpsynth plan``.
@@ -192,6 +234,7 @@ class PlannedQuery:
     on the distance of a candidate of the largest weight. ``misplaced`` is the expected number of people that the noise
     puts into a wrong cell: half the expected L1 norm of the noise (a cell of Gaussian noise adds scale x sqrt(2/pi),
     one of Laplace noise scale / sqrt(2)); None where no table is measured, or not at a price known beforehand.
+    ``threshold`` is the noisy number of entities that a value needs to be found.
     """
 
     what: str
@@ -200,6 +243,7 @@ class PlannedQuery:
     share: Fraction
     scale: float
     misplaced: float | None
+    threshold: int | None = None
 
 
 MOST_TOTAL_NOISE = 1_000_000
@@ -215,7 +259,7 @@ def most_measured_cells(plan: Plan) -> int:
     Tables of which a number is not fixed lie inside the model's tree, a pair of cells of which belongs to two of them
     at most.
     """
-    steps = plan.algorithm().plan(plan.domain, plan.levels)
+    steps = plan.algorithm().plan(plan.domain, plan.levels, plan.grid.trees)
     fixed = sum(step.count * step.cells for step in steps if step.cells and step.likely is None)
     chosen = sum(min(step.count * step.cells, 2 * largest_model(plan)) for step in steps if step.cells and step.likely)
     return fixed + chosen
@@ -247,6 +291,10 @@ def preview(plan: Plan) -> tuple[PlannedQuery, ...]:
     lines = []
     for step in _steps(plan):
         columns, cells, share = step.columns, step.cells, step.share
+        if step.verb == "partitions":
+            scale, least = _finding_spread(plan, plan.cost.amount * share)
+            lines.append(PlannedQuery("find the values of", columns, None, share, scale, None, least))
+            continue
         if step.verb == "total":
             scale, off = _total_spread(plan, plan.cost.amount * share)
             lines.append(PlannedQuery("total", columns, cells, share, scale, off / 2))
@@ -269,8 +317,12 @@ def preview(plan: Plan) -> tuple[PlannedQuery, ...]:
 
 
 def _steps(plan: Plan) -> tuple[Step, ...]:
-    """The mechanism's steps; where the total is public its share goes to the tables of one column, as in the fit."""
-    steps = plan.algorithm().plan(plan.domain, plan.levels)
+    """All steps; where the total is public its share goes to the tables of one column, as in the fit."""
+    return with_finding(plan.unfound, _fitting_steps(plan))
+
+
+def _fitting_steps(plan: Plan) -> tuple[Step, ...]:
+    steps = plan.algorithm().plan(plan.domain, plan.levels, plan.grid.trees)
     if _moved_total(plan):
         return steps
     freed = sum((step.share for step in steps if step.verb == "total"), Fraction(0))
@@ -285,7 +337,7 @@ def _steps(plan: Plan) -> tuple[Step, ...]:
 def _moved_total(plan: Plan) -> int:
     """By how much one entity moves the number of rows: 0 where that number is public."""
     unit = plan.schema.unit
-    return sensitivity.total(unit.max_rows, unit.neighbours, unit.column is None)
+    return sensitivity.total(unit.most, unit.neighbours, unit.row_unit)
 
 
 def _total_spread(plan: Plan, price: Fraction) -> tuple[float, float]:
@@ -293,13 +345,20 @@ def _total_spread(plan: Plan, price: Fraction) -> tuple[float, float]:
     moved = _moved_total(plan)
     if not moved:
         return 0.0, 0.0
-    scale, off = _noise(plan.measure, moved, moved**2, price)
+    scale, off = _noise(plan, moved, moved**2, price)
     if plan.rows is None and scale > MOST_TOTAL_NOISE:
         raise ConfigurationError(
             f"the number of rows would be a total with noise of {scale:,.0f} people, above {MOST_TOTAL_NOISE:,}: give "
             "[release] rows (or rows=...), or a larger epsilon"
         )
     return scale, off
+
+
+def _finding_spread(plan: Plan, price: Fraction) -> tuple[float, int]:
+    """Standard deviation, in entities, of the noise of a value's count, and the threshold that this must reach."""
+    unit = plan.schema.unit
+    sigma = gaussian_sigma(plan.measure, partitions_squared(unit.max_rows, unit.neighbours), price)
+    return float(sigma), threshold(sigma, unit.max_rows, plan.delta0)
 
 
 def _choice_spread(plan: Plan, price: Fraction, picks: int, weight: int) -> float:
@@ -309,28 +368,29 @@ def _choice_spread(plan: Plan, price: Fraction, picks: int, weight: int) -> floa
     """
     unit = plan.schema.unit
     lattice = LATTICE * weight
-    moved = lattice * sensitivity.l1_to_model(unit.max_rows, unit.neighbours)
-    return pi / sqrt(6) * float(exponential_scale(plan.measure, moved, price, picks) / lattice)
+    moved = lattice * sensitivity.l1_to_model(unit.most, unit.neighbours)
+    return pi / sqrt(6) * float(exponential_scale(plan.measure, moved, price, picks) / lattice * unit.people_a_unit)
 
 
 def _score_spread(plan: Plan, price: Fraction, scores: int) -> float:
     """Standard deviation, in people, of the noise of each of so many scores at one price."""
     unit = plan.schema.unit
-    moved = LATTICE * sensitivity.l1_to_model(unit.max_rows, unit.neighbours)
-    return _noise(plan.measure, scores * moved, scores * moved**2, price)[0] / LATTICE
+    moved = LATTICE * sensitivity.l1_to_model(unit.most, unit.neighbours)
+    return _noise(plan, scores * moved, scores * moved**2, price)[0] / LATTICE
 
 
 def _spread(plan: Plan, price: Fraction) -> tuple[float, float]:
     """Standard deviation and mean absolute value of the noise that a price buys for a cell of a marginal."""
     unit = plan.schema.unit
-    one = sensitivity.marginal_l1(unit.max_rows, unit.neighbours)
-    return _noise(plan.measure, one, sensitivity.marginal_squared(unit.max_rows, unit.neighbours), price)
+    one = sensitivity.marginal_l1(unit.most, unit.neighbours)
+    return _noise(plan, one, sensitivity.marginal_squared(unit.most, unit.neighbours), price)
 
 
-def _noise(measure: Measure, l1: int, squared: int, price: Fraction) -> tuple[float, float]:
-    """Standard deviation and mean absolute value of a measure's noise for a sensitivity, in L1 and in L2 squared."""
-    if measure == "pure":
-        scale = float(laplace_scale("pure", l1, price))
+def _noise(plan: Plan, l1: int, squared: int, price: Fraction) -> tuple[float, float]:
+    """Standard deviation and mean absolute value, in people, of the noise for a sensitivity in L1 and in L2 squared."""
+    people = float(plan.schema.unit.people_a_unit)
+    if plan.measure == "pure":
+        scale = people * float(laplace_scale("pure", l1, price))
         return sqrt(2) * scale, scale
-    sigma = float(gaussian_sigma(measure, squared, price))
+    sigma = people * float(gaussian_sigma(plan.measure, squared, price))
     return sigma, sigma * sqrt(2 / pi)

@@ -14,22 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth import __version__
+from dpsynth.encoding import Layout
 from dpsynth.errors import ConfigurationError, DigestMismatch
 from dpsynth.ledger import CHARGES, ChargeKind, Entry, amount, parse
-from dpsynth.measurement import Answer, NoisyMarginal, NoisyScores, Replayer, Selection, pack, read_archive
+from dpsynth.measurement import Answer, NoisyMarginal, NoisyScores, Partitions, Selection, labels, pack, read_archive
+from dpsynth.mechanisms import fit_found
 from dpsynth.release.check import read_statement
 from dpsynth.release.condition import short
 from dpsynth.release.derive import OpenedRelease, parent_of, read_release
 from dpsynth.release.progress import Progress, tell
 from dpsynth.release.run import number_of_rows
 from dpsynth.release.where import read_condition
-from dpsynth.sampling import ONE, Decoder, IntegerTables, RowsDigest, records
+from dpsynth.sampling import ONE, IntegerTables, RowsDigest, records, zeroed
 
 if TYPE_CHECKING:
     import pyarrow
 
 ANSWERED: Mapping[type[Answer], ChargeKind] = MappingProxyType(
-    {NoisyMarginal: "measure", NoisyScores: "score", Selection: "select"}
+    {NoisyMarginal: "measure", NoisyScores: "score", Selection: "select", Partitions: "partitions"}
 )
 """The kind of entry that each kind of answer answers."""
 
@@ -55,6 +57,7 @@ def rebuild_release(folder: Path, progress: Progress | None = None) -> list[str]
     _match_plan(release)
     answers = read_archive(folder / "measurements.npz")
     _match_entries(release, answers)
+    _match_found(release, answers)
     tell(progress, "fitting the model again")
     try:
         furthest = _refit(release, answers)
@@ -66,7 +69,7 @@ def rebuild_release(folder: Path, progress: Progress | None = None) -> list[str]
             f"{problem}; the release was made by version {made} and this is {__version__}: rebuild it with that version"
         ) from problem
     facts = release.predicate["release"]
-    _same_rows(release.tables, release.plan.codecs, folder, facts, progress)
+    _same_rows(release.tables, release.layout, folder, facts, progress)
     return [
         f"rebuilt: {len(answers)} noisy answers are those of the ledger",
         f"rebuilt: the model fitted again differs by at most {furthest:.1e} (allowed: {TOLERANCE:.0e})",
@@ -85,13 +88,13 @@ def redraw_sample(folder: Path, parent: Path, progress: Progress | None = None) 
         raise DigestMismatch(f"{folder} was not drawn from {parent}")
     sample, where = said["sample"], said["sample"]["where"]
     try:
-        condition = read_condition(where or (), release.plan.codecs)
+        condition = read_condition(where or (), release.layout)
         tables = release.tables.given(condition.evidence())
     except ConfigurationError as error:
         raise DigestMismatch(f"{folder} states a condition that cannot be drawn: {error}") from error
     if where != (condition.text or None):
         raise DigestMismatch(f"{folder} does not state its condition in its canonical form, {short(condition.text)!r}")
-    _same_rows(tables, condition.codecs, folder, sample, progress)
+    _same_rows(tables, condition.layout, folder, sample, progress)
     drawn = f"all {sample['rows']} rows drawn again from {release.plan.release}"
     return [f"{drawn}{f', where {short(where, 500)},' if where else ''} are the published ones"]
 
@@ -112,6 +115,7 @@ def _match_plan(release: OpenedRelease) -> None:
         "entity": unit.entity,
         "unit_column": unit.column,
         "max_rows": unit.max_rows,
+        **({} if unit.weight is None else {"weight_units": unit.weight_units}),
         "neighbours": unit.neighbours,
     }
     wrong = [name for name, value in planned.items() if said[name] != value]
@@ -147,21 +151,30 @@ def _is_answer_to(answer: Answer, entry: Entry) -> bool:
             and list(answer.query.shape) == query["shape"]
             and answer.query.basis == query["basis"]
         )
+    if isinstance(answer, Partitions):
+        found = {"type": answer.law, "threshold": answer.threshold, "delta": str(answer.delta)}
+        return bool(query == {"column": answer.column} and {**mechanism, **found} == mechanism)
     compared = (answer.score, len(answer.candidates)) == (query["score"], query["candidates"])
     if isinstance(answer, NoisyScores):
         return bool(compared and answer.law == mechanism["type"])
     return bool(compared and answer.rule == mechanism["rule"] and len(answer.picks) <= mechanism["picks"])
 
 
+def _match_found(release: OpenedRelease, answers: Sequence[Answer]) -> None:
+    """The values that datapackage.json lists as found are those that the answers say."""
+    if dict(release.found) != dict(labels(release.plan.schema, answers)):
+        raise DigestMismatch("datapackage.json: the values found are not those of measurements.npz")
+
+
 def _refit(release: OpenedRelease, answers: Sequence[Answer]) -> float:
     plan = release.plan
-    replayer = Replayer.of(plan.domain, plan.levels, answers)
-    fitted = plan.algorithm().fit(replayer, plan.cost.amount)
+    replayer = plan.replayer(answers)
+    fitted = fit_found(plan.algorithm(), replayer, plan.cost.amount, plan.cost.delta)
     if replayer.left():
         raise DigestMismatch("measurements.npz: the mechanism does not use all of the answers")
     if number_of_rows(plan, fitted) != release.predicate["release"]["rows"]:
         raise DigestMismatch("the number of rows is not what the noisy answers and the plan give")
-    again = IntegerTables.from_model(fitted)
+    again = zeroed(IntegerTables.from_model(fitted), plan.constraints)
     furthest = max(distances(release.tables, again))
     if furthest > TOLERANCE:
         raise DigestMismatch(
@@ -208,7 +221,7 @@ def _given(names: tuple[str, ...], joints: list[tuple[tuple[str, ...], NDArray[n
 
 def _same_rows(
     tables: IntegerTables,
-    codecs: Sequence[Decoder],
+    layout: Layout,
     folder: Path,
     facts: Mapping[str, Any],
     progress: Progress | None,
@@ -216,18 +229,28 @@ def _same_rows(
     """Compare every published row with what ``tables`` give for the rows and the seed in ``facts``."""
     published, rows = {"data.parquet": _read_parquet(folder / "data.parquet")}, facts["rows"]
     start, drawn = 0, RowsDigest(tables, rows)
-    for batch in records(tables, codecs, rows, facts["seed"], drawn):
+    for batch in records(tables, layout, rows, facts["seed"], drawn):
         if start == 0 and (folder / "data.csv").exists():
             published["data.csv"] = _read_csv(folder / "data.csv", batch.schema)
         for name, table in published.items():
             if table.num_rows != rows:
                 raise DigestMismatch(f"{name} does not hold the number of rows that was signed")
-            if not _same(batch, table.slice(start, batch.num_rows)):
+            expected = _as_parquet(batch) if name == "data.parquet" else batch
+            if not _same(expected, table.slice(start, batch.num_rows)):
                 raise DigestMismatch(f"{name}: the rows are not those that model.npz gives")
         start += batch.num_rows
         tell(progress, f"{start} of {rows} rows drawn again")
     if drawn.text != facts["rows_digest"]:
         raise DigestMismatch("the rows drawn again from model.npz do not have the digest that was signed")
+
+
+def _as_parquet(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+    """As it is read back: Parquet has no seconds, and whole milliseconds instead."""
+    import pyarrow
+
+    seconds, millis = pyarrow.timestamp("s"), pyarrow.timestamp("ms")
+    fields = [field.with_type(millis) if field.type == seconds else field for field in batch.schema]
+    return batch.cast(pyarrow.schema(fields))
 
 
 def _read_parquet(path: Path) -> pyarrow.Table:

@@ -202,6 +202,8 @@ def _accounting(release: Signed, told: Told) -> dict[str, Node]:
     tables = sum(line.kind == "measure" for line in charges)
     scores = sum(line.kind == "score" for line in charges)
     picks = sum(line.fields["mechanism"].get("picks", 1) for line in charges if line.kind == "select")
+    named = sum(line.kind == "partitions" for line in charges)
+    values = f" columns whose values were found privately: {named};" if named else ""
     reserved = cost_told(release.predicate["guarantee"]["reserved"])
     return {
         "post_processing": paragraphs(
@@ -213,7 +215,7 @@ def _accounting(release: Signed, told: Told) -> dict[str, Node]:
         "composition": paragraphs(
             f"Sequential, under {SUMS[measure]}, also where a question and its noise were chosen by earlier answers. "
             f"{reserved} was reserved beforehand, and the sum cannot exceed it. Nothing rests on parallel composition.",
-            f"Tables measured: {tables}; private choices: {picks}; lists of scores: {scores}. The ledger states the "
+            f"Tables measured: {tables};{values} private choices: {picks}; lists of scores: {scores}. The ledger states the "
             "sensitivity, the noise and the cost of each as exact fractions, and a verifier that shares no code with "
             "the program reckons them again.",
         ),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dpsynth.encoding import Codec, Layout, layout
 from dpsynth.ledger import AccountState, LogHead, SigningKey
-from dpsynth.measurement import Answer
+from dpsynth.measurement import Answer, labels, listed
 from dpsynth.privacy import Budget, Cost
 from dpsynth.release.plan import Plan
 from dpsynth.release.progress import Progress
 from dpsynth.sampling import IntegerTables, RowsDigest, records
+from dpsynth.schema import Schema
 
 if TYPE_CHECKING:
     import pandas
@@ -74,12 +77,32 @@ class Release:
         """The delta that is promised, exact."""
         return str(self.plan.budget.delta)
 
+    @cached_property
+    def found(self) -> Mapping[str, tuple[str, ...]]:
+        """The values that were found privately, of each column that has such."""
+        return labels(self.plan.schema, self.answers)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The schema with the values found as a list."""
+        return listed(self.plan.schema, self.found)
+
+    @cached_property
+    def codecs(self) -> tuple[Codec, ...]:
+        """One codec a column of the model, in order."""
+        return self.layout.codecs
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How the rows of the model become those of the table."""
+        return layout(self.schema)
+
     def batches(self, digest: RowsDigest | None = None) -> Iterator[pyarrow.RecordBatch]:
         """The synthetic rows, a chunk of at most 2^20 at a time, columns typed as in the schema.
 
         ``digest``, if given, takes every chunk on its way.
         """
-        return records(self.tables, self.plan.codecs, self.rows, self.plan.seed, digest)
+        return records(self.tables, self.layout, self.rows, self.plan.seed, digest)
 
     def to_arrow(self) -> pyarrow.Table:
         """The synthetic rows as an Arrow table."""

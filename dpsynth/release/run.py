@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
 from dpsynth.accountant import Accountant, Reservation, Story
-from dpsynth.curator import Curator, Source
+from dpsynth.curator import Curator, Data, Source
 from dpsynth.errors import BudgetRefused, ConfigurationError
-from dpsynth.measurement import Answer, Measurer, Replayer, unpack
-from dpsynth.mechanisms import DEFAULT, Workload
+from dpsynth.measurement import Answer, Finder, unpack
+from dpsynth.mechanisms import DEFAULT, Workload, fit_found
 from dpsynth.model import FittedModel
 from dpsynth.privacy import Budget, Measure
 from dpsynth.release.config import NoiseKind, ReleaseConfig
@@ -23,15 +22,8 @@ from dpsynth.release.plan import Plan, preview
 from dpsynth.release.progress import Progress, tell
 from dpsynth.release.publish import Publisher
 from dpsynth.release.release import Release
-from dpsynth.sampling import IntegerTables
+from dpsynth.sampling import IntegerTables, zeroed
 from dpsynth.schema import Schema
-
-if TYPE_CHECKING:
-    import pandas
-    import pyarrow
-
-Data: TypeAlias = "Source | str | os.PathLike[str] | pandas.DataFrame | pyarrow.Table"
-"""What rows can come from."""
 
 OWN_ACCOUNT = "default"
 MAX_ROWS = 1_000_000_000
@@ -58,8 +50,10 @@ def synthesize(
 ) -> Release:
     """Make a differentially private synthetic table; nothing is written but the store of accounts.
 
-    ``source``: path of a CSV or Parquet file, pandas data frame or Arrow table. ``schema``: a Schema or the path of a
-    ``schema.toml``. ``epsilon``, ``delta``: exact, so text, integers, Fractions or Decimals, never floats.
+    ``source``: path of a CSV file, or of a file, a folder or a pattern of Parquet files; ``sqlite:PATH#TABLE`` or
+    ``postgresql://USER@HOST/DATABASE#TABLE``; pandas or Polars data frame, DuckDB relation, or whatever hands over its
+    rows by ``__arrow_c_stream__`` each time that it is asked. ``schema``: a Schema or the path of a ``schema.toml``.
+    ``epsilon``, ``delta``: exact, so text, integers, Fractions or Decimals, never floats.
     ``mechanism``: ``"mrm"``, ``"aim"``, ``"mst"``, ``"privbayes"`` or ``"independent"``. ``workload``: which marginals
     matter; without it all of two columns. ``rows``: how many to draw, 1 to 10^9; without it the noisy, charged number
     of rows. ``seed``: of the public sampling, 0 to 2^63 - 1. ``release``: the id, of which one release can be made;
@@ -71,7 +65,8 @@ def synthesize(
 
     Without ``account`` the first call opens one in ``store`` (``<source>.dpsynth.db`` beside the data, if not given)
     whose cap is its epsilon and delta, so that a second, different request on the same data is refused. The same
-    request gives the same release back and spends nothing. Data frames must name an account and its store.
+    request gives the same release back and spends nothing. Data that are no file or folder must name an account and
+    its store.
 
     Raises ConfigurationError (2), SourceError (3), BudgetRefused (10) or StoreError (30-32) before anything is spent.
     Afterwards only a file that cannot be read to its end, a store that fails, or an answer that an earlier crash lost
@@ -134,7 +129,7 @@ def run_file(
     named = config.release.sign_with
     key = signing_key(named and here / named, passphrase)
     place = store if store is not None or config.budget.store is None else within(here, config.budget.store)
-    source = Source.of(here / config.data.source)
+    source = Source.of(config.data.source, here)
     base = Path(out) if out is not None else Path()
     folder = base / plan.release if among_several or out is None else base
     require_place(folder)
@@ -188,7 +183,7 @@ def _execute(
             answers = tuple(
                 answer for stored in reservation.answers() if stored.answer for answer in unpack(stored.answer)
             )
-            fitted = _fit(plan, Replayer.of(plan.domain, plan.levels, answers), progress)
+            fitted = _fit(plan, plan.replayer(answers), progress)
         else:
             with Curator.open(source, plan.schema, reservation, progress, plan.noise) as curator:
                 fitted = _fit(plan, curator, progress)
@@ -199,17 +194,20 @@ def _execute(
 
 def _place(source: Source, store: str | Path | None) -> str:
     """Where the rows come from, seen from the store: a folder that is moved as a whole stays the same place."""
-    if source.path is None or store is None:
-        return ""  # a frame has no place; a store beside its data knows them by its own name
+    if store is None:
+        return ""  # a store beside its data knows them by its own name
+    file, table = source.place  # a frame has neither
+    if file is None:
+        return table
     if is_database(store):
-        return str(source.path.resolve())
-    return os.path.relpath(source.path.resolve(), Path(store).resolve().parent)
+        return f"{file.resolve()}{table}"
+    return os.path.relpath(file.resolve(), Path(store).resolve().parent) + table
 
 
 def _structure(plan: Plan, source: Source) -> tuple[str, ...]:
     """Check the names of the columns, before anything is reserved; returns those that the schema lacks."""
     Curator.require(source, plan.schema)
-    known = {*plan.schema.names, plan.schema.unit.column}
+    known = {*plan.schema.names, *plan.schema.unit.columns}
     return tuple(column.name for column in Curator.columns(source) if column.name not in known)
 
 
@@ -231,19 +229,23 @@ def _released(
         root=story.root,
         grants=story.grants,
         answers=answers,
-        tables=IntegerTables.from_model(fitted),
+        tables=zeroed(IntegerTables.from_model(fitted), plan.constraints),
         rows=number_of_rows(plan, fitted),
         ignored=ignored,
     )
 
 
 def number_of_rows(plan: Plan, fitted: FittedModel) -> int:
-    """The rows to write: the user's number, or the noisy total clamped to 1 .. 10^9, a public rule."""
-    return plan.rows if plan.rows is not None else max(1, min(fitted.total, MAX_ROWS))
+    """The rows to write: the user's number, or the noisy total clamped to 1 .. 10^9, a public rule.
+
+    Where rows have weights, the total is that of the people whom they stand for.
+    """
+    people = round(fitted.total * plan.schema.unit.people_a_unit)
+    return plan.rows if plan.rows is not None else max(1, min(people, MAX_ROWS))
 
 
-def _fit(plan: Plan, measurer: Measurer, progress: Progress | None) -> FittedModel:
-    fitted = plan.algorithm().fit(measurer, plan.cost.amount)
+def _fit(plan: Plan, measurer: Finder, progress: Progress | None) -> FittedModel:
+    fitted = fit_found(plan.algorithm(), measurer, plan.cost.amount, plan.cost.delta)
     ended = fitted.network.convergence
     tell(progress, "model fitted" if ended.converged else f"model fitted to within {ended.distance:.0e} only")
     return fitted
@@ -265,8 +267,8 @@ def _open_store(plan: Plan, source: Source, account: str | None, store: str | Pa
         return Accountant.open(store)
     if source.path is None:
         raise ConfigurationError(
-            "a data frame or table in memory must name an account and its store: `dpsynth budget open NAME --store "
-            "FILE ...` makes one"
+            f"{source.name}: data in a database, in memory or named by a pattern must name an account and its store: "
+            "`dpsynth budget open NAME --store FILE ...` makes one"
         )
     if store is not None and is_database(store):
         raise ConfigurationError("a store that is a database holds many accounts: say which pays with [budget] account")
@@ -291,6 +293,7 @@ def _open_store(plan: Plan, source: Source, account: str | None, store: str | Pa
             neighbours=unit.neighbours,
             budget=plan.budget,
             measure=plan.measure,
+            delta0=plan.cost.delta,
         )
     return accountant
 

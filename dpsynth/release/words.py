@@ -9,7 +9,8 @@ from dpsynth.mechanisms.registry import HEEDING
 from dpsynth.mechanisms.workload import TARGET_WEIGHT
 from dpsynth.release.plan import Plan
 from dpsynth.release.release import Release
-from dpsynth.schema import Boolean, Categorical, Column, Integer, Ordinal, Real
+from dpsynth.schema import Boolean, Categorical, Column, Date, Datetime, Identifier, Integer, Ordinal, Real, Unlisted
+from dpsynth.schema.constraints import repairs
 
 TOLD = 8
 """Listed marginals and weighed columns that are told one by one."""
@@ -29,7 +30,7 @@ def rows_told(plan: Plan) -> str:
 
 def _total_is_public(plan: Plan) -> bool:
     unit = plan.schema.unit
-    return privacy.total(unit.max_rows, unit.neighbours, unit.column is None) == 0
+    return privacy.total(unit.most, unit.neighbours, unit.row_unit) == 0
 
 
 def _told(workload: Workload) -> str:
@@ -63,8 +64,14 @@ def public_things(plan: Plan) -> tuple[str, ...]:
         f"the schema {plan.schema.digest}",
         f"the unit: {who} {unit.entity}, of whose rows at most {kept} kept",
         *columns_told(plan),
+        *constraints_told(plan),
         f"the plan {plan.digest}: mechanism {plan.mechanism!r}, budget, sampling seed {plan.seed}",
     ]
+    if unit.weight is not None:
+        things.append(
+            f"the weights: each row counts with its weight of column {unit.weight!r}, at most {unit.max_weight:g}, "
+            f"which the sampling design fixed"
+        )
     if told := workload_told(plan):
         things.append(f"the workload: {told}")
     if plan.rows is not None:
@@ -79,6 +86,23 @@ def public_things(plan: Plan) -> tuple[str, ...]:
 def columns_told(plan: Plan) -> tuple[str, ...]:
     """What is declared of each column."""
     return tuple(f"column {name!r}: {_declared(column)}" for name, column in plan.schema.columns.items())
+
+
+def constraints_told(plan: Plan) -> tuple[str, ...]:
+    """What is declared of several columns together, and which of them gives way."""
+    giving: dict[int, list[str]] = {}
+    for one in repairs(plan.schema.constraints):
+        giving.setdefault(one.number, []).append(repr(one.target))
+    return tuple(
+        f"constraint {number}: {constraint}; in a row that breaks it {' and '.join(giving[number])} "
+        f"{'gives' if len(giving[number]) == 1 else 'give'} way"
+        for number, constraint in enumerate(plan.schema.constraints, 1)
+    )
+
+
+def changed_told(plan: Plan, changed: int) -> str:
+    """How many synthetic rows were drawn otherwise; empty for a schema without constraints."""
+    return f", of which {changed:,} were moved to keep the constraints" if plan.schema.constraints else ""
 
 
 def outside(release: Release) -> tuple[str, ...]:
@@ -107,4 +131,13 @@ def _declared(column: Column) -> str:
             text = f"{column.type} from {column.min} to {column.max} in {column.bins} bins"
         case Boolean():
             text = "boolean"
+        case Date() | Datetime():
+            kept = "the week and the weekday" if column.weekday else "the day"
+            text = f"{column.type} from {column.min} to {column.max} by {kept}"
+            if isinstance(column, Datetime):
+                text += " and the time of day" if column.time else ", any time of day alike"
+        case Identifier():
+            return "identifier, never read: the rows have fresh ones"
+        case Unlisted():
+            text = f"categorical, at most {column.max_values} values, found privately, and {column.otherwise!r} for all others"
     return f"{text}, nulls possible" if column.nullable else text

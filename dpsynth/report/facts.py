@@ -73,12 +73,13 @@ class QueryFact:
     ``columns`` is None for a private choice and for scores. ``scale`` is that of the mechanism's law, in people: sigma
     of a Gaussian, b of Laplace noise, the Gumbel scale of a choice's score; 0 where the count is public. Of a residual
     it is in the residual's own units. ``cells`` counts the cells of a table or the candidates of a choice or of scores.
+    Of values found it is 0, and ``threshold`` is the noisy count that names one; ``delta`` is their cost in delta.
     ``cost`` is an amount in the unit of the account. ``chosen_by`` are the entries whose answers were known when it was
     asked.
     """
 
     seq: int
-    kind: Literal["total", "marginal", "residual", "selection", "scores"]
+    kind: Literal["total", "marginal", "residual", "selection", "scores", "values"]
     columns: tuple[str, ...] | None
     cells: int
     mechanism: str
@@ -87,6 +88,8 @@ class QueryFact:
     chosen_by: tuple[int, ...]
     running_epsilon: str
     picks: int = 1
+    threshold: int = 0
+    delta: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,8 @@ def kind_name(query: QueryFact) -> str:
     """The kind of an entry in words."""
     if query.kind == "total":
         return "number of rows"
+    if query.kind == "values":
+        return "values found privately"
     if query.columns is None:
         return "noisy comparisons" if query.kind == "scores" else "private choice"
     size = len(query.columns)

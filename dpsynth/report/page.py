@@ -153,7 +153,7 @@ def lines(queries: Sequence[QueryFact], reserved: Fraction, total: int | None) -
             Line(
                 query,
                 _what(query),
-                "" if query.columns is None else text.count(query.cells),
+                "" if query.columns is None or query.kind == "values" else text.count(query.cells),
                 "none" if query.scale == 0 else text.near(query.scale, 4),
                 query.cost / reserved,
                 round(float(48 * query.cost / widest), 1),
@@ -168,6 +168,11 @@ def lines(queries: Sequence[QueryFact], reserved: Fraction, total: int | None) -
 def _what(query: QueryFact) -> str:
     if query.kind == "total":
         return "number of rows"
+    if query.kind == "values":
+        return (
+            f"values of {' × '.join(query.columns or ())} that about {text.count(query.threshold)} or more share, found "
+            f"privately; with a probability of {text.near(query.delta, 3)} at most one that nobody else has is among them"
+        )
     if query.kind == "scores":
         return f"{text.count(query.cells)} candidate tables compared with the model: noisy distances"
     if query.columns is None:

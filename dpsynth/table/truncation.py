@@ -10,26 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.table.counting import Codes
+from dpsynth.table.texts import Texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 def keep(
-    entities: NDArray[np.int64], words: Sequence[bytes], columns: Sequence[Codes], max_rows: int, key: bytes
+    entities: NDArray[np.int64], words: Sequence[bytes], columns: Sequence[Codes | Texts], max_rows: int, key: bytes
 ) -> NDArray[np.intp]:
     """The positions of the rows that stay: at most ``max_rows`` of each entity, none of those without one.
 
     ``entities`` holds for each row the index of its entity in ``words``, or -1 where the entity is null. An entity's
     rows are ranked by HMAC-SHA256(key, entity || 0x00 || codes as little-endian uint16); the first ``max_rows`` stay.
-    Rows that are equal in every code tie, and any of them may stay: the kept codes are the same.
+    A column without codes gives 16 numbers, the SHA-256 of its text. Rows that are equal in every code tie, and any of them may stay: the kept codes are the same.
     """
     known = np.flatnonzero(entities >= 0)
     number = np.bincount(entities[known], minlength=len(words))
     crowded = number[entities[known]] > max_rows
     rows = known[crowded]
-    content = np.stack([column[rows] for column in columns], axis=1).astype("<u2").tobytes()
-    width = 2 * len(columns)
+    found = np.column_stack([column[rows] for column in columns]).astype("<u2")
+    content, width = found.tobytes(), 2 * found.shape[1]
     digests = b"".join(
         hmac.digest(key, words[entity] + b"\x00" + content[at : at + width], "sha256")
         for entity, at in zip(entities[rows].tolist(), range(0, len(content), width), strict=True)

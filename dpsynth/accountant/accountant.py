@@ -19,7 +19,7 @@ from dpsynth.accountant.asked import Asked, add, take_over
 from dpsynth.accountant.grid import round_up
 from dpsynth.accountant.reservation import OPEN_STATES, Reservation, give_back
 from dpsynth.accountant.sqlite import SqliteStore
-from dpsynth.accountant.store import Reading, ReleaseRow, Store, Writing
+from dpsynth.accountant.store import Lock, Reading, ReleaseRow, Store, Writing
 from dpsynth.accountant.story import Story, tell
 from dpsynth.accountant.values import Account
 from dpsynth.errors import ConfigurationError
@@ -293,6 +293,10 @@ class Accountant:
         The words are those of :data:`dpsynth.accountant.states.State`.
         """
         return self._store.read(states.told)
+
+    def hold(self, release: str) -> Lock:
+        """Hold a settled release while its files are published; StoreBusy, at once, while another run does."""
+        return self._store.lock(release)
 
     def decide(self, release: str, kind: DecisionKind, fields: Mapping[str, Any]) -> None:
         """Write the line of a decision about a settled release and move it on; the same line again does nothing.

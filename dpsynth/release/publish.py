@@ -80,8 +80,18 @@ class Publisher:
         """Bring a settled release as far as it may go; returns the folder once it is published.
 
         Raises Waiting (11) or Rejected (12) by what the officers said, Withdrawn (13), DigestMismatch (21) for files
-        that are not those the store made, KeyRefused (25).
+        that are not those the store made, KeyRefused (25), StoreBusy (30) while another run publishes it.
         """
+        lock = self.accountant.hold(release.plan.release)
+        try:
+            place = self._publish(release, folder, progress)
+        except BaseException:
+            lock.close()
+            raise
+        lock.close(for_ever=True)
+        return place
+
+    def _publish(self, release: Release, folder: Path, progress: Progress | None) -> Path:
         story = self.accountant.story(release.plan.release)
         _require_standing(story)
         if self.trust is None:

@@ -5,6 +5,6 @@ Mechanisms see the Measurer protocol alone and may not import this room.
 """
 
 from dpsynth.curator.curator import Curator
-from dpsynth.table import ColumnInfo, Source
+from dpsynth.table import ColumnInfo, Data, Source
 
-__all__ = ["ColumnInfo", "Curator", "Source"]
+__all__ = ["ColumnInfo", "Curator", "Data", "Source"]

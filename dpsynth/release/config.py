@@ -28,6 +28,9 @@ class _Section(BaseModel):
 class DataSection(_Section):
     """``[data]``: the private table and its schema, as paths relative to the file.
 
+    ``source`` may also be a folder or pattern of Parquet files, ``sqlite:PATH#TABLE`` or
+    ``postgresql://USER@HOST/DATABASE#TABLE``: a table in a database.
+
     ``artificial`` declares that nobody in the table exists; every page of the release then says so.
     """
 

@@ -6,6 +6,7 @@ columns that the schema names, never a value; readers' own messages (Arrow's quo
 
 from dpsynth.table.load import open_table
 from dpsynth.table.private import PrivateTable
-from dpsynth.table.source import ColumnInfo, Source, columns, require
+from dpsynth.table.reader import ColumnInfo
+from dpsynth.table.source import Data, Source, columns, require
 
-__all__ = ["ColumnInfo", "PrivateTable", "Source", "columns", "open_table", "require"]
+__all__ = ["ColumnInfo", "Data", "PrivateTable", "Source", "columns", "open_table", "require"]

@@ -1,4 +1,4 @@
-"""Where the private rows are: a file or a frame, and the structure that may be known of it without looking at a row."""
+"""Where the private rows are, and the structure that may be known of them without looking at a row."""
 
 from __future__ import annotations
 
@@ -7,116 +7,142 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from dpsynth.errors import ConfigurationError, SourceError
-from dpsynth.table.lines import read_header
+from dpsynth.table import arrow, parquet, postgres, sqlite
+from dpsynth.table.csv import CsvFile
+from dpsynth.table.duckdb import DuckdbRelation
+from dpsynth.table.pandas import PandasFrame
+from dpsynth.table.polars import PolarsFrame
+from dpsynth.table.reader import ColumnInfo, Reader
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
-Kind = Literal["csv", "parquet", "arrow", "pandas"]
-_SUFFIXES: dict[str, Kind] = {".csv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
+FORMS = (
+    "data are a CSV file (.csv, .txt), a Parquet file (.parquet, .pq), a folder or pattern of Parquet files, a table "
+    "written sqlite:PATH#TABLE or postgresql://USER@HOST/DATABASE#TABLE, or, in Python, a pandas or Polars data frame, "
+    "a DuckDB relation or whatever has __arrow_c_stream__"
+)
 
 
-@dataclass(frozen=True)
-class ColumnInfo:
-    """A column's name and its declared storage type; None where none is declared (CSV, pandas)."""
+class ArrowStreamable(Protocol):
+    """What hands over its rows by the Arrow PyCapsule interface, as often as it is asked."""
 
-    name: str
-    declared: str | None
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """A capsule of an Arrow stream."""
+
+
+Data: TypeAlias = "Source | str | os.PathLike[str] | pd.DataFrame | ArrowStreamable"
+"""What rows can come from."""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A private table that has not been opened: a CSV or Parquet file, a pandas DataFrame or an Arrow table.
+    """A private table that has not been opened.
 
-    ``name`` is what messages call it: the file's name, never its path, or "data frame".
+    ``name`` is what messages call it: the name of a file, never its path, a table without who reads it, or "data
+    frame". ``path`` is the file or folder that the table is; None where it is none, or part of one. ``place`` tells the
+    table from others: a file, and what follows it; it holds no password.
     """
 
-    kind: Kind
     name: str
+    reader: Reader = field(repr=False)
     path: Path | None = None
-    frame: Any = field(default=None, repr=False)
-
-    @property
-    def file(self) -> Path:
-        """The file that a CSV or Parquet source reads."""
-        if self.path is None:
-            raise ValueError("a data frame has no file")
-        return self.path
+    place: tuple[Path | None, str] = field(default=(None, ""), repr=False)
 
     @classmethod
-    def of(cls, data: Source | str | os.PathLike[str] | pd.DataFrame | pa.Table) -> Source:
-        """The source for a path (``.csv``, ``.txt``, ``.parquet``, ``.pq``) or a frame; else ConfigurationError."""
+    def of(cls, data: Data, folder: Path = Path()) -> Source:
+        """The source for a path or a text of ``FORMS``, seen from ``folder``, or for a table in memory.
+
+        ConfigurationError for anything else, and for a stream that can be read once only.
+        """
         if isinstance(data, Source):
             return data
+        if isinstance(data, str):
+            if data.startswith(sqlite.SCHEME):
+                table = sqlite.of_text(data, folder)
+                return cls(table.name, table, place=(table.file, f"#{table.table}"))
+            if data.startswith(postgres.SCHEMES):
+                remote = postgres.of_text(data)
+                return cls(remote.name, remote, place=(None, remote.name))
+            if "://" in data:
+                raise ConfigurationError(f"this kind of address is not known: {FORMS}")
         if isinstance(data, str | os.PathLike):
-            path = Path(data)
-            kind = _SUFFIXES.get(path.suffix.lower())
-            if kind is None:
-                raise ConfigurationError(f"{path.name}: a data file must end in one of {', '.join(_SUFFIXES)}")
-            return cls(kind, path.name, path)
-        arrow, pandas = sys.modules.get("pyarrow"), sys.modules.get("pandas")
-        if arrow is not None and isinstance(data, arrow.Table):
-            return cls("arrow", "data frame", frame=data)
-        if pandas is not None and isinstance(data, pandas.DataFrame):
-            return cls("pandas", "data frame", frame=data)
-        raise ConfigurationError("data are the path of a CSV or Parquet file, a pandas DataFrame or a pyarrow Table")
+            return cls._of_path(folder / data)
+        reader = _in_memory(data)
+        return cls(reader.name, reader)
+
+    @classmethod
+    def _of_path(cls, path: Path) -> Source:
+        pattern, suffix = parquet.is_pattern(path), path.suffix.lower()
+        if suffix in parquet.SUFFIXES or (path.is_dir() and not pattern):
+            name = path.name or path.resolve().name
+            return cls(name, parquet.ParquetFiles(name, path), None if pattern else path, (path, ""))
+        if suffix in (".csv", ".txt") and not pattern:
+            return cls(path.name, CsvFile(path), path, (path, ""))
+        told = "" if ":" in path.name else f"{path.name}: "  # never an address gone wrong, with a password in it
+        raise ConfigurationError(told + FORMS)
+
+
+def _in_memory(data: Any) -> PandasFrame | PolarsFrame | DuckdbRelation | arrow.ArrowTable | arrow.ArrowStreams:
+    """The reader of a table in memory, by its library; a library that is not loaded made none of them."""
+    if _is(data, "pandas", "DataFrame"):
+        return PandasFrame(data)
+    if _is(data, "polars", "DataFrame"):
+        return PolarsFrame(data)
+    if _is(data, "polars", "LazyFrame"):
+        raise ConfigurationError("a Polars LazyFrame is a query, not yet a table: give its .collect()")
+    if _is(data, "duckdb", "DuckDBPyRelation"):
+        return DuckdbRelation(data)
+    if _is(data, "pyarrow", "Table"):
+        return arrow.ArrowTable(data)
+    if hasattr(data, "__arrow_c_stream__") and not isinstance(data, type):
+        return arrow.streams(data)
+    raise ConfigurationError(FORMS)
+
+
+def _is(data: object, library: str, name: str) -> bool:
+    kind = getattr(sys.modules.get(library), name, None)
+    return isinstance(kind, type) and isinstance(data, kind)
 
 
 def columns(source: Source) -> tuple[ColumnInfo, ...]:
     """Names and declared types, never values; SourceError where there is no header or a name stands twice.
 
-    Columns without a name, such as a written row index, are left out. The first line of a CSV file is always taken as
-    its header: of a file without one this would give the first row as names.
+    Columns without a name, such as a written row index, are left out. Of several files the columns of all count; where
+    two declare one differently, its type is None. The first line of a CSV file is always taken as its header: of a file
+    without one this would give the first row as names.
     """
-    found = [column for column in structure(source) if column.name]
-    names = [column.name for column in found]
-    if len(set(names)) != len(names):
-        raise SourceError(f"{source.name}: two columns have the same name; give each its own")
-    return tuple(found)
+    found: dict[str, ColumnInfo] = {}
+    for part in source.reader.parts():
+        named = [column for column in part.columns if column.name]
+        if not part.columns:
+            raise SourceError(f"{part.name}: a table without columns")
+        if len({column.name for column in named}) != len(named):
+            raise SourceError(f"{part.name}: two columns have the same name; give each its own")
+        for column in named:
+            same = found.setdefault(column.name, column) == column
+            found[column.name] = column if same else ColumnInfo(column.name, None)
+    return tuple(found.values())
 
 
 def require(source: Source, names: Sequence[str]) -> None:
-    """SourceError unless the source has each of these columns exactly once.
+    """SourceError unless each part of the source has each of these columns exactly once, and they may be read.
 
     The message names wanted columns only: where a header is missing, what stands in its place is a row.
     """
-    found = [column.name for column in structure(source)]
-    missing = [name for name in names if name not in found]
-    if missing:
-        hint = "; the first line must hold the names, separated by commas" if source.kind == "csv" else ""
-        raise SourceError(f"{source.name}: no column {_listed(missing)}, which the schema names{hint}")
-    twice = [name for name in names if found.count(name) > 1]
-    if twice:
-        raise SourceError(f"{source.name}: more than one column {_listed(twice)}; give each its own name")
-
-
-def structure(source: Source) -> tuple[ColumnInfo, ...]:
-    """All columns in order, as the header, the Parquet footer or the frame declares them."""
-    if source.kind == "csv":
-        return tuple(ColumnInfo(name, None) for name in read_header(source.file).names)
-    if source.kind == "pandas":
-        return tuple(ColumnInfo(str(name), None) for name in source.frame.columns)
-    schema = source.frame.schema if source.kind == "arrow" else _parquet_schema(source)
-    if not schema.names:
-        raise SourceError(f"{source.name}: a table without columns")
-    return tuple(ColumnInfo(name, str(kind)) for name, kind in zip(schema.names, schema.types, strict=True))
-
-
-def _parquet_schema(source: Source) -> pa.Schema:
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_schema(source.file)
-    except Exception:  # Arrow's messages quote the file
-        schema = None
-    if schema is None:
-        raise SourceError(f"{source.name}: the file cannot be read as Parquet; check that it is there and whole")
-    return schema
+    for part in source.reader.parts():
+        found = [column.name for column in part.columns]
+        missing = [name for name in names if name not in found]
+        if missing:
+            raise SourceError(f"{part.name}: no column {_listed(missing)}, which the schema names{source.reader.hint}")
+        twice = [name for name in names if found.count(name) > 1]
+        if twice:
+            raise SourceError(f"{part.name}: more than one column {_listed(twice)}; give each its own name")
+    source.reader.probe(list(dict.fromkeys(names)))
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names)
+    return ", ".join(repr(name) for name in dict.fromkeys(names))

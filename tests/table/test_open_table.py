@@ -17,7 +17,7 @@ from dpsynth.encoding import codecs
 from dpsynth.errors import SourceError
 from dpsynth.measurement import TOTAL, Level, Query
 from dpsynth.schema import Schema
-from dpsynth.table import PrivateTable, Source, batches, lines, open_table
+from dpsynth.table import PrivateTable, Source, csv, lines, open_table, parquet, reader
 
 CANARY = "canary-51ac"
 KEY = b"k" * 32
@@ -72,8 +72,9 @@ def test_batches_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     found = [counts(tmp_path / name) for name in ("t.csv", "t.parquet")]
     monkeypatch.setattr(lines, "BLOCK", 11)
     monkeypatch.setattr(lines.read_records, "__defaults__", (11,))
-    monkeypatch.setattr(batches, "_BLOCKS", 2)
-    monkeypatch.setattr(batches, "_ROWS", 2)
+    monkeypatch.setattr(csv, "_BLOCKS", 2)
+    monkeypatch.setattr(parquet, "ROWS", 2)
+    monkeypatch.setattr(reader, "ROWS", 2)
     for before, name in zip(found, ("t.csv", "t.parquet"), strict=True):
         assert np.array_equal(counts(tmp_path / name), before)
     assert found[0].sum() == 126

@@ -2,13 +2,23 @@
 
 from pathlib import Path
 
+import duckdb
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from dpsynth.errors import ConfigurationError, SourceError
 from dpsynth.table import ColumnInfo, Source, columns, require
+from dpsynth.table.arrow import ArrowStreams, ArrowTable
+from dpsynth.table.csv import CsvFile
+from dpsynth.table.duckdb import DuckdbRelation
+from dpsynth.table.pandas import PandasFrame
+from dpsynth.table.parquet import ParquetFiles
+from dpsynth.table.polars import PolarsFrame
+from dpsynth.table.postgres import PostgresTable
+from dpsynth.table.sqlite import SqliteTable
 
 CANARY = "canary-7c1e"
 
@@ -23,20 +33,68 @@ def csv(tmp_path: Path) -> Path:
 class TestOf:
     def test_a_path(self, csv: Path) -> None:
         source = Source.of(str(csv))
-        assert (source.kind, source.name, source.path) == ("csv", "people.csv", csv)
+        assert (source.reader, source.name, source.path) == (CsvFile(csv), "people.csv", csv)
         assert Source.of(source) is source
 
     def test_other_kinds(self) -> None:
-        assert Source.of("a/b.parquet").kind == Source.of("b.PQ").kind == "parquet"
-        assert Source.of(pd.DataFrame({"a": [1]})).kind == "pandas"
-        assert Source.of(pa.table({"a": [1]})).kind == "arrow"
+        for data, kind in [
+            ("a/b.parquet", ParquetFiles),
+            ("b.PQ", ParquetFiles),
+            (pd.DataFrame({"a": [1]}), PandasFrame),
+            (pl.DataFrame({"a": [1]}), PolarsFrame),
+            (pa.table({"a": [1]}), ArrowTable),
+            (pa.record_batch({"a": [1]}), ArrowStreams),
+            (duckdb.sql("SELECT 1 AS a"), DuckdbRelation),
+            ("sqlite:people.db#people", SqliteTable),
+            ("postgresql://ann@example.org/db#people", PostgresTable),
+        ]:
+            assert type(Source.of(data).reader) is kind  # type: ignore[arg-type]
 
-    @pytest.mark.parametrize("data", ["people.xlsx", "people", 3, None, [1]])
+    def test_paths_and_files_of_tables_are_seen_from_a_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "parts").mkdir()
+        assert Source.of("people.csv", tmp_path).path == tmp_path / "people.csv"
+        assert Source.of(tmp_path / "people.csv", Path("elsewhere")).path == tmp_path / "people.csv"
+        assert Source.of("parts", tmp_path).path == tmp_path / "parts"
+        assert Source.of("sqlite:d/people.db#t", tmp_path).reader == SqliteTable(tmp_path / "d" / "people.db", "t")
+
+    def test_a_table_in_a_database_or_a_pattern_has_no_path_beside_which_a_store_could_lie(self) -> None:
+        for text in ("sqlite:people.db#people", "postgresql://h/d#people", "parts/*.parquet"):
+            assert Source.of(text).path is None
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            "people.xlsx",
+            "people",
+            "*.csv",
+            "sqlite:people.db",
+            "sqlite:#people",
+            "sqlite:people.db#",
+            "mysql://ann:canary-7c1e@host/db#people",
+            "https://ann:canary-7c1e@host/people.csv",
+            3,
+            None,
+            [1],
+            pl.DataFrame({"a": [1]}).lazy(),
+            pl.DataFrame,
+            duckdb.connect(),
+        ],
+    )
     def test_what_is_none(self, data: object) -> None:
-        with pytest.raises(ConfigurationError):
+        with pytest.raises(ConfigurationError) as caught:
             Source.of(data)  # type: ignore[arg-type]
+        assert CANARY not in str(caught.value)
 
-    @pytest.mark.parametrize("frame", [pd.DataFrame({"a": [CANARY]}), pa.table({"a": [CANARY]})])
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            pd.DataFrame({"a": [CANARY]}),
+            pa.table({"a": [CANARY]}),
+            pa.record_batch({"a": [CANARY]}),
+            pl.DataFrame({"a": [CANARY]}),
+            duckdb.sql(f"SELECT '{CANARY}' AS a"),
+        ],
+    )
     def test_its_repr_shows_no_row(self, frame: object) -> None:
         assert CANARY not in repr(Source.of(frame))  # type: ignore[arg-type]
 

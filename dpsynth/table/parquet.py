@@ -1,0 +1,91 @@
+"""Parquet: one file, the files of a folder, or those that a pattern names."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dpsynth.errors import SourceError
+from dpsynth.table.reader import ROWS, ColumnInfo, Part, Reader, gathered, guarded, unquoted
+
+if TYPE_CHECKING:
+    from dpsynth.table.reader import Batch
+
+SUFFIXES = (".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class ParquetFiles(Reader):
+    """The files of a table, in one order: that of their paths.
+
+    In folders, at any depth, those that end in ``.parquet`` or ``.pq`` count. A file or folder whose name begins with
+    a dot or an underscore does not, as Spark and Hive have it. A file is read once, by however many names it is found.
+    """
+
+    name: str
+    place: Path
+
+    def parts(self) -> Iterator[Part]:
+        """The columns that the footer of each file declares."""
+        import pyarrow.parquet as pq
+
+        for label, file in self._files():
+            message = f"{label}: the file cannot be read as Parquet; check that it is there and whole"
+            schema = guarded(lambda file=file: pq.read_schema(file), message)  # type: ignore[misc]
+            kinds = zip(schema.names, schema.types, strict=True)
+            yield Part(label, tuple(ColumnInfo(name, str(kind)) for name, kind in kinds))
+
+    def batches(self, names: Sequence[str]) -> Iterator[Batch]:
+        """Row groups of one file after the other, of which only the pages of the named columns are read."""
+        for label, file in self._files():
+            yield from unquoted(_rows(file, names), label, self.advice)
+
+    def _files(self) -> list[tuple[str, Path]]:
+        """What errors call each file, and where it is."""
+        if self.place.is_dir():
+            root, found = self.place, list(_within(self.place))
+        elif is_pattern(self.place):
+            root = _root(self.place)
+            message = f"{self.name}: the pattern cannot be followed; ** stands between slashes alone"
+            matches = guarded(lambda: list(root.glob(str(self.place.relative_to(root)))), message)
+            found = [path for match in matches for path in (_within(match) if match.is_dir() else [match])]
+        else:
+            return [(self.name, self.place)]
+        shown = {path: path.relative_to(root) for path in found}
+        named = sorted((way.parts, path) for path, way in shown.items() if not _hidden(way))
+        files = {path.resolve(): f"{root.name}/{shown[path].as_posix()}" for _, path in reversed(named)}
+        if not files:
+            raise SourceError(
+                f"{self.name}: no file that ends in {' or '.join(SUFFIXES)} is there; check the folder or the pattern"
+            )
+        return [(label, path) for path, label in reversed(files.items())]
+
+
+def is_pattern(place: Path) -> bool:
+    """Whether a path stands for all that match it: it has one of ``*?[`` in it and is itself nothing that is there."""
+    return glob.has_magic(str(place)) and not place.exists()
+
+
+def _rows(path: Path, names: Sequence[str]) -> Iterator[Batch]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        yield from gathered(file.iter_batches(batch_size=ROWS, columns=list(names)), names)
+
+
+def _within(folder: Path) -> Iterator[Path]:
+    for where, _, names in os.walk(folder):
+        yield from (Path(where, name) for name in names if name.lower().endswith(SUFFIXES))
+
+
+def _root(pattern: Path) -> Path:
+    """The folder above the first part of a pattern that is one."""
+    return next(path for path in (pattern, *pattern.parents) if not glob.has_magic(str(path)))
+
+
+def _hidden(way: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in way.parts)

@@ -32,7 +32,7 @@ def stamp_of(path: Path) -> str:
 def source_of(dotted: str) -> str:
     """The source text of a function, method or class."""
     parts = dotted.split(".")
-    for cut in range(len(parts) - 1, 0, -1):
+    for cut in range(len(parts), 0, -1):
         try:
             target = import_module(".".join(parts[:cut]))
         except ModuleNotFoundError:

@@ -60,11 +60,27 @@ def read_condition(where: str | Sequence[str], layout: Layout) -> Condition:
     axes = {codec.name: Axis.of(codec) for codec in layout.codecs}
     condition = _read([where] if isinstance(where, str) else where, axes, layout)
     _require_days(condition)
+    _require_whole(condition)
     try:  # a sample states this text, and whoever draws it again reads it
         _read([condition.text] if condition.text else [], axes, layout)
     except ConfigurationError:
         fail(f"too many values or ranges are left: written out they exceed {LONGEST:,} characters or {TESTS:,} tests")
     return condition
+
+
+def _require_whole(condition: Condition) -> None:
+    """Values that a constraint moves inside their cells cannot be held to a part of a cell."""
+    for name in condition.whole.constraints.exact.columns & condition.box.keys():
+        axis = condition.axes[name]
+        for cell in sorted(axis.admitted(condition.box[name])[1]):
+            if not condition.whole.constraints.exact.moves(name, cell):
+                continue
+            low, high = (literal(axis, point) for point in axis.leaf(cell))
+            fail(
+                f"a constraint of the schema moves the values of column {short(name)!r} inside its cells, so that a "
+                f"condition admits a cell wholly or not at all, and this one cuts that of {low} to {high}: let it "
+                "begin and end where cells do"
+            )
 
 
 def _read(texts: Sequence[str], axes: Mapping[str, Axis], layout: Layout) -> Condition:
@@ -82,8 +98,8 @@ def _require_days(condition: Condition) -> None:
     """Weeks and weekdays may be there, and none of the days that they make."""
     evidence = condition.evidence()
     for codec in condition.whole.codecs:
-        region = condition.box.get(codec.name)
-        if isinstance(codec, WeekCodec) and region and region.pieces and not admitted(codec, evidence).size:
+        region = condition.box.get(codec.name, condition.axes[codec.name].everything)
+        if isinstance(codec, WeekCodec) and region.pieces and not admitted(codec, evidence).size:
             fail(f"no day of column {short(codec.name)!r} fulfils all of its tests")
 
 

@@ -48,6 +48,11 @@ class Exact:
         axes += [axis for rule in self.totals for axis in (*rule.sources, rule.target)]
         return frozenset(axis.codec.name for axis in axes if axis.wide)
 
+    def moves(self, name: str, cell: int) -> bool:
+        """Whether values of a column may move inside a cell."""
+        held = [box.clamp[0] for box in self.clamps if box.clamp and box.target.codec.name == name]
+        return cell in held if held else name in self.columns
+
     def applied(self, codes: Cells, arrays: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
         """The columns with exact values; the others as they are. ``codes`` keep every constraint."""
         from dpsynth.encoding import arrays as arrow

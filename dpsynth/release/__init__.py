@@ -11,7 +11,7 @@ from dpsynth.release.plan import Plan, PlannedQuery, errors_by_size, largest_mod
 from dpsynth.release.progress import Progress
 from dpsynth.release.release import Release
 from dpsynth.release.run import Published, load_plan, run_file, synthesize
-from dpsynth.release.words import workload_told
+from dpsynth.release.words import constraints_told, workload_told
 from dpsynth.verifier import Verdict
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Release",
     "ReleaseConfig",
     "Verdict",
+    "constraints_told",
     "derive",
     "errors_by_size",
     "largest_model",

@@ -11,6 +11,7 @@ from dpsynth.sampling.draw import sample_chunk, sample_chunks
 from dpsynth.sampling.fixed import ONE
 from dpsynth.sampling.records import RowsDigest, decode, records, rows_digest
 from dpsynth.sampling.tables import CHUNK, IntegerTables, Node
+from dpsynth.sampling.zeros import zeroed
 
 __all__ = [
     "CHUNK",
@@ -27,4 +28,5 @@ __all__ = [
     "sample_chunk",
     "sample_chunks",
     "to_bytes",
+    "zeroed",
 ]

@@ -59,6 +59,11 @@ def sample_chunks(tables: IntegerTables, rows: int, seed: int, workers: int | No
     return _iterate(_Sampler.of(tables), rows, seed, workers or min(os.cpu_count() or 1, 8))
 
 
+def redraw(tables: IntegerTables, rows: int, seed: int, chunk: int, attempt: int) -> Codes:
+    """Up to 2^20 other rows in place of some of a chunk; ``attempt`` counts from 1, each with rows of its own."""
+    return _Sampler.of(tables).draw(rows, seed, chunk + attempt * CHUNK)
+
+
 def chunks(rows: int) -> int:
     """Number of chunks."""
     return -(-rows // CHUNK)
@@ -204,7 +209,9 @@ class _Sampler:
         )
 
     def chunk(self, rows: int, seed: int, chunk: int) -> Codes:
-        count = chunk_rows(rows, chunk)
+        return self.draw(chunk_rows(rows, chunk), seed, chunk)
+
+    def draw(self, count: int, seed: int, chunk: int) -> Codes:
         coarse: dict[str, NDArray[np.uint16]] = {}
         for index, (node, rounding) in enumerate(self.nodes):
             random = words(seed, chunk, NODE, index, rounding.widths.size + count)

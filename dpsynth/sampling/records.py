@@ -51,7 +51,8 @@ class ChunkWords:
 class RowsDigest:
     """A running digest over canonical codes; equal rows give equal digests on every machine.
 
-    ``changed`` counts the rows so far that were drawn otherwise and moved to keep the constraints of the schema.
+    ``changed`` counts the rows so far that were drawn otherwise and moved to keep the constraints of the schema,
+    beside totals that are computed in every row.
 
     SHA-256 over ``dpsynth-rows-v1\\n``, compact JSON ``{"columns":[...],"fine":[...],"rows":n}``, ``\\n``, and for
     each chunk and each column in order the codes as little-endian uint16.

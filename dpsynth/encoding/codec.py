@@ -78,6 +78,11 @@ class Codec(ABC):
         return ()
 
     @property
+    def spikes(self) -> NDArray[np.bool_]:
+        """The cells at which a spike is likeliest, null's included: shape (size,). Each stays alone in the tree."""
+        return np.arange(self.size) >= self.leaves
+
+    @property
     def bounded(self) -> bool:
         """Whether the bounds of the values are declared; else they are found by noisy counts, too."""
         return True

@@ -1,4 +1,4 @@
-"""Codecs of numbers: integer and real columns on their finest public grid of at most 4,096 leaves."""
+"""Codecs of numbers: integer and real columns on their finest public grid."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from dpsynth.encoding.codec import Codec
+from dpsynth.encoding.edges import equal_real, equal_whole, real_octaves, whole_octaves
 from dpsynth.schema import Integer, Real
 
 if TYPE_CHECKING:
@@ -18,25 +19,106 @@ if TYPE_CHECKING:
 
     from dpsynth.encoding.codec import Codes
 
-MAX_LEAVES = 4096
+MOST_BINS = 64
+"""Most bins of a column whose bins are found."""
+
+FAN_OUT = 16
+"""Cells of a grid in one of the next coarser grid, where bins are found."""
+
+FAN_OUT_OF_OCTAVES = 32
+"""The same inside an octave."""
 
 
 @dataclass(frozen=True)
 class _Grid(Codec):
-    """Numbers between two bounds; what lies outside counts as the nearest bound, what is no number as missing."""
+    """Numbers between two bounds; what lies outside counts as the nearest bound, what is no number as missing.
+
+    ``edges`` says where leaves begin and end (see :mod:`dpsynth.encoding.edges`).
+    """
 
     column: Integer | Real
 
     @property
+    @abstractmethod
+    def edges(self) -> NDArray[np.int64] | NDArray[np.float64]:
+        """Edges of the leaves: shape (leaves + 1,)."""
+
+    @property
+    @abstractmethod
+    def octaves(self) -> NDArray[np.int64]:
+        """Where the bounds are found, the octave of each leaf: shape (leaves,)."""
+
+    @property
+    @abstractmethod
+    def highest(self) -> int | float:
+        """The largest number that the column can hold."""
+
+    @property
+    def lowest(self) -> int | float:
+        """The least number that the column can hold."""
+        first: int | float = self.edges[0].item()
+        return first
+
+    @property
+    def leaves(self) -> int:
+        """Number of leaves: at most 4,096 of equal width, or 32,768 where the bounds are found."""
+        return len(self.edges) - 1
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the bounds are declared."""
+        return self.column.bounds is None
+
+    @cached_property
     def null(self) -> int:
-        """The null cell, or the leaf of ``min`` where the column is not nullable."""
-        return self.leaves if self.column.nullable else 0
+        """The null cell; or the leaf of ``min`` (of zero where the bounds are found) if not nullable."""
+        if self.column.nullable:
+            return self.leaves
+        return 0 if self.bounded else int(self._place(np.zeros(1))[0])
 
     def level(self) -> NDArray[np.uint16]:
-        """The declared bins: runs of leaves, as equal in length as whole leaves allow; shape (size,)."""
-        bins = min(self.column.bins, self.leaves)
-        cells = np.arange(self.leaves) * bins // self.leaves
-        return np.append(cells, [bins] * self.column.nullable).astype(np.uint16)
+        """The declared bins: runs of leaves, as equal in number as whole leaves allow; shape (size,).
+
+        Where bins are found, as many as will be found at most.
+        """
+        bins = min(MOST_BINS if self.column.found else int(self.column.bins), self.leaves)
+        return self._with_null(np.arange(self.leaves) * bins // self.leaves)
+
+    def tree(self) -> tuple[NDArray[np.uint16], ...]:
+        """The nested grids on which bins are found: :data:`FAN_OUT` cells in one, up to octaves if bounds are found.
+
+        A few leaves between declared bounds are bins themselves.
+        """
+        if not self.column.found or (self.bounded and self.leaves < 2 * FAN_OUT):
+            return ()
+        if self.bounded:
+            apart = self.spikes[: self.leaves]
+            stretch = np.cumsum(apart | np.append(False, apart[:-1]))
+            fan_out, levels = FAN_OUT, 0
+            while self.leaves >= 2 * FAN_OUT ** (levels + 1):
+                levels += 1
+        else:
+            stretch, fan_out, levels = self.octaves, FAN_OUT_OF_OCTAVES, 0
+            while np.bincount(stretch).max() > FAN_OUT_OF_OCTAVES**levels:
+                levels += 1
+        within = np.arange(self.leaves) - np.searchsorted(stretch, stretch)
+        begins = [(np.diff(stretch) != 0) | (np.diff(within // fan_out**level) != 0) for level in range(levels + 1)]
+        return tuple(self._with_null(np.append(0, np.cumsum(begin))) for begin in begins)
+
+    @property
+    def spikes(self) -> NDArray[np.bool_]:
+        """The cells at which a spike is likeliest: the bounds, if they are declared, zero, and null."""
+        apart = np.zeros(self.size, dtype=np.bool_)
+        if self.bounded:
+            apart[[0, self.leaves - 1]] = True
+        if self.lowest <= 0 <= self.highest:
+            apart[self._place(np.zeros(1))] = True
+        apart[self.leaves :] = True
+        return apart
+
+    def _with_null(self, cells: NDArray[np.int64]) -> NDArray[np.uint16]:
+        """The null cell after the last one, if the column has one."""
+        return np.append(cells, [cells[-1] + 1] * self.column.nullable).astype(np.uint16)
 
     def _encode(self, array: pa.Array) -> Codes:
         from dpsynth.encoding import arrays
@@ -50,7 +132,7 @@ class _Grid(Codec):
 
         values = arrays.numbers(array)
         missing = np.isnan(values)
-        within = np.clip(np.where(missing, self.column.min, values), self.column.min, self.column.max)
+        within = np.clip(np.where(missing, self.lowest, values), self.lowest, self.highest)
         cells = self._place(within)
         cells[missing] = self.null
         return cells
@@ -71,62 +153,60 @@ class IntegerCodec(_Grid):
     column: Integer
 
     @cached_property
-    def width(self) -> int:
-        """Whole numbers in a leaf."""
-        return -(-self._count // MAX_LEAVES)
-
-    @cached_property
-    def leaves(self) -> int:
-        """Number of leaves, at most 4,096."""
-        return -(-self._count // self.width)
+    def edges(self) -> NDArray[np.int64]:
+        """A leaf holds the whole numbers from its edge up to, not including, the next one."""
+        low, high = self.column.min, self.column.max
+        if low is None or high is None:
+            return whole_octaves()[0]
+        return equal_whole(low, high, own=self.column.found)
 
     @property
-    def _count(self) -> int:
-        return self.column.max - self.column.min + 1
+    def octaves(self) -> NDArray[np.int64]:
+        """Those of the fixed grid."""
+        return whole_octaves()[1]
+
+    @property
+    def highest(self) -> int:
+        """The last edge is beyond it."""
+        return int(self.edges[-1]) - 1
 
     def _place(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         whole = np.rint(values).astype(np.int64)
-        return (whole - self.column.min) // self.width
+        return np.searchsorted(self.edges[1:-1], whole, side="right").astype(np.int64)
 
     def _decode(self, cells: NDArray[np.int64], words: NDArray[np.uint64]) -> pa.Array:
         from dpsynth.encoding import arrays
 
-        first = np.minimum(cells, self.leaves - 1) * self.width
-        if self.width == 1:
-            return arrays.of_numpy(self.column.min + first, cells == self.leaves)
-        room = np.minimum(self._count - first, self.width)
-        # A leaf has less than 2**43 numbers, so the remainder of a 64-bit word favours none by more than 2**-21.
+        leaf = np.minimum(cells, self.leaves - 1)
+        room = np.diff(self.edges)[leaf]
+        # A leaf has less than 2**46 numbers, so the remainder of a 64-bit word favours none by more than 2**-18.
         drawn = (words % room.astype(np.uint64)).astype(np.int64)
-        return arrays.of_numpy(self.column.min + first + drawn, cells == self.leaves)
+        return arrays.of_numpy(self.edges[leaf] + drawn, cells == self.leaves)
 
 
 @dataclass(frozen=True)
 class RealCodec(_Grid):
-    """Numbers in leaves of equal width: leaf i holds edge i up to, not including, edge i + 1; the last one both.
-
-    The edges are the exact ones rounded to binary64, and only compared afterwards: no arithmetic on a value can put
-    it into a neighbouring leaf, on any processor.
-    """
+    """Numbers in leaves of equal width: leaf i holds edge i up to, not including, edge i + 1; the last one both."""
 
     column: Real
 
     @cached_property
     def edges(self) -> NDArray[np.float64]:
-        """Edges of the leaves, strictly increasing from ``min`` to ``max``: shape (leaves + 1,).
-
-        4,096 leaves, or half as many again and again where the bounds are so near that edges would coincide.
-        """
-        leaves = MAX_LEAVES
-        while True:
-            edges = _edges(self.column.min, self.column.max, leaves)
-            if bool(np.all(edges[1:] > edges[:-1])):
-                return edges
-            leaves //= 2
+        """Strictly increasing, but for the last two, which may be equal."""
+        low, high = self.column.min, self.column.max
+        if low is None or high is None:
+            return real_octaves()[0]
+        return equal_real(low, high, own=self.column.found)
 
     @property
-    def leaves(self) -> int:
-        """Number of leaves: a power of two, at most 4,096."""
-        return len(self.edges) - 1
+    def octaves(self) -> NDArray[np.int64]:
+        """Those of the fixed grid."""
+        return real_octaves()[1]
+
+    @property
+    def highest(self) -> float:
+        """The last edge."""
+        return float(self.edges[-1])
 
     def _place(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         return np.searchsorted(self.edges[1:-1], values, side="right").astype(np.int64)
@@ -139,13 +219,3 @@ class RealCodec(_Grid):
         share = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
         drawn = self.edges[leaf] + (self.edges[leaf + 1] - self.edges[leaf]) * share
         return arrays.of_numpy(np.minimum(drawn, highest[leaf]), cells == self.leaves)
-
-
-def _edges(low: float, high: float, leaves: int) -> NDArray[np.float64]:
-    """``low + (high - low) * i / leaves`` for i = 0..leaves, each correctly rounded (Python divides integers so)."""
-    low_over, low_under = low.as_integer_ratio()
-    high_over, high_under = high.as_integer_ratio()
-    under = max(low_under, high_under)
-    start = low_over * (under // low_under)
-    span = high_over * (under // high_under) - start
-    return np.array([(start * leaves + span * i) / (under * leaves) for i in range(leaves + 1)])

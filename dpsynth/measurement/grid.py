@@ -7,23 +7,29 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dpsynth.measurement.domain import Domain
 from dpsynth.measurement.level import Level
 
 if TYPE_CHECKING:
     from dpsynth.encoding import Codec
 
+
 @dataclass(frozen=True)
 class Tree:
     """The nested levels on which the bins of one column are found by noisy counts, from fine to coarse.
 
     ``bounded`` says that all of the grid is in use; else the coarsest level is asked first, and the others only where
-    it holds enough. ``nullable`` says that the last cell of each level is null's.
+    it holds enough. ``nullable`` says that the last cell of each level is null's; ``spikes`` are the fine cells, null's
+    among them, that have nothing in common with their neighbours.
     """
 
     levels: tuple[Level, ...]
     bounded: bool
     nullable: bool
+    spikes: NDArray[np.bool_]
 
 
 NO_TREES: Mapping[str, Tree] = MappingProxyType({})
@@ -35,7 +41,8 @@ class Grid:
     """What is declared of the columns' cells.
 
     ``domain`` holds the fine cells. ``levels`` are public bins, or the identity; of a column of ``trees`` bins of equal
-    length, as many as will be found at most. ``hierarchies`` are declared coarsenings, from fine to coarse.
+    length, as many as will be found at most. ``hierarchies`` are declared coarsenings, from fine to coarse;
+    where a column may be null, the coarsest one is the null indicator.
     """
 
     domain: Domain
@@ -49,13 +56,20 @@ def grid(codecs: Sequence[Codec]) -> Grid:
     return Grid(
         Domain(tuple(codec.name for codec in codecs), tuple(codec.size for codec in codecs)),
         MappingProxyType({codec.name: Level(codec.name, codec.level()) for codec in codecs}),
-        MappingProxyType(
-            {codec.name: tuple(Level(codec.name, cells) for cells in codec.hierarchy()) for codec in codecs}
-        ),
+        MappingProxyType({codec.name: _hierarchy(codec) for codec in codecs}),
         MappingProxyType({codec.name: _tree(codec) for codec in codecs if codec.tree()}),
     )
 
 
+def _hierarchy(codec: Codec) -> tuple[Level, ...]:
+    """The declared levels, and the null indicator as the last."""
+    declared = [Level(codec.name, cells) for cells in codec.hierarchy()]
+    if codec.leaves in (1, codec.size):
+        return tuple(declared)
+    indicator = Level(codec.name, (np.arange(codec.size) >= codec.leaves).astype(np.uint16))
+    return tuple(dict.fromkeys([*declared, indicator]))
+
+
 def _tree(codec: Codec) -> Tree:
     levels = tuple(Level(codec.name, cells) for cells in codec.tree())
-    return Tree(levels, codec.bounded, bool(codec.size - codec.leaves))
+    return Tree(levels, codec.bounded, bool(codec.size - codec.leaves), codec.spikes)

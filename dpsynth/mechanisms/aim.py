@@ -26,7 +26,7 @@ from math import ceil, gcd, prod
 
 import numpy as np
 
-from dpsynth.measurement import Candidate, Domain, Level, Measurer, NoisyMarginal, Query
+from dpsynth.measurement import NO_TREES, Candidate, Domain, Level, Measurer, NoisyMarginal, Query, Tree
 from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_one_ways
 from dpsynth.mechanisms.protocol import Step
@@ -72,19 +72,21 @@ class AIM:
         """The limit on the tree, or the whole table where that is smaller."""
         return largest_tree(domain, levels)
 
-    def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
+    def plan(
+        self, domain: Domain, levels: Mapping[str, Level], trees: Mapping[str, Tree] = NO_TREES
+    ) -> tuple[Step, ...]:
         """The total, each column, the choices of all rounds together, and what they pick.
 
         Where no table is useful, ``fit`` asks the one-way tables again for what is left.
         """
         closure = self._closure(domain.names)
         if not closure:
-            return first_steps(domain, levels, 1 - TOTAL_SHARE)
+            return first_steps(domain, levels, 1 - TOTAL_SHARE, trees)
         left, picks = 1 - TOTAL_SHARE - self.one_way, self.rounds * self._picks(len(domain.names))
         one = max(level.size for level in levels.values())
         most = max(prod(levels[name].size for name in columns) for columns in closure)
         return (
-            *first_steps(domain, levels, self.one_way),
+            *first_steps(domain, levels, self.one_way, trees),
             Step("select", None, picks, left * self.select, None, weight=max(closure.values())),
             Step("marginals", None, picks, left * (1 - self.select), max(one, min(most, PAIR_CELLS)), picks),
         )
@@ -105,7 +107,7 @@ class AIM:
             price, sigma, offers = self._offers(ground, fitted, closure, left, price, budget)
             left -= price
             if not offers:
-                again += measure_one_ways(measurer, price)
+                again += measure_one_ways(measurer, ground.first.levels, price)
                 continue
             choice = price * self.select if len(offers) > 1 else Fraction(0)
             queries = [offer.query for offer in offers]
@@ -120,7 +122,7 @@ class AIM:
                 before, fitted = fitted, ground.model(again, joint, fitted)
                 if _settled(before, fitted, queries, sigma):
                     price *= 2 if ground.rate.laplace else 4
-        return fit_model(ground.declared, ground.total, (*ground.one_ways, *again), joint, tree)
+        return fit_model(ground.first, joint, again, tree)
 
     def _picks(self, columns: int) -> int:
         """How many marginals are picked in a round."""
@@ -184,13 +186,14 @@ class AIM:
     def _queries(
         self, ground: Ground, tree: JunctionTree, closure: Mapping[Columns, int], sigma: float, capacity: int
     ) -> list[Query]:
-        """Marginals of the closure that fit the tree: one column as declared, more at the finest useful levels."""
+        """Marginals of the closure that fit the tree: one column at its first level, more at the finest useful ones."""
         limit = ground.useful(sigma, self.useful, len(closure))
         found = []
         for columns in closure:
             if len(columns) == 1:
-                if ground.declared[columns[0]].size > 1:
-                    found.append(Query((ground.declared[columns[0]],)))
+                level = ground.first.levels[columns[0]]
+                if level.size > 1:
+                    found.append(Query((level,)))
                 continue
             query = ground.query(columns, limit)
             if query is not None and (tree.host(columns) is not None or tree.cells_with(columns) <= capacity):

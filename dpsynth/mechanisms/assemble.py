@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpsynth.measurement import Domain, Level, NoisyMarginal
-from dpsynth.mechanisms.oneway import OneWay, best_total, known_one_ways, sum_cells
+from dpsynth.mechanisms.bins import sum_cells
+from dpsynth.mechanisms.oneway import First, OneWay
 from dpsynth.model import FittedModel, JunctionTree, Marginal, MarkovNetwork, Measurement, Residual, estimate
 from dpsynth.model.operators import centred
 
 
 def fit_model(
-    declared: Mapping[str, Level],
-    total: NoisyMarginal,
-    one_ways: Sequence[NoisyMarginal],
+    first: First,
     joint: Sequence[NoisyMarginal] = (),
+    again: Sequence[NoisyMarginal] = (),
     tree: JunctionTree | None = None,
     slack: float = 0.0,
 ) -> FittedModel:
-    """Fit a network to the total, one or more tables of every column at its declared level, and some joint answers.
+    """Fit a network to the total, one or more tables of every column, and some joint answers.
 
-    ``joint`` holds tables of two columns or more, and residuals. The model's cells of a column are those of the finest
-    level at which one of these holds it (the declared ones if none does): the levels of a column must be coarsenings of
-    one another. Within a model cell the smoothed one-way tables decide. ``tree`` is one in whose nodes ``joint`` lies:
-    what fits it is not refused, however a fresh triangulation turns out. ``slack`` is that of ``model.estimate``.
+    ``joint`` holds tables of two columns or more, and residuals; ``again`` further tables of single columns, at the
+    ``first.levels``. The model's cells of a column are those of the finest level at which a joint answer holds it (that
+    of ``first`` if none does): the levels of a column must be coarsenings of one another. Within a model cell the
+    one-way tables decide. ``tree`` is one in whose nodes ``joint`` lies: what fits it is not refused, however a fresh
+    triangulation turns out. ``slack`` is that of ``model.estimate``.
     """
-    rows = float(best_total([total, *one_ways]))
     used: dict[str, Level] = {}
     for level in (level for answer in joint for level in answer.query.levels):
         if level.column not in used or level.size > used[level.column].size:
             used[level.column] = level
-    return assembled({**declared, **used}, known_one_ways(one_ways), joint, rows, tree=tree, slack=slack)
+    rows = float(first.rows(again))
+    return assembled({**first.levels, **used}, first.and_known(again), joint, rows, tree=tree, slack=slack)
 
 
 def assembled(
@@ -58,21 +58,9 @@ def assembled(
         cell = found.level.onto(level)
         counts = sum_cells(cell, found.counts, level.size)
         measured.append(Measurement.of(domain, (name,), counts, found.sigma * np.sqrt(np.bincount(cell))))
-        weights[name] = spread(found.level, level, found.mass(rows))
+        weights[name] = found.spread(level, rows)
     network = estimate(domain, measured, rows, start=start, known=tree, slack=slack)
     return FittedModel(network, levels, weights, max(0, round(rows)))
-
-
-def spread(declared: Level, model: Level, mass: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of the fine cells: the non-negative mass of each declared cell, evenly over the fine cells inside it.
-
-    A model cell without any mass spreads evenly over its declared cells.
-    """
-    cell = declared.onto(model)
-    held = sum_cells(cell, mass, model.size)
-    kept = np.where(held[cell] > 0, mass, 1.0)
-    weights: NDArray[np.float64] = (kept / np.bincount(declared.cells))[declared.cells]
-    return weights
 
 
 def seen(domain: Domain, levels: Mapping[str, Level], answer: NoisyMarginal) -> Measurement:

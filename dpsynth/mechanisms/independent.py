@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from dpsynth.measurement import Domain, Level, Measurer
+from dpsynth.measurement import NO_TREES, Domain, Level, Measurer, Tree
 from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_first
 from dpsynth.mechanisms.protocol import Step
@@ -23,11 +23,12 @@ class Independent:
         """Each column's cells."""
         return sum(level.size for level in levels.values())
 
-    def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
+    def plan(
+        self, domain: Domain, levels: Mapping[str, Level], trees: Mapping[str, Tree] = NO_TREES
+    ) -> tuple[Step, ...]:
         """One step a query; nothing is chosen."""
-        return first_steps(domain, levels, 1 - TOTAL_SHARE)
+        return first_steps(domain, levels, 1 - TOTAL_SHARE, trees)
 
     def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
         """Measure, and take the nearest distribution of each column."""
-        total, one_ways, _ = measure_first(measurer, budget, 1 - TOTAL_SHARE)
-        return fit_model(measurer.levels, total, one_ways)
+        return fit_model(measure_first(measurer, budget, 1 - TOTAL_SHARE))

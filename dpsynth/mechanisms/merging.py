@@ -28,24 +28,74 @@ def merge_rare(counts: Sequence[int], threshold: Fraction) -> tuple[int, ...]:
     return tuple(min(g, last) for g in groups)
 
 
-def ladder(known: OneWay, scales: Fraction, largest: int) -> tuple[Level, ...]:
+def ladder(known: OneWay, scales: Fraction, largest: int, declared: Sequence[Level] = ()) -> tuple[Level, ...]:
     """Ever coarser levels of one column, each a coarsening of the one before, the last with a single cell.
 
     On the first rung every group of the smoothed one-way table holds at least ``scales`` noise scales; the threshold
     doubles from rung to rung. Rungs that merge nothing, or have more than ``largest`` cells, are left out.
+
+    Where coarsenings are ``declared``, from fine to coarse, cells are merged inside a group of the finest of them; what
+    holds too little as a whole group is merged with whole groups inside one of the next; and what holds too little as a
+    group of the coarsest stays what it is until all cells are such groups, and then one.
     """
     counts: list[int] = np.rint(known.counts * LATTICE).astype(np.int64).tolist()
     threshold = scales * Fraction(known.sigma) * LATTICE
     rungs: list[Level] = []
     level = known.level
+    nested = [coarser for coarser in declared if _coarser(level, coarser)]
     while level.size > 1 or not rungs:
-        groups = merge_rare(counts, threshold)
+        groups = _merged(level, counts, threshold, nested)
         if not rungs or groups[-1] + 1 < level.size:
             level = level.merged(np.array(groups))
             counts = np.bincount(groups, counts, minlength=level.size).astype(np.int64).tolist()
             rungs.append(level)
         threshold = 2 * threshold if threshold else Fraction(1)
     return tuple(rung for rung in rungs if rung.size <= largest)
+
+
+def _coarser(level: Level, other: Level) -> bool:
+    """Is the other level a coarsening of the level, with fewer cells and more than one?"""
+    try:
+        level.onto(other)
+    except ValueError:
+        return False
+    return 1 < other.size < level.size
+
+
+def _merged(level: Level, counts: Sequence[int], threshold: Fraction, nested: Sequence[Level]) -> tuple[int, ...]:
+    """The group of each cell on the next rung; groups are numbered in the order of their first cells."""
+    blocks = [_blocks(level, coarser) for coarser in nested]
+    if not blocks or len(set(blocks[-1])) == level.size:
+        return merge_rare(counts, threshold)
+    group = inner = tuple(range(level.size))
+    for outer in blocks:
+        members: dict[int, dict[int, list[int]]] = {}
+        for cell, (block, part) in enumerate(zip(outer, inner, strict=True)):
+            members.setdefault(block, {}).setdefault(part, []).append(cell)
+        found = list(group)
+        for parts in members.values():
+            places = merge_rare([sum(counts[cell] for cell in cells) for cells in parts.values()], threshold)
+            for place in set(places):
+                together = [cells for cells, other in zip(parts.values(), places, strict=True) if other == place]
+                if len(together) > 1:
+                    for cell in (cell for cells in together for cell in cells):
+                        found[cell] = min(map(min, together))
+        group, inner = tuple(found), outer
+    number = {first: place for place, first in enumerate(sorted(set(group)))}
+    return tuple(number[first] for first in group)
+
+
+def _blocks(level: Level, coarser: Level) -> tuple[int, ...]:
+    """For each cell of a level the block that holds it: a group of another level, joined with those it shares cells
+    with."""
+    block = list(range(coarser.size))
+    pairs = sorted(set(zip(level.cells.tolist(), coarser.cells.tolist(), strict=True)))
+    first: dict[int, int] = {}
+    for cell, group in pairs:
+        one, two = block[first.setdefault(cell, group)], block[group]
+        if one != two:
+            block = [min(one, two) if at in (one, two) else at for at in block]
+    return tuple(block[first[cell]] for cell in range(level.size))
 
 
 def fitting(ladders: Sequence[Sequence[Level]], cells: Fraction) -> tuple[Level, ...]:

@@ -25,7 +25,18 @@ from math import prod, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.measurement import LATTICE, Candidate, Domain, Level, Measurer, NoisyMarginal, NoisyScores, Query
+from dpsynth.measurement import (
+    LATTICE,
+    NO_TREES,
+    Candidate,
+    Domain,
+    Level,
+    Measurer,
+    NoisyMarginal,
+    NoisyScores,
+    Query,
+    Tree,
+)
 from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_first, measure_one_ways
 from dpsynth.mechanisms.protocol import Step
@@ -77,13 +88,15 @@ class MRM:
         """The limit on the tree, or the whole table where that is smaller."""
         return min(max(self.cells, sum(level.size for level in levels.values())), domain.cells(domain.names))
 
-    def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
+    def plan(
+        self, domain: Domain, levels: Mapping[str, Level], trees: Mapping[str, Tree] = NO_TREES
+    ) -> tuple[Step, ...]:
         """The total, each column, the scores, and at most so many tables as there are pairs and columns."""
         names = domain.names
         pairs = self.workload.inside(names, 2)
         if not pairs:
-            return first_steps(domain, levels, 1 - TOTAL_SHARE)
-        first = first_steps(domain, levels, self.one_way)
+            return first_steps(domain, levels, 1 - TOTAL_SHARE, trees)
+        first = first_steps(domain, levels, self.one_way, trees)
         picks = self._picks(len(names), len(pairs))
         kept, select = min(picks or len(pairs), len(pairs)), self.select
         chosen: tuple[Step, ...] = ()
@@ -97,15 +110,14 @@ class MRM:
 
     def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
         """Measure, score, optimise, measure, estimate."""
-        names, declared = measurer.domain.names, measurer.levels
+        names = measurer.domain.names
         pairs = self.workload.inside(names, 2)
         if not pairs:
-            total, one_ways, _ = measure_first(measurer, budget, 1 - TOTAL_SHARE)
-            return fit_model(declared, total, one_ways)
+            return fit_model(measure_first(measurer, budget, 1 - TOTAL_SHARE))
         finest = min(self.cells, CANDIDATE_CELLS // (2 * len(pairs)))
         ground = Ground.measured(measurer, budget, self.one_way, self.merge, finest)
-        total, one_ways = ground.total, ground.one_ways
-        residual = self.residual and one_ways[0].law != "discrete_laplace"
+        first, again = ground.first, list[NoisyMarginal]()
+        residual = self.residual and first.one_ways[0].law != "discrete_laplace"
         weights: dict[Columns, int] = pairs
         joint: list[NoisyMarginal] = []
         fitted: FittedModel | None = None
@@ -132,18 +144,18 @@ class MRM:
                 left += budget * self.select * share
             basket = choose(offers, ground.rate, float(left), self.cells, [answer.query for answer in joint])
             if basket is None:
-                one_ways = (*one_ways, *measure_one_ways(measurer, left))
+                again += measure_one_ways(measurer, first.levels, left)
                 continue
             tree, bought = basket.tree, basket.purchases
             queries = [offers[purchase.offer].query for purchase in bought]
             if residual:
                 queries = [Query(q.levels, "residual") if len(q.levels) > 1 else q for q in queries]
             answers = measurer.marginals(queries, left, [max(1, int(p.share * PARTS)) for p in bought])
-            one_ways = (*one_ways, *(answer for answer in answers if len(answer.query.columns) == 1))
+            again += [answer for answer in answers if len(answer.query.columns) == 1]
             joint += [answer for answer in answers if len(answer.query.columns) > 1]
             if not last:
-                fitted = fit_model(declared, total, one_ways, joint, tree, slack=SLACK)
-        return fit_model(declared, total, one_ways, joint, tree)
+                fitted = fit_model(first, joint, again, tree, slack=SLACK)
+        return fit_model(first, joint, again, tree)
 
     @property
     def _left(self) -> Fraction:

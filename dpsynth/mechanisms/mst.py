@@ -16,7 +16,7 @@ rest; a pair too large for its noise is asked more coarsely; the fit weighs each
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -24,16 +24,14 @@ from math import isqrt
 
 import numpy as np
 
-from dpsynth.measurement import Candidate, Domain, Level, Measurer, NoisyMarginal, Query
+from dpsynth.measurement import NO_TREES, Candidate, Domain, Level, Measurer, Query, Tree
 from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.merging import fitting, ladder
 from dpsynth.mechanisms.oneway import (
-    best_total,
+    First,
     first_steps,
-    known_one_ways,
     measure_first,
     measure_one_ways,
-    one_way_share,
     shares,
 )
 from dpsynth.mechanisms.protocol import Step
@@ -66,14 +64,16 @@ class MST:
         alone = sum(level.size for level in levels.values())
         return min(edges * self._pair(levels) + alone, domain.cells(domain.names))
 
-    def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
+    def plan(
+        self, domain: Domain, levels: Mapping[str, Level], trees: Mapping[str, Tree] = NO_TREES
+    ) -> tuple[Step, ...]:
         """The total, each column, the choice of a tree, its pairs.
 
         Where no pair of columns holds rows enough for its noise, ``fit`` asks the one-way tables a second time for the
         price of the choice and the pairs instead.
         """
         one_way, select, pairs = shares(len(domain.names), self.one_way, self.select)
-        first = first_steps(domain, levels, one_way)
+        first = first_steps(domain, levels, one_way, trees)
         if not pairs:
             return first
         edges = len(domain.names) - 1
@@ -83,18 +83,16 @@ class MST:
 
     def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
         """Measure, choose, measure, estimate."""
-        names, declared = measurer.domain.names, measurer.levels
+        names = measurer.domain.names
         one_way, select, pairs = shares(len(names), self.one_way, self.select)
-        total, one_ways, paid = measure_first(measurer, budget, one_way)
+        first = measure_first(measurer, budget, one_way)
         if not pairs:
-            return fit_model(declared, total, one_ways)
-        rows = best_total([total, *one_ways])
-        rate = Rate.of(one_ways[0], paid * one_way_share(declared, names, names[0]))
-        limit = self._largest(rows, rate, float(budget * pairs / (len(names) - 1)))
-        candidates = self._candidates(one_ways, rows, min(limit, Fraction(CANDIDATE_CELLS, len(names) ** 2)))
+            return fit_model(first)
+        limit = self._largest(first.rows(), first.rate, float(budget * pairs / (len(names) - 1)))
+        most = min(limit, Fraction(CANDIDATE_CELLS, len(names) ** 2))
+        candidates = self._candidates(first, measurer.hierarchies, most)
         if not candidates:
-            again = measure_one_ways(measurer, budget * (select + pairs))
-            return fit_model(declared, total, (*one_ways, *again))
+            return fit_model(first, again=measure_one_ways(measurer, first.levels, budget * (select + pairs)))
         tree = [candidate.query for candidate in candidates]
         if len(tree) == 1:
             pairs += select
@@ -102,7 +100,7 @@ class MST:
             edges = len({name for query in tree for name in query.columns}) - 1
             picked = measurer.select(candidates, "l1-to-model", edges, budget * select, "spanning-forest")
             tree = [tree[i] for i in picked.picks]
-        return fit_model(declared, total, one_ways, measurer.marginals(tree, budget * pairs))
+        return fit_model(first, measurer.marginals(tree, budget * pairs))
 
     def _pair(self, levels: Mapping[str, Level]) -> int:
         """Most cells of a pair's table: what ``fit`` allows, or the two largest columns; 1 if there is no pair."""
@@ -115,12 +113,13 @@ class MST:
         """Most cells of a pair bought at a price, so that its cells hold ``useful`` noise scales on average."""
         return Fraction(int(max(rows, Fraction(0)) / (self.useful * Fraction(float(rate.sigmas(np.array(price)))))))
 
-    def _candidates(self, one_ways: Sequence[NoisyMarginal], rows: Fraction, limit: Fraction) -> list[Candidate]:
+    def _candidates(
+        self, first: First, hierarchies: Mapping[str, tuple[Level, ...]], limit: Fraction
+    ) -> list[Candidate]:
         """Every pair of columns at levels that fit, with its expected counts if the columns were independent."""
-        total = max(float(rows), 1.0)
-        known = known_one_ways(one_ways)
+        total, known = max(float(first.rows()), 1.0), first.known
         largest = isqrt(MODEL_CELLS // (len(known) - 1))
-        rungs = {name: ladder(found, self.merge, largest) for name, found in known.items()}
+        rungs = {name: ladder(one, self.merge, largest, hierarchies.get(name, ())) for name, one in known.items()}
         result = []
         for one, two in combinations(rungs, 2):
             levels = fitting((rungs[one], rungs[two]), limit)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import lcm
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.measurement import Domain, Level, Measurer, NoisyMarginal, Query
+from dpsynth.measurement import LATTICE, NO_TREES, Domain, Level, Measurer, NoisyMarginal, Query, Tree
+from dpsynth.mechanisms.bins import Found, Support, sum_cells
 from dpsynth.mechanisms.protocol import Step
+from dpsynth.mechanisms.rate import Rate
 from dpsynth.mechanisms.smoothing import smoothed
 from dpsynth.model import project
 
@@ -22,19 +25,20 @@ Floats = NDArray[np.float64]
 TOTAL_SHARE = Fraction(1, 200)
 """Share of the budget for the number of rows; the one-way tables add to what is known of it."""
 
+RATIO = 2
+"""Where bins are found, each level gets so many times the price of the next coarser one."""
 
-def one_way_weights(levels: Mapping[str, Level], names: Sequence[str]) -> tuple[int, ...]:
+
+def one_way_weights(
+    levels: Mapping[str, Level], names: Sequence[str], trees: Mapping[str, Tree] = NO_TREES
+) -> tuple[int, ...]:
     """How a price is split over the one-way tables: in proportion to cells^(2/3), rounded up to a tenth.
 
-    It minimises the sum of expected L1 errors, cells / sqrt(price), for a given sum of prices.
+    It minimises the sum of expected L1 errors, cells / sqrt(price), for a given sum of prices. A column whose bins are
+    found counts as often as its tree has levels.
     """
-    return tuple(_cube_root(1000 * levels[name].size ** 2) for name in names)
-
-
-def one_way_share(levels: Mapping[str, Level], names: Sequence[str], name: str) -> Fraction:
-    """The part of that price which one column gets."""
-    weights = one_way_weights(levels, names)
-    return Fraction(weights[names.index(name)], sum(weights))
+    times = {name: len(tree.levels) for name, tree in trees.items()}
+    return tuple(times.get(name, 1) * _cube_root(1000 * levels[name].size ** 2) for name in names)
 
 
 def shares(columns: int, one_way: Fraction, select: Fraction) -> tuple[Fraction, Fraction, Fraction]:
@@ -48,55 +52,114 @@ def shares(columns: int, one_way: Fraction, select: Fraction) -> tuple[Fraction,
     return one_way, choices, 1 - TOTAL_SHARE - one_way - choices
 
 
-def first_steps(domain: Domain, levels: Mapping[str, Level], share: Fraction) -> tuple[Step, ...]:
-    """The plan of the total and of all one-way tables; ``share`` is for the latter."""
-    return (
-        Step("total", (), 1, TOTAL_SHARE, 1),
-        *(
-            Step("marginals", (name,), 1, share * one_way_share(levels, domain.names, name), levels[name].size)
-            for name in domain.names
-        ),
-    )
+def first_steps(
+    domain: Domain, levels: Mapping[str, Level], share: Fraction, trees: Mapping[str, Tree] = NO_TREES
+) -> tuple[Step, ...]:
+    """The plan of the total and of all one-way tables; ``share`` is for the latter.
 
-
-def measure_one_ways(measurer: Measurer, price: Fraction) -> tuple[NoisyMarginal, ...]:
-    """Every column by itself, at its declared level."""
-    names = measurer.domain.names
-    queries = [Query((measurer.levels[name],)) for name in names]
-    return measurer.marginals(queries, price, one_way_weights(measurer.levels, names))
-
-
-def measure_first(
-    measurer: Measurer, budget: Fraction, one_way: Fraction
-) -> tuple[NoisyMarginal, tuple[NoisyMarginal, ...], Fraction]:
-    """The total for its share of the budget, the one-way tables for the share ``one_way``, and the latter's price.
-
-    Where the total is public and free, its share goes to the one-way tables.
+    A column whose bins are found has a table for each level of its tree, of which the finest ones may turn out smaller.
     """
+    steps = [Step("total", (), 1, TOTAL_SHARE, 1)]
+    weights = one_way_weights(levels, domain.names, trees)
+    for name, weight in zip(domain.names, weights, strict=True):
+        asked = trees[name].levels if name in trees else (levels[name],)
+        part = share * Fraction(weight, sum(weights))
+        steps += [
+            Step("marginals", (name,), 1, part * Fraction(number, _parts(asked)), level.size)
+            for number, level in zip(_split(asked), asked, strict=True)
+        ]
+    return tuple(steps)
+
+
+def measure_one_ways(measurer: Measurer, levels: Mapping[str, Level], price: Fraction) -> tuple[NoisyMarginal, ...]:
+    """Every column by itself, at these levels."""
+    names = measurer.domain.names
+    return measurer.marginals([Query((levels[name],)) for name in names], price, one_way_weights(levels, names))
+
+
+def measure_first(measurer: Measurer, budget: Fraction, one_way: Fraction) -> First:
+    """The total for its share of the budget, the one-way tables for the share ``one_way``.
+
+    Where the total is public and free, its share goes to the one-way tables. A column whose bins are found is asked at
+    all levels of its tree; where the bounds are found, too, at the coarsest one first, and then at what that leaves.
+    """
+    names, declared, trees = measurer.domain.names, measurer.levels, measurer.trees
     total = measurer.total(budget * TOTAL_SHARE)
     price = budget * (one_way if total.sigma else one_way + TOTAL_SHARE)
-    return total, measure_one_ways(measurer, price), price
+    each = one_way_weights(declared, names, trees)
+
+    def ask(asked: Sequence[tuple[Level, Fraction]]) -> list[NoisyMarginal]:
+        """Levels of one column each, each for its part of the price."""
+        parts = [part for _, part in asked]
+        common = lcm(*(part.denominator for part in parts))
+        weights = [int(part * common) for part in parts]
+        return list(measurer.marginals([Query((level,)) for level, _ in asked], price * sum(parts), weights))
+
+    first: list[tuple[Level, Fraction]] = []
+    later: dict[str, Fraction] = {}
+    for name, weight in zip(names, each, strict=True):
+        levels = trees[name].levels if name in trees else (declared[name],)
+        part = Fraction(weight, sum(each) * _parts(levels))
+        every = [(level, part * number) for level, number in zip(levels, _split(levels), strict=True)]
+        kept = every if name not in trees or trees[name].bounded else every[-1:]
+        first += kept
+        if len(kept) < len(every):
+            later[name] = part * (_parts(levels) - 1)
+    answers = ask(first)
+    rate = Rate.of(answers[0], price * first[0][1])
+    of: dict[str, list[NoisyMarginal]] = {}
+    for answer in answers:
+        of.setdefault(answer.query.columns[0], []).append(answer)
+    supports = {
+        name: Support.whole(tree) if tree.bounded else Support.found(tree, of[name][0]) for name, tree in trees.items()
+    }
+    second: list[tuple[Level, Fraction]] = []
+    for name, part in later.items():
+        # The coarsest is what was asked; where no octave has more than one cell, it is asked again.
+        levels = supports[name].levels(trees[name])[:-1] or (supports[name].level,)
+        unit = part / _parts(levels)
+        second += [(level, unit * number) for level, number in zip(levels, _split(levels), strict=True)]
+    for answer in ask(second) if second else ():
+        column = of[answer.query.columns[0]]
+        column.insert(len(column) - 1, answer)
+    answers = [answer for name in names for answer in of[name]]
+    rows = float(best_total([total, *answers]))
+    known: dict[str, OneWay] = {}
+    for name in names:
+        if name in trees:
+            found = Found.of(supports[name], of[name], rows, declared[name].size)
+            known[name] = OneWay(found.level, found.counts, found.sigma, found.inside)
+        else:
+            known[name] = OneWay.of(of[name])
+    return First(total, tuple(answers), {name: one.level for name, one in known.items()}, known, rate)
 
 
 @dataclass(frozen=True, eq=False)
 class OneWay:
     """What is known of one column by itself: smoothed ``counts`` of the cells of ``level``.
 
-    ``sigma`` is the standard deviation of the noise that each count had before it was smoothed.
+    ``sigma`` is the standard deviation of the noise that each count had before it was smoothed. ``inside`` says how the
+    rows of each cell lie over the fine cells, where that was measured: non-negative, shape (level.fine,).
     """
 
     level: Level
     counts: Floats
     sigma: float
+    inside: Floats | None = None
 
     @classmethod
     def of(cls, answers: Sequence[NoisyMarginal]) -> OneWay:
         """All answers to one query: their mean weighted by precision, smoothed."""
         (level,) = answers[0].query.levels
-        precisions = [1 / float(answer.sigma) ** 2 for answer in answers]
-        total = sum(precisions)
-        mean = np.sum([w / total * a.values for w, a in zip(precisions, answers, strict=True)], axis=0)
-        return cls(level, smoothed(np.asarray(mean, dtype=np.float64), total**-0.5), total**-0.5)
+        mean, sigma = _mean(answers)
+        return cls(level, smoothed(mean, sigma), sigma)
+
+    def and_of(self, again: Sequence[NoisyMarginal]) -> OneWay:
+        """With further answers at the same level: the mean weighted by precision."""
+        mean, sigma = _mean(again)
+        precision = self.sigma**-2 + sigma**-2
+        counts = (self.sigma**-2 / precision) * self.counts + (sigma**-2 / precision) * mean
+        return replace(self, counts=np.rint(counts * LATTICE) / LATTICE, sigma=precision**-0.5)
 
     def mass(self, rows: float) -> Floats:
         """The nearest table without negative counts that sums to so many rows (at least 1)."""
@@ -106,20 +169,70 @@ class OneWay:
         """:meth:`mass` at a coarser level."""
         return sum_cells(self.level.onto(level), self.mass(rows), level.size)
 
+    def spread(self, model: Level, rows: float) -> Floats:
+        """Weights of the fine cells inside each cell of a coarser level: shape (level.fine,).
 
-def known_one_ways(answers: Iterable[NoisyMarginal]) -> dict[str, OneWay]:
-    """What the answers about single columns say of each."""
-    found: dict[str, list[NoisyMarginal]] = {}
-    for answer in answers:
-        found.setdefault(answer.query.columns[0], []).append(answer)
-    return {name: OneWay.of(same) for name, same in found.items()}
+        In proportion to the mass of each cell of this level, and inside of it evenly, or as was measured. A model cell
+        without any mass spreads evenly over the cells of this level; a cell without any over its fine cells in use.
+        """
+        cell, mass = self.level.onto(model), self.mass(rows)
+        held = sum_cells(cell, mass, model.size)
+        kept = np.where(held[cell] > 0, mass, 1.0)
+        if self.inside is None:
+            return np.asarray((kept / np.bincount(self.level.cells))[self.level.cells])
+        within = sum_cells(self.level.cells, self.inside, self.level.size)
+        use = np.where(within[self.level.cells] > 0, self.inside, 1.0)
+        return np.asarray(use * (kept / sum_cells(self.level.cells, use, self.level.size))[self.level.cells])
 
 
-def sum_cells(groups: NDArray[np.integer], mass: Floats, size: int) -> Floats:
-    """The mass of the cells of each group 0..size-1."""
-    result: Floats = np.zeros(size)
-    np.add.at(result, groups, mass)
-    return result
+@dataclass(frozen=True, eq=False)
+class First:
+    """The total and every column by itself, and what these answers say.
+
+    ``levels`` holds each column's declared level, or the bins that were found. ``known`` is what is known of each
+    column there; ``rate`` what a price buys.
+    """
+
+    total: NoisyMarginal
+    one_ways: tuple[NoisyMarginal, ...]
+    levels: Mapping[str, Level]
+    known: Mapping[str, OneWay]
+    rate: Rate
+
+    def and_known(self, again: Iterable[NoisyMarginal]) -> Mapping[str, OneWay]:
+        """What is known of each column with further answers about single columns, at their ``levels``."""
+        later: dict[str, list[NoisyMarginal]] = {}
+        for answer in again:
+            later.setdefault(answer.query.columns[0], []).append(answer)
+        known = dict(self.known)
+        for name, answers in later.items():
+            if known[name].inside is None:
+                asked = [answer for answer in self.one_ways if answer.query.columns == (name,)]
+                known[name] = OneWay.of([*asked, *answers])
+            else:
+                known[name] = known[name].and_of(answers)
+        return known
+
+    def rows(self, again: Iterable[NoisyMarginal] = ()) -> Fraction:
+        """The number of rows that these answers and further ones say."""
+        return best_total([self.total, *self.one_ways, *again])
+
+
+def _mean(answers: Sequence[NoisyMarginal]) -> tuple[Floats, float]:
+    """The mean of answers to one query, weighted by precision, and the standard deviation of its noise."""
+    precisions = [1 / float(answer.sigma) ** 2 for answer in answers]
+    total = sum(precisions)
+    mean = np.sum([w / total * a.values for w, a in zip(precisions, answers, strict=True)], axis=0)
+    return np.asarray(mean, dtype=np.float64), total**-0.5
+
+
+def _split(levels: Sequence[Level]) -> tuple[int, ...]:
+    """How the price of one column is split over levels from fine to coarse."""
+    return tuple(RATIO**power for power in reversed(range(len(levels))))
+
+
+def _parts(levels: Sequence[Level]) -> int:
+    return sum(_split(levels))
 
 
 def best_total(answers: Iterable[NoisyMarginal]) -> Fraction:

@@ -27,9 +27,9 @@ from functools import reduce
 from itertools import combinations
 from math import ceil, comb, prod
 
-from dpsynth.measurement import Candidate, Domain, Level, Measurer, NoisyMarginal, Query
+from dpsynth.measurement import NO_TREES, Candidate, Domain, Level, Measurer, NoisyMarginal, Query, Tree
 from dpsynth.mechanisms.assemble import fit_model
-from dpsynth.mechanisms.oneway import first_steps, known_one_ways, measure_one_ways, shares
+from dpsynth.mechanisms.oneway import first_steps, measure_one_ways, shares
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.rounds import PAIR_CELLS, Columns, Ground, largest_tree
 from dpsynth.model import FittedModel, JunctionTree
@@ -67,13 +67,15 @@ class PrivBayes:
         """The limit on the tree, or the whole table where that is smaller."""
         return largest_tree(domain, levels)
 
-    def plan(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[Step, ...]:
+    def plan(
+        self, domain: Domain, levels: Mapping[str, Level], trees: Mapping[str, Tree] = NO_TREES
+    ) -> tuple[Step, ...]:
         """The total, each column, the choices of all rounds together, and the tables of what joins.
 
         Where no further table is useful, ``fit`` asks the one-way tables again for what is left.
         """
         one_way, select, tables = shares(len(domain.names), self.one_way, self.select)
-        first = first_steps(domain, levels, one_way)
+        first = first_steps(domain, levels, one_way, trees)
         if not tables:
             return first
         joins = len(domain.names) - 1
@@ -116,8 +118,8 @@ class PrivBayes:
             else reduce(JunctionTree.grown, (answer.query.columns for answer in joint), fitted.network.tree)
         )
         if select + tables:
-            again = measure_one_ways(measurer, select + tables)
-        return fit_model(ground.declared, ground.total, (*ground.one_ways, *again), joint, tree)
+            again = measure_one_ways(measurer, ground.first.levels, select + tables)
+        return fit_model(ground.first, joint, again, tree)
 
     def _joins(self, ground: Ground, fitted: FittedModel, inside: set[str], price: Fraction) -> list[_Join]:
         """What may join next: the useful tables at this price, with their counts if the column were independent."""
@@ -138,7 +140,7 @@ class PrivBayes:
             if len(parents) > 1 and fitted.network.tree.cells_with(query.columns) > TREE_CELLS:
                 continue
             asked.append((column, query))
-        known = known_one_ways(ground.one_ways)
+        known = ground.known
         above = list(dict.fromkeys(Query(query.levels[:-1]) for _, query in asked))
         expected = dict(zip(above, fitted.expected_all(above), strict=True))
         alone = {level: known[level.column].at(level, rows) / rows for level in {q.levels[-1] for _, q in asked}}

@@ -13,11 +13,9 @@ from dpsynth.measurement import Domain, Level, Measurer, NoisyMarginal, Query
 from dpsynth.mechanisms.assemble import assembled
 from dpsynth.mechanisms.merging import fitting, ladder
 from dpsynth.mechanisms.oneway import (
+    First,
     OneWay,
-    best_total,
-    known_one_ways,
     measure_first,
-    one_way_share,
 )
 from dpsynth.mechanisms.rate import MEAN_SIZE, Rate
 from dpsynth.model import FittedModel
@@ -44,17 +42,13 @@ Columns = tuple[str, ...]
 class Ground:
     """The total, every column by itself, and what follows from these answers.
 
-    ``known`` is what the one-way tables say of each column, ``rungs`` the levels at which it may be asked with others,
-    from fine to coarse, ``rows`` the number of rows that all answers say (at least 0), ``rate`` what a price buys.
+    ``rungs`` are the levels at which each column may be asked with others, from fine to coarse, ``rows`` is the number
+    of rows that all answers say (at least 0).
     """
 
-    declared: Mapping[str, Level]
-    total: NoisyMarginal
-    one_ways: tuple[NoisyMarginal, ...]
-    known: Mapping[str, OneWay]
+    first: First
     rungs: Mapping[str, tuple[Level, ...]]
     rows: float
-    rate: Rate
 
     @classmethod
     def measured(
@@ -65,13 +59,20 @@ class Ground:
         A group of cells holds at least ``merge`` noise scales on the finest rung, which has at most ``largest`` cells:
         so many that any tree of pairs fits PAIR_CELLS, if it is not given.
         """
-        names, declared = measurer.domain.names, measurer.levels
-        total, one_ways, paid = measure_first(measurer, budget, one_way)
-        rate = Rate.of(one_ways[0], paid * one_way_share(declared, names, names[0]))
-        most = largest or isqrt(PAIR_CELLS // max(len(names) - 1, 1))
-        known = known_one_ways(one_ways)
-        rungs = {name: ladder(found, merge, most) for name, found in known.items()}
-        return cls(declared, total, one_ways, known, rungs, max(float(best_total([total, *one_ways])), 0.0), rate)
+        first, hierarchies = measure_first(measurer, budget, one_way), measurer.hierarchies
+        most = largest or isqrt(PAIR_CELLS // max(len(first.known) - 1, 1))
+        rungs = {name: ladder(one, merge, most, hierarchies.get(name, ())) for name, one in first.known.items()}
+        return cls(first, rungs, max(float(first.rows()), 0.0))
+
+    @property
+    def known(self) -> Mapping[str, OneWay]:
+        """What the first answers say of each column."""
+        return self.first.known
+
+    @property
+    def rate(self) -> Rate:
+        """What a price buys."""
+        return self.first.rate
 
     def sigma(self, price: Fraction) -> float:
         """The standard deviation of the noise that a price buys."""
@@ -100,13 +101,12 @@ class Ground:
         """The model so far, for deciding what to ask next.
 
         All columns are in the cells of their finest rung, whatever was asked: so a fit can start from the one before.
-        ``again`` are further answers about single columns, at their declared levels.
+        ``again`` are further answers about single columns, at the levels of the first ones.
         """
         levels = {name: rungs[0] for name, rungs in self.rungs.items()}
-        one_ways = (*self.one_ways, *again)
-        known = known_one_ways(one_ways) if again else self.known
         start = None if before is None else before.network
-        return assembled(levels, known, joint, float(best_total([self.total, *one_ways])), start=start, slack=SLACK)
+        rows = float(self.first.rows(again))
+        return assembled(levels, self.first.and_known(again), joint, rows, start=start, slack=SLACK)
 
 
 def largest_tree(domain: Domain, levels: Mapping[str, Level]) -> int:

@@ -10,6 +10,8 @@ have nothing in common, stays as it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,12 +35,17 @@ def smoothed(values: Floats, sigma: float) -> Floats:
     table = np.asarray(values, dtype=np.float64)
     if sigma <= 0 or table.size < 4:
         return table
-    rounded: Floats = np.rint(_shrunk(table[None], sigma**2)[0] * LATTICE) / LATTICE
+    return shrunk(table, [sigma**2 * 2**power for power in range(table.size.bit_length() + 1)])
+
+
+def shrunk(values: Floats, variances: Sequence[float]) -> Floats:
+    """The table smoothed, where the noise of a sum over 1, 2, 4, ... neighbours has these variances."""
+    rounded: Floats = np.rint(_shrunk(values[None], variances)[0] * LATTICE) / LATTICE
     return rounded
 
 
-def _shrunk(tables: Floats, variance: float) -> Floats:
-    """Each row smoothed; ``variance`` is that of the noise of each of its values.
+def _shrunk(tables: Floats, variances: Sequence[float]) -> Floats:
+    """Each row smoothed; ``variances`` are those of the noise of its values, of sums of two of them, and so on.
 
     Groups begin at the first cell and, in a second copy of the row, at the second one: over all scales they begin
     everywhere. The last cell of a row with an odd number of them stays by itself on this scale.
@@ -49,8 +56,8 @@ def _shrunk(tables: Floats, variance: float) -> Floats:
     even = cells // 2 * 2
     both = np.concatenate([tables, np.roll(tables, -1, axis=1)])
     one, two = both[:, :even:2], both[:, 1:even:2]
-    differences = _posterior_mean(one - two, 2 * variance) if even > 2 else one - two
-    sums = _shrunk(np.concatenate([one + two, both[:, even:]], axis=1), 2 * variance)
+    differences = _posterior_mean(one - two, 2 * variances[0]) if even > 2 else one - two
+    sums = _shrunk(np.concatenate([one + two, both[:, even:]], axis=1), variances[1:])
     result = np.empty_like(both)
     result[:, :even:2] = (sums[:, : even // 2] + differences) / 2
     result[:, 1:even:2] = (sums[:, : even // 2] - differences) / 2

@@ -50,7 +50,7 @@ class Axis:
     def of(cls, codec: Codec) -> Axis:
         """The axis of a column."""
         if isinstance(codec, IntegerCodec | RealCodec):
-            return cls(codec, codec.column.min, codec.column.max)
+            return cls(codec, codec.lowest, codec.highest)
         return cls(codec, 0, codec.leaves - 1)
 
     @property
@@ -60,8 +60,9 @@ class Axis:
 
     @property
     def everything(self) -> Region:
-        """The region that excludes nothing."""
-        return Region(((self.lowest, self.highest),), self.codec.column.nullable)
+        """The region that excludes nothing; a part of a column is asked only where the column is not null."""
+        whole = self.codec.name == self.codec.source
+        return Region(((self.lowest, self.highest),), whole and self.codec.column.nullable)
 
     def after(self, point: Point) -> Point:
         """The next point."""
@@ -110,8 +111,7 @@ class Axis:
         """The first and the last value of a cell."""
         match self.codec:
             case IntegerCodec() as codec:
-                least = codec.column.min + place * codec.width
-                return least, min(least + codec.width - 1, codec.column.max)
+                return int(codec.edges[place]), int(codec.edges[place + 1]) - 1
             case RealCodec() as codec:
                 first, end = (float(edge) for edge in codec.edges[place : place + 2])
                 return first, end if place == codec.leaves - 1 else nextafter(end, -inf)
@@ -120,9 +120,7 @@ class Axis:
 
     def _place(self, point: Point) -> int:
         match self.codec:
-            case IntegerCodec() as codec:
-                return int(point - codec.column.min) // codec.width
-            case RealCodec() as codec:
+            case IntegerCodec() | RealCodec() as codec:
                 return int(np.searchsorted(codec.edges[1:-1], point, side="right"))
             case _:
                 return int(point)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpsynth.measurement import TOTAL, Domain, Level, NoisyMarginal, Query
-from dpsynth.mechanisms.assemble import fit_model, spread
-from dpsynth.mechanisms.oneway import best_total, first_steps, one_way_share, one_way_weights
+from dpsynth.mechanisms.assemble import fit_model
+from dpsynth.mechanisms.oneway import First, OneWay, best_total, first_steps, one_way_weights
+from dpsynth.mechanisms.rate import Rate
 
 
 def levels(*sizes: int) -> dict[str, Level]:
@@ -25,6 +26,11 @@ def one_way(level: Level, values: list[int], sigma: str) -> NoisyMarginal:
     return NoisyMarginal(Query((level,)), np.array(values), Fraction(sigma), "rounded_gaussian", 2)
 
 
+def first(total: NoisyMarginal, *one_ways: NoisyMarginal) -> First:
+    known = {answer.query.columns[0]: OneWay.of([answer]) for answer in one_ways}
+    return First(total, one_ways, {name: one.level for name, one in known.items()}, known, Rate(1.0, 1.0, False))
+
+
 def pair(query: Query, values: list[list[int]]) -> NoisyMarginal:
     return NoisyMarginal(query, np.array(values), Fraction(1), "rounded_gaussian", 3)
 
@@ -35,13 +41,13 @@ def test_weights_are_the_two_thirds_power_rounded_up(sizes: list[int]) -> None:
     weights = one_way_weights(found, tuple(found))
     for size, weight in zip(sizes, weights, strict=True):
         assert 0 <= weight - 10 * size ** (2 / 3) < 1 + 1e-9
-    assert sum(one_way_share(found, tuple(found), name) for name in found) == 1
 
 
 def test_the_split_minimises_the_expected_error() -> None:
     sizes = np.array([2, 9, 85])
     found = levels(*sizes.tolist())
-    price = np.array([float(one_way_share(found, tuple(found), name)) for name in found])
+    weights = np.array(one_way_weights(found, tuple(found)))
+    price = weights / weights.sum()
 
     def error(p: np.ndarray) -> float:
         return float(np.sum(sizes / np.sqrt(p)))
@@ -63,8 +69,12 @@ def test_the_total_weighs_every_sum_by_its_precision() -> None:
 
 def test_weights_inside_a_model_cell() -> None:
     declared, model = Level("a", np.array([0, 0, 1, 2, 2, 2])), Level("a", np.array([0, 0, 0, 1, 1, 1]))
-    np.testing.assert_allclose(spread(declared, model, np.array([6.0, 2.0, 3.0])), [3, 3, 2, 1, 1, 1])
-    np.testing.assert_allclose(spread(declared, model, np.array([0.0, 0.0, 3.0])), [0.5, 0.5, 1, 1, 1, 1])
+    known = OneWay(declared, np.array([6.0, 2.0, 3.0]), 1.0)
+    np.testing.assert_allclose(known.spread(model, 11), [3, 3, 2, 1, 1, 1])
+    nothing = OneWay(declared, np.array([0.0, 0.0, 3.0]), 1.0)
+    np.testing.assert_allclose(nothing.spread(model, 3), [0.5, 0.5, 1, 1, 1, 1])
+    inside = OneWay(declared, np.array([6.0, 2.0, 3.0]), 1.0, np.array([0.0, 5, 9, 0, 0, 0]))
+    np.testing.assert_allclose(inside.spread(model, 11), [0, 6, 2, 1, 1, 1])
 
 
 def test_pairs_at_different_levels_share_the_finest_cells() -> None:
@@ -74,11 +84,11 @@ def test_pairs_at_different_levels_share_the_finest_cells() -> None:
     ones = [one_way(a, [40, 10, 25, 25], "1/1000"), one_way(b, [50, 50], "1"), one_way(c, [60, 40], "1")]
     fine = pair(Query((a, b)), [[40, 0], [0, 10], [10, 15], [0, 25]])
     coarse = pair(Query((half, c)), [[50, 0], [10, 40]])
-    fitted = fit_model(declared, total(100, "1"), ones, [fine, coarse])
+    fitted = fit_model(first(total(100, "1"), *ones), [fine, coarse])
     assert fitted.levels == declared
     assert fitted.total == 100
     np.testing.assert_allclose(fitted.expected(coarse.query), coarse.values, atol=3)
-    only = fit_model(declared, total(100, "1"), ones, [coarse])
+    only = fit_model(first(total(100, "1"), *ones), [coarse])
     assert only.levels == {"a": half, "b": b, "c": c}
     np.testing.assert_allclose(only.spread("a"), [0.8, 0.2, 0.5, 0.5], atol=1e-4)
 

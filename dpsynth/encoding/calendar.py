@@ -44,6 +44,12 @@ def weekday_of(days: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray((days + 3) % 7)
 
 
+def below(words: NDArray[np.uint64], room: NDArray[np.int64] | int) -> NDArray[np.int64]:
+    """A whole number from 0 to ``room`` - 1 for each word, growing with the word; ``room`` is below 2^32."""
+    high = words >> np.uint64(32)
+    return np.asarray((high * np.asarray(room, dtype=np.uint64)) >> np.uint64(32)).astype(np.int64)
+
+
 @dataclass(frozen=True)
 class _Moments(Codec):
     """What reads a moment: clipped to the first second of ``min`` and the last of ``max``; else missing."""
@@ -144,8 +150,7 @@ class WeekCodec(_Moments):
         monday = self.monday + 7 * np.minimum(cells, self.leaves - 1)
         least = np.maximum(monday, self.first)
         room = np.minimum(monday + 6, self.last) - least + 1
-        drawn = (words % room.astype(np.uint64)).astype(np.int64)
-        return _days(least + drawn, cells == self.leaves)
+        return _days(least + below(words, room), cells == self.leaves)
 
 
 @dataclass(frozen=True)
@@ -201,7 +206,7 @@ class TimeCodec(_Part):
         from dpsynth.encoding import arrays
 
         missing = cells == self.leaves
-        seconds = np.where(missing, 0, cells * 60) + (words % np.uint64(60)).astype(np.int64)
+        seconds = np.where(missing, 0, cells * 60) + below(words, 60)
         return arrays.of_numpy(seconds.astype(np.int32), missing).view(time32("s"))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from dpsynth.encoding.calendar import DAY, WEEKDAYS, WeekCodec, week_of, weekday_of
+from dpsynth.encoding.calendar import DAY, WEEKDAYS, WeekCodec, below, week_of, weekday_of
 from dpsynth.encoding.codec import Codec
 from dpsynth.encoding.constraints import Constraints
 from dpsynth.encoding.identifiers import fresh, spelt
@@ -110,7 +110,7 @@ class Layout:
             day = self._within(WeekCodec(name, column), day, missing)
         if isinstance(column, Date):
             return _array(day.astype(np.int32), missing).view(date32())
-        time = (draws.between(place) % np.uint64(DAY)).astype(np.int64)
+        time = below(draws.between(place), DAY)
         if column.time:
             known, unknown = _read(values[f"{name}.time"])
             time = np.where(unknown, time, known)

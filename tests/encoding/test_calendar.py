@@ -37,7 +37,7 @@ class Words:
 
     def between(self, place: int) -> NDArray[np.uint64]:
         rows = np.arange(self.first, self.first + self.rows, dtype=np.uint64)
-        return rows * np.uint64(0x9E3779B97F4A7C15 + 2 * place) >> np.uint64(1)
+        return rows * np.uint64(0x9E3779B97F4A7C15 + 2 * place)
 
     def key(self, place: int) -> NDArray[np.uint64]:
         return np.arange(ROUNDS, dtype=np.uint64) + np.uint64(place)

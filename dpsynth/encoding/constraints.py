@@ -75,8 +75,9 @@ class Constraints:
         names = order(repairs(schema.constraints), schema.names) or ()
         steps = tuple(_step(axes[name], [rule for rule in rules if rule.columns[-1] == name]) for name in names)
         result = cls(steps, Exact.of(rules))
+        tops: dict[str, float] = {}
         for place, step in enumerate(steps):
-            _require_admitted(step, steps[:place])
+            _require_admitted(step, steps[:place], tops)
         return result
 
     @property
@@ -302,15 +303,22 @@ def _admitted(step: Step, kinds: Sequence[int]) -> Mask:
     return mask
 
 
-def _require_admitted(step: Step, before: Sequence[Step]) -> None:
-    """SchemaError unless in every state of the sources, as it can be after the steps before, some cell is admitted."""
+def _require_admitted(step: Step, before: Sequence[Step], tops: dict[str, float]) -> None:
+    """SchemaError unless in every state of the sources, as it can be after the steps before, some cell is admitted.
+
+    ``tops`` holds the most that each column so far can be at least, where columns below it raise that; it is added to.
+    """
     name = toml.quote(step.name)
-    for rule in step.orders:
+    tight = [
+        tops.get(rule.columns[0], rule.sources[0].low[-1]) if rule.up else rule.sources[0].high[0]
+        for rule in step.orders
+    ]
+    for rule, end in zip(step.orders, tight, strict=True):
         other = rule.sources[0]
-        if (rule.up and other.low[-1] > step.axis.high[-1]) or (not rule.up and other.high[0] < step.axis.low[0]):
-            end, far, sign = ("greatest", "above", "greater") if rule.up else ("least", "below", "smaller")
+        if end > step.axis.high[-1] if rule.up else end < step.axis.low[0]:
+            side, far, sign = ("greatest", "above", "greater") if rule.up else ("least", "below", "smaller")
             raise SchemaError(
-                f"constraint {rule.number}, columns: {toml.quote(other.codec.name)} can lie {far} the {end} value of "
+                f"constraint {rule.number}, columns: {toml.quote(other.codec.name)} can lie {far} the {side} value of "
                 f"{name}: give {name} a {sign} bound, or the other column a nearer one"
             )
     states, sources = _states(step, before)
@@ -321,9 +329,8 @@ def _require_admitted(step: Step, before: Sequence[Step]) -> None:
             for listing in earlier.listings:
                 kept &= ~listing.broken(listing.classes(states), states[earlier.name])
     window = np.ones(step.axis.leaves, dtype=np.bool_)
-    for rule in step.orders:  # the tightest that each can be, which holds what all others leave
-        other = rule.sources[0]
-        window &= step.axis.high >= other.low[-1] if rule.up else step.axis.low <= other.high[0]
+    for rule, end in zip(step.orders, tight, strict=True):  # the tightest, which lies in all others
+        window &= step.axis.high >= end if rule.up else step.axis.low <= end
     found = np.unique(np.stack([np.zeros(kept.sum(), np.int64), *[kind[kept] for kind in kinds]], axis=1), axis=0)
     for kind in found[:, 1:].tolist():
         mask = _admitted(step, kind)
@@ -331,6 +338,10 @@ def _require_admitted(step: Step, before: Sequence[Step]) -> None:
         if not mask.any():
             active = [rule.number for rule, one in zip(step.listings, kind, strict=True) if one >= 0]
             raise SchemaError(_contradiction([*active, *[rule.number for rule in step.orders]], name))
+    raising = [end for rule, end in zip(step.orders, tight, strict=True) if rule.up]
+    if raising:
+        top = float(np.ceil(max(raising))) if step.axis.whole else max(raising)
+        tops[step.name] = max(top, float(step.axis.low[-1]))
 
 
 def _contradiction(numbers: Sequence[int], name: str) -> str:

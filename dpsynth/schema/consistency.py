@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from dpsynth.errors import nearest
@@ -91,7 +90,7 @@ def _unsuited(column: Column) -> str:
         return "the column's values are private, so that nothing public can be said of them: list its values"
     if column.type == "date":
         return "the column has weekday = true, of which no constraint can be kept: delete that, or the constraint"
-    return f"no constraint can be kept of a {column.type} column: name another column"
+    return f"no constraint can be kept of a column of type {column.type}: name another one"
 
 
 def values_of(column: Any) -> tuple[str, ...] | None:
@@ -230,16 +229,20 @@ def _sum(constraint: Sum, columns: Mapping[str, Column]) -> Iterator[str]:
     if isinstance(total, Integer) and not all(isinstance(part, Integer) for part in parts):
         yield "total: is integer and a part is real: declare the total real, or the parts integer"
         return
-    low, high = (sum(Fraction(bounds_of(part)[end]) for part in parts) for end in (0, 1))
-    if Fraction(bounds_of(total)[0]) > low or Fraction(bounds_of(total)[1]) < high:
+    low, high = (_added([bounds_of(part)[end] for part in parts]) for end in (0, 1))
+    if bounds_of(total)[0] > low or bounds_of(total)[1] < high:
         yield (
-            f"total: holds {_range(total)}, and its parts add up to anything from {_plain(low)} to {_plain(high)}: "
+            f"total: holds {_range(total)}, and its parts add up to anything from {low} to {high}: "
             "widen its min and max"
         )
 
 
-def _plain(value: Fraction | int) -> str:
-    return str(value) if value.denominator == 1 else str(float(value))
+def _added(numbers: Sequence[float]) -> float:
+    """From left to right, as the totals are; ``sum`` of floats is not, in some versions of Python."""
+    total = numbers[0]
+    for one in numbers[1:]:
+        total += one
+    return total
 
 
 def _together(schema: Schema) -> Iterator[str]:

@@ -94,7 +94,7 @@ def _of_constraint(error: ErrorDetails, path: Sequence[str], data: object) -> st
         return f"{place}: must be a table, under its header [[constraints]]"
     keys = [field.alias or name for name, field in KINDS[path[1]].model_fields.items()]
     key = toml.key(*path[2:])
-    if kind == "missing":
+    if kind == "missing" and len(path) == 3:
         return f"{place} has no {key}, which a constraint of kind {toml.quote(path[1])} needs"
     if kind == "extra_forbidden":
         known = keys if len(path) == 3 else ["min", "max", "null"]

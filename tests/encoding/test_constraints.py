@@ -6,16 +6,20 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dpsynth.encoding import Codec, codecs
 from dpsynth.encoding.constraints import Constraints
+from dpsynth.errors import SchemaError
 from dpsynth.schema import Schema
 from tests.encoding.constrained import keeps, schemas
 
 ROWS = 60
-slow = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+slow = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 def rows_of(found: tuple[Codec, ...], seed: int, rows: int = ROWS) -> dict[str, Any]:
@@ -47,7 +51,7 @@ def valued(constraints: Constraints, found: tuple[Codec, ...], codes: dict[str, 
 def test_every_value_of_every_repaired_row_keeps_every_constraint(schema: Schema, seed: int) -> None:
     found = codecs(schema)
     constraints = Constraints.of(schema, found)
-    codes, changed = constraints.repaired(rows_of(found, seed))
+    codes, _ = constraints.repaired(rows_of(found, seed))
     table = valued(constraints, found, codes, seed)
     for row in table.to_pylist():
         assert keeps(schema, row) == []
@@ -85,3 +89,139 @@ def test_the_repair_of_a_row_depends_on_that_row_alone(schema: Schema, seed: int
     order = np.array(data.draw(st.permutations(range(25))))[: data.draw(st.integers(0, 25))]
     some, _ = constraints.repaired({name: codes[order] for name, codes in before.items()})
     assert all(np.array_equal(some[name], after[name][order]) for name in some)
+
+
+SMALL = """
+[columns.sex]
+type = "categorical"
+values = ["f", "m", "x"]
+[columns.work]
+type = "ordinal"
+values = ["none", "some", "full", "retired"]
+nullable = true
+[columns.age]
+type = "integer"
+min = 0
+max = 20
+nullable = true
+[columns.wage]
+type = "integer"
+min = 0
+max = 100000
+[columns.narrow]
+type = "real"
+min = 32765.0
+max = 32767.0
+[columns.coarse]
+type = "real"
+min = 0.0
+max = 32768.0
+[columns.top]
+type = "real"
+min = 0.0
+max = 32764.0
+"""
+
+
+def small(*constraints: str) -> tuple[Constraints, tuple[Codec, ...]]:
+    schema = Schema.parse(SMALL + "".join(f"[[constraints]]\n{text}\n" for text in constraints))
+    return Constraints.of(schema, codecs(schema)), codecs(schema)
+
+
+def moved(constraints: Constraints, **codes: int) -> dict[str, int]:
+    row = {"sex": 0, "work": 0, "age": 0, "wage": 0, "narrow": 0, "coarse": 0, "top": 0, **codes}
+    result, _ = constraints.repaired({name: np.array([code], dtype=np.uint16) for name, code in row.items()})
+    return {name: int(result[name][0]) for name in codes}
+
+
+def test_a_column_gives_way_to_the_nearest_value_and_to_null_only_where_there_is_none() -> None:
+    ruled, _ = small('kind = "impossible"\nwhere = { sex = "m", work = ["some", "full"] }')
+    assert moved(ruled, sex=1, work=1) == {"sex": 1, "work": 0}
+    assert moved(ruled, sex=1, work=2) == {"sex": 1, "work": 3}
+    assert moved(ruled, sex=0, work=2) == {"sex": 0, "work": 2}
+    assert moved(ruled, sex=1, work=4) == {"sex": 1, "work": 4}
+    tied, _ = small('kind = "impossible"\nwhere = { sex = "m", age = 7 }')
+    assert moved(tied, sex=1, age=7) == {"sex": 1, "age": 6}
+    known, _ = small('kind = "required"\nif = { sex = "m" }\nthen = { age = { min = 5, max = 9 } }')
+    assert [moved(known, sex=1, age=age)["age"] for age in (0, 7, 20, 21)] == [5, 7, 9, 5]
+    lost, _ = small('kind = "required"\nif = { sex = "m" }\nthen = { age = { null = true } }')
+    assert moved(lost, sex=1, age=7) == {"sex": 1, "age": 21}
+
+
+def test_a_null_is_ordered_and_adds_up_with_anything() -> None:
+    ruled, _ = small('kind = "ordered"\ncolumns = ["age", "wage"]')
+    assert moved(ruled, age=21, wage=0) == {"age": 21, "wage": 0}
+    # 20 lies in the first cell of wage, 0 to 24, whose values are then drawn from 20 to 24
+    assert moved(ruled, age=20, wage=0) == {"age": 20, "wage": 0}
+
+
+def test_a_value_narrower_than_its_cell_is_kept_in_its_part_of_it() -> None:
+    ruled, found = small('kind = "required"\nif = { work = "none" }\nthen = { wage = 0 }')
+    codes = rows_of(found, 5, 400)
+    codes, _ = ruled.repaired(codes)
+    table = valued(ruled, found, codes, 5).to_pylist()
+    assert {row["wage"] for row in table if row["work"] == "none"} == {0}
+    assert len({row["wage"] for row in table if row["work"] != "none"}) > 100
+
+
+@pytest.mark.parametrize(
+    ("constraints", "says"),
+    [
+        (
+            (
+                'kind = "required"\nif = { sex = "m" }\nthen = { work = "none" }',
+                'kind = "impossible"\nwhere = { age = 5, work = ["none", "some"] }',
+            ),
+            'constraints 1 and 2 leave column "work" no value in rows where they all apply',
+        ),
+        (
+            ('kind = "impossible"\nwhere = { sex = ["f", "m", "x"] }',),
+            "where.sex: leaves the column no value",
+        ),
+        (('kind = "ordered"\ncolumns = ["wage", "age"]',), 'constraint 1, columns: "wage" can lie above the greatest'),
+        (
+            (
+                'kind = "ordered"\ncolumns = ["age", "narrow"]',
+                'kind = "required"\nif = { sex = "m" }\nthen = { age = 3 }',
+            ),
+            None,
+        ),
+        (
+            ('kind = "ordered"\ncolumns = ["narrow", "coarse"]', 'kind = "ordered"\ncolumns = ["coarse", "top"]'),
+            'constraint 2, columns: "coarse" can lie above the greatest value of "top"',
+        ),
+        (
+            ('kind = "ordered"\ncolumns = ["top", "coarse"]', 'kind = "sum"\ntotal = "coarse"\nparts = ["age"]'),
+            'constraints 1 and 2 both move the values of column "coarse" inside its cells',
+        ),
+        (
+            ('kind = "ordered"\ncolumns = ["coarse", "wage"]', 'kind = "sum"\ntotal = "wage"\nparts = ["age"]'),
+            'constraints 1 and 2 both move the values of column "wage" inside its cells',
+        ),
+    ],
+)
+def test_constraints_that_cannot_all_be_kept_are_refused(constraints: tuple[str, ...], says: str | None) -> None:
+    if says is None:
+        assert small(*constraints)[0].steps
+        return
+    with pytest.raises(SchemaError, match=says):
+        small(*constraints)
+
+
+def test_a_contradiction_that_an_earlier_constraint_rules_out_is_none() -> None:
+    one = 'kind = "required"\nif = { sex = "m" }\nthen = { work = "none" }'
+    two = 'kind = "required"\nif = { age = 5 }\nthen = { work = "full" }'
+    with pytest.raises(SchemaError, match="contradict each other"):
+        small(one, two)
+    both = small('kind = "impossible"\nwhere = { sex = "m", age = 5 }', one, two)[0]
+    assert moved(both, sex=1, age=5, work=2) == {"sex": 1, "age": 4, "work": 0}
+
+
+def test_too_many_joint_states_to_check_are_refused() -> None:
+    columns = "".join(f'[columns.c{at}]\ntype = "boolean"\n' for at in range(23))
+    constraints = "".join(
+        f'[[constraints]]\nkind = "impossible"\nwhere = {{ c{at} = true, c22 = true }}\n' for at in range(22)
+    )
+    schema = Schema.parse(columns + constraints)
+    with pytest.raises(SchemaError, match='22 constraints about column "c22" have too many joint states'):
+        Constraints.of(schema, codecs(schema))

@@ -47,14 +47,16 @@ class ParquetFiles(Reader):
     def _files(self) -> list[tuple[str, Path]]:
         """What errors call each file, and where it is."""
         if self.place.is_dir():
-            root, found = self.place, list(_within(self.place))
+            root = self.place
+            matches = [root]
         elif is_pattern(self.place):
             root = _root(self.place)
             message = f"{self.name}: the pattern cannot be followed; ** stands between slashes alone"
             matches = guarded(lambda: list(root.glob(str(self.place.relative_to(root)))), message)
-            found = [path for match in matches for path in (_within(match) if match.is_dir() else [match])]
         else:
             return [(self.name, self.place)]
+        message = f"{self.name}: a folder cannot be listed; check that each may be read"
+        found = guarded(lambda: [path for match in matches for path in _within(match)], message)
         shown = {path: path.relative_to(root) for path in found}
         named = sorted((way.parts, path) for path, way in shown.items() if not _hidden(way))
         files = {path.resolve(): f"{root.name}/{shown[path].as_posix()}" for _, path in reversed(named)}
@@ -77,9 +79,17 @@ def _rows(path: Path, names: Sequence[str]) -> Iterator[Batch]:
         yield from gathered(file.iter_batches(batch_size=ROWS, columns=list(names)), names)
 
 
-def _within(folder: Path) -> Iterator[Path]:
-    for where, _, names in os.walk(folder):
+def _within(match: Path) -> Iterator[Path]:
+    """The file itself, or the files of a folder; OSError for one that cannot be listed, lest its rows go missing."""
+    if not match.is_dir():
+        yield match
+        return
+    for where, _, names in os.walk(match, onerror=_stop, followlinks=True):
         yield from (Path(where, name) for name in names if name.lower().endswith(SUFFIXES))
+
+
+def _stop(error: OSError) -> None:
+    raise error
 
 
 def _root(pattern: Path) -> Path:

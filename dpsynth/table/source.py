@@ -76,14 +76,19 @@ class Source:
 
     @classmethod
     def _of_path(cls, path: Path) -> Source:
-        pattern, suffix = parquet.is_pattern(path), path.suffix.lower()
-        if suffix in parquet.SUFFIXES or (path.is_dir() and not pattern):
+        suffix = path.suffix.lower()
+        try:
+            pattern, within = parquet.is_pattern(path), path.is_dir()
+        except OSError:
+            raise ConfigurationError(FORMS) from None  # rows were given in place of a path
+        if suffix in parquet.SUFFIXES or within:
             name = path.name or path.resolve().name
             return cls(name, parquet.ParquetFiles(name, path), None if pattern else path, (path, ""))
         if suffix in (".csv", ".txt") and not pattern:
             return cls(path.name, CsvFile(path), path, (path, ""))
-        told = "" if ":" in path.name else f"{path.name}: "  # never an address gone wrong, with a password in it
-        raise ConfigurationError(told + FORMS)
+        # Never an address gone wrong, with a password in it, nor rows.
+        told = path.name.isprintable() and len(path.name) <= 80 and not set(":,") & set(path.name)
+        raise ConfigurationError(f"{path.name}: {FORMS}" if told else FORMS)
 
 
 def _in_memory(data: Any) -> PandasFrame | PolarsFrame | DuckdbRelation | arrow.ArrowTable | arrow.ArrowStreams:

@@ -1,5 +1,6 @@
 """Parquet in folders and by patterns: which files, in which order, with which columns."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,31 @@ def test_no_file_at_all(tmp_path: Path, name: str) -> None:
 def test_a_pattern_that_cannot_be_followed(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="the pattern cannot be followed") as caught:
         columns(Source.of(tmp_path / "a**.parquet"))
+    assert caught.value.__context__ is None
+
+
+def test_links_are_followed_and_one_that_leads_back_adds_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere" / "a.parquet", a=[1])
+    (tmp_path / "people").mkdir()
+    (tmp_path / "people" / "2020").symlink_to(tmp_path / "elsewhere")
+    assert read(tmp_path / "people", "a") == [(1,)]
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "people")
+    assert read(tmp_path / "people", "a") == [(1,)]
+
+
+def test_a_folder_that_cannot_be_listed_is_no_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "people" / "a.parquet", a=[1])
+    (tmp_path / "people" / "closed").mkdir()
+    listed = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(SourceError, match="people: a folder cannot be listed; check that each may be read") as caught:
+        columns(Source.of(tmp_path / "people"))
     assert caught.value.__context__ is None
 
 

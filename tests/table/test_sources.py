@@ -72,6 +72,8 @@ class TestOf:
             "sqlite:people.db#",
             "mysql://ann:canary-7c1e@host/db#people",
             "https://ann:canary-7c1e@host/people.csv",
+            "age,sex\n1,canary-7c1e\n",
+            "age,sex\n" + "1,canary-7c1e\n" * 1000,
             3,
             None,
             [1],

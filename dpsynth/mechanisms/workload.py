@@ -59,11 +59,18 @@ class Workload:
         columns = tuple((name, weight) for name, weight in document["columns"])
         return cls(document["ways"], marginals, columns, document["target"])
 
-    def require(self, names: Sequence[str]) -> None:
-        """ConfigurationError, naming the nearest right one, for a column that the schema does not have."""
+    def require(self, names: Sequence[str], identifiers: Sequence[str] = ()) -> None:
+        """ConfigurationError, naming the nearest right one, for a column that the model does not have.
+
+        ``identifiers`` are the columns of the schema that are never read.
+        """
         asked = [name for found, _ in self.marginals for name in found]
         asked += [name for name, _ in self.columns] + ([self.target] if self.target is not None else [])
         for name in asked:
+            if name in identifiers:
+                raise ConfigurationError(
+                    f"workload: column {name!r} is an identifier, which is never read: no marginal holds it"
+                )
             if name not in names:
                 raise ConfigurationError(f"workload: the schema has no column {name!r}{nearest(name, names)}")
         ways = min(self.ways, len(names))

@@ -142,8 +142,9 @@ def _field(name: str, column: Column, form: str) -> dict[str, Any]:
         case Date():
             kind, constraints["minimum"], constraints["maximum"] = "date", str(column.min), str(column.max)
         case Datetime():
-            kind, constraints["minimum"] = "datetime", f"{column.min}T00:00:00"
-            constraints["maximum"] = f"{column.max}T23:59:59"
+            kind, between = "datetime", " " if form == "csv" else "T"
+            constraints["minimum"] = f"{column.min}{between}00:00:00"
+            constraints["maximum"] = f"{column.max}{between}23:59:59"
         case Identifier():
             kind, constraints["unique"] = "string" if column.prefix else "integer", True
         case Unlisted():
@@ -151,6 +152,7 @@ def _field(name: str, column: Column, form: str) -> dict[str, Any]:
     found: dict[str, Any] = {"name": name, "type": kind, "constraints": constraints}
     if form == "csv" and kind == "datetime":
         found["format"] = "%Y-%m-%d %H:%M:%S"
-    if form == "parquet" and column.nullable and kind in ("integer", "number"):
-        found["missingValues"] = ["", "nan"]  # frictionless reads Parquet by pandas, where a null is no number
+    if form == "parquet" and column.nullable and kind in ("integer", "number", "datetime"):
+        # frictionless reads Parquet by pandas, where a null is no number and no time
+        found["missingValues"] = ["", "NaT" if kind == "datetime" else "nan"]
     return found

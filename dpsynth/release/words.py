@@ -139,5 +139,6 @@ def _declared(column: Column) -> str:
         case Identifier():
             return "identifier, never read: the rows have fresh ones"
         case Unlisted():
-            text = f"categorical, at most {column.max_values} values, found privately, and {column.otherwise!r} for all others"
+            most = f"at most {column.max_values} values, found privately"
+            text = f"categorical, {most}, and {column.otherwise!r} for all others"
     return f"{text}, nulls possible" if column.nullable else text

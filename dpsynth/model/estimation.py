@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from math import inf, isfinite, sqrt
+from math import inf, isfinite, prod, sqrt
 
 import numpy as np
 
@@ -31,10 +31,10 @@ from dpsynth.model.effects import Effects
 from dpsynth.model.factor import Floats
 from dpsynth.model.junction import CELLS, JunctionTree
 from dpsynth.model.network import Convergence, MarkovNetwork
-from dpsynth.model.operators import Marginal, Measurement
+from dpsynth.model.operators import Marginal, Measurement, Residual
 from dpsynth.model.optimise import minimise
 from dpsynth.model.projection import project
-from dpsynth.model.strength import ridges
+from dpsynth.model.strength import likelihoods, ridges
 
 TOLERANCE = 1e-9
 """Total variation distance to the exact minimum at which the search stops."""
@@ -158,16 +158,25 @@ def _own_ridges(
     """The ridge r that each measurement's noise asks for: a number, or one a cell for a query of one column."""
     result = [m.stddev for m in measurements]
     shares = {name: prior[name] / prior[name].sum() for name in domain.names}
-    alike: dict[int, list[tuple[int, Floats, Floats]]] = {}
+    alike: dict[int, list[tuple[int, Floats, Floats, float]]] = {}
     for i, m in enumerate(measurements):
         if len(m.columns) > 1:
             joint = reduce(np.multiply.outer, [shares[name] for name in m.columns]) * rows
             expected = Marginal(m.columns, joint.shape, m.query.groups).apply(joint)
             off = m.values - m.query.apply(joint)
-            alike.setdefault(off.size, []).append((i, off.ravel(), expected.ravel()))
+            free = prod(1 - 1 / size for size in off.shape) if isinstance(m.query, Residual) else 1.0
+            alike.setdefault(off.size, []).append((i, off.ravel(), expected.ravel(), free))
+    if not alike:
+        return result
+    places, seen, means = [], [], []
     for same in alike.values():
-        stddev = np.array([float(result[i]) for i, _, _ in same])
-        found = ridges(np.stack([off for _, off, _ in same]), stddev, np.stack([expected for _, _, expected in same]))
-        for (i, _, _), r in zip(same, found, strict=True):
-            result[i] = np.array(r)
+        at, off, expected, free = (np.array(found) for found in zip(*same, strict=True))
+        stddev = np.array([float(result[i]) for i in at])
+        places.append(at)
+        seen.append(likelihoods(off, stddev, expected, free))
+        means.append(expected.mean(axis=1))
+    every = np.concatenate(places)
+    stddev = np.array([float(result[i]) for i in every])
+    for i, r in zip(every.tolist(), ridges(np.concatenate(seen), stddev, np.concatenate(means)), strict=True):
+        result[i] = np.array(r)
     return result

@@ -48,7 +48,7 @@ else:  # copied beside the other files, without the package
 USAGE, REJECTED, WITHDRAWN, STALE = evidence.USAGE, evidence.REJECTED, evidence.WITHDRAWN, evidence.STALE
 SIGNATURE, FILES, UNKNOWN, INTERNAL = evidence.SIGNATURE, evidence.FILES, evidence.UNKNOWN, evidence.INTERNAL
 LOG, KEY, THRESHOLD = evidence.LOG, evidence.KEY, evidence.THRESHOLD
-LIFE = 366  # days for which a status may say how a release stands
+LIFE = 366  # days for which a status may say how a release stands, or a decision wait to be counted
 UNROOTED = "only a root says whose signature that is"
 Place = str | os.PathLike[str]
 
@@ -294,6 +294,9 @@ def check_decisions(folder: Path, case: Case, report: Report) -> None:
         same = about == bound == {"data.parquet": said["data"], "ledger.dsse.json": said["ledger"]}
         same = same and said["release"] == case.ledger["release"]["id"]
         report.require(same, f"{envelope.name} was signed for other files", FILES)
+        begins, ends = (date.fromisoformat(said[key]) for key in ("day", "expires"))
+        lasts = begins <= ends <= begins + timedelta(days=LIFE)
+        report.require(lasts, f"{envelope.name} counts for more than {LIFE} days, or for none", UNKNOWN)
         files.add(envelope.digest)
         logged = (e for e in case.after if envelope.digest in (e.get("attestation"), *e.get("attestations", ())))
         line, what, who = next(logged, None), said["decision"], said["person"]

@@ -15,8 +15,10 @@ prices sum to at most what was reserved; what was reserved gives at most the eps
 the unit and the neighbour relation named; and each account that paid, up to the topmost, holds no more than its cap.
 
 WHAT IT DOES NOT PROVE. That the noise was really drawn so, and well; that what is declared public is public; that the
-table was not queried elsewhere; that the rows are those of the model (dpsynth draws them again: verify --rebuild, for a
-sample --parent); and, without --root, who holds the key: compare its id with one got from the publisher another way.
+table was not queried elsewhere; that a choice was among as many candidates as stated, or that many distances to a model
+were told (a ledger has their number and a digest; dpsynth lists them again: verify --rebuild); that the rows are those
+of the model (dpsynth draws them again: --rebuild, for a sample --parent); and, without --root, who holds the key:
+compare its id with one got from the publisher another way.
 """
 
 from __future__ import annotations

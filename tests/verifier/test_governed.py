@@ -673,6 +673,22 @@ class TestPeople:
         assert code(folder, tree()) == 26
 
 
+class TestHowLongADecisionWaits:
+    @pytest.mark.parametrize("decision", ["approve", "reject", "withdraw"])
+    @pytest.mark.parametrize(
+        ("expires", "code"),
+        [("2026-11-22", 0), ("2027-11-23", 0), ("2027-11-24", 23), ("2026-11-21", 23), ("9999-12-31", 23)],
+    )
+    def test_at_most_a_year_and_a_day(self, tmp_path: Path, decision: str, expires: str, code: int) -> None:
+        """As the engine, which reads no other: 366 days from the day that it was signed."""
+        office = approved(tmp_path)
+        folder = tmp_path / "first"
+        office.decide(folder, "chi", decision, expires=expires, log=False)
+        verdict = verify(folder, office.root, today=office.day)
+        assert (verdict.exit_code, verdict.epsilon == "infinity") == (code, code != 0)
+        assert any("counts for more than 366 days, or for none" in text for text in verdict.failures) == (code != 0)
+
+
 class TestKeys:
     """A key counts until its day, and once revoked up to a size of each log."""
 

@@ -4,20 +4,9 @@ A schema is read from TOML (``Schema.load``) or built in Python; ``draft`` write
 one rule by which values are compared as text. This room may import ``errors`` alone, and sees no data.
 """
 
-from dpsynth.schema.columns import (
-    MAX_CELLS,
-    Boolean,
-    Categorical,
-    Column,
-    Date,
-    Datetime,
-    Identifier,
-    Integer,
-    Ordinal,
-    Real,
-    Unit,
-    Unlisted,
-)
+from dpsynth.schema.calendar import Date, Datetime, Identifier
+from dpsynth.schema.columns import Boolean, Categorical, Column, Integer, Ordinal, Real, Unit, Unlisted
+from dpsynth.schema.declared import MAX_CELLS
 from dpsynth.schema.draft import draft
 from dpsynth.schema.schema import Schema
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
-import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PlainSerializer,
@@ -24,10 +19,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
+from dpsynth.schema.calendar import Date, Datetime, Identifier
+from dpsynth.schema.declared import MAX_CELLS, Declared, Nullable
 from dpsynth.schema.text import clean
-
-MAX_CELLS = 65_535
-"""Most cells of one column, the null cell included: codes are 16-bit."""
 
 WEIGHT_UNITS = 64
 """Units that a row of the largest weight counts for: weights are quantised to 1/64 of it."""
@@ -35,23 +29,7 @@ WEIGHT_UNITS = 64
 MAX_WHOLE = 2**53
 """Bounds of an integer column lie within +-2**53: all integers up to there are exact in binary64."""
 
-Nullable = Annotated[bool, Field(description="whether a value may be missing: the null cell is the last one")]
 Bins = Annotated[int, Field(ge=1, le=MAX_CELLS, description="public bins of equal width, for measuring")]
-
-
-def _day(value: object) -> object:
-    """A date as TOML or Python has it, or the day of ISO text; a moment is no date."""
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        try:
-            return datetime.date.fromisoformat(value)
-        except ValueError:
-            pass
-    if type(value) is not datetime.date:
-        raise ValueError("must be a date without a time, such as 2021-03-31 (the time of day is a part of its own)")
-    return value
-
-
-Day = Annotated[datetime.date, BeforeValidator(_day)]
 
 
 def _found(value: object, number: ValidatorFunctionWrapHandler) -> object:
@@ -68,12 +46,6 @@ PRIVATE: Final = "private"
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Whole = Annotated[int, Field(ge=-MAX_WHOLE, le=MAX_WHOLE)]
-
-
-class Declared(BaseModel):
-    """Common rules: immutable, no unknown key, nothing coerced, and no value shown in an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class Unit(Declared):
@@ -143,12 +115,21 @@ class Unit(Declared):
         return Fraction(1) if self.max_weight is None else Fraction(self.max_weight) / WEIGHT_UNITS
 
 
+Groups = Mapping[str, Annotated[tuple[str, ...], Field(strict=False)]]
+"""The groups of one level by name, each with what it holds of the level before: at first values."""
+
+
 class _Listed(Declared):
-    """A column whose values are listed. Values are kept clean (no white space around them, Unicode form C)."""
+    """A column whose values are listed. Values are kept clean (no white space around them, Unicode form C).
+
+    ``levels`` are coarser and coarser groupings by name, from fine to coarse: county, then state, then region. Each
+    value is in exactly one group of the first level, and each group in exactly one of the next.
+    """
 
     values: Annotated[tuple[str, ...], Field(strict=False)]
     nullable: Nullable = False
     otherwise: str | None = None
+    levels: Mapping[str, Groups] = Field(default_factory=dict)
 
     @field_validator("values")
     @classmethod
@@ -177,7 +158,34 @@ class _Listed(Declared):
             raise ValueError(f"{len(self.values):,} values are too many: at most {most:,} fit")
         if self.otherwise is not None and self.otherwise not in self.values:
             raise ValueError("otherwise must be one of the values")
+        self.grouped()
         return self
+
+    def grouped(self) -> tuple[tuple[int, ...], ...]:
+        """For each level the group of each value; groups are numbered in the order of their first values.
+
+        ValueError where a level does not hold all of the one before, each once.
+        """
+        found: list[tuple[int, ...]] = []
+        names, holder = list(self.values), list(self.values)
+        for level, groups in self.levels.items():
+            above: dict[str, str] = {}
+            for group, members in groups.items():
+                for place, member in enumerate(map(clean, members), 1):
+                    if member not in names:
+                        what = "one of the values" if not found else "a group of the level before"
+                        raise ValueError(f"levels.{level}: member {place} of group {group!r} is not {what}")
+                    if member in above:
+                        raise ValueError(f"levels.{level}: member {place} of group {group!r} is in two groups")
+                    above[member] = group
+            if missing := len(names) - len(above):
+                raise ValueError(f"levels.{level}: {missing} of {len(names)} are in no group: each must be in one")
+            holder = [above[name] for name in holder]
+            names = list(dict.fromkeys(holder))
+            if len(names) < len(groups):
+                raise ValueError(f"levels.{level}: a group is empty")
+            found.append(tuple(map(names.index, holder)))
+        return tuple(found)
 
 
 class Categorical(_Listed):
@@ -288,72 +296,6 @@ class Real(_Number):
     @classmethod
     def _unsigned_zero(cls, value: float | None) -> float | None:
         return None if value is None else value + 0.0
-
-
-class _Calendar(Declared):
-    """Days from ``min`` to ``max``, both included, and perhaps parts of them that are columns of the model."""
-
-    min: Day
-    max: Day
-    nullable: Nullable = False
-    weekday: bool = False
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.min > self.max:
-            raise ValueError("min must not be after max")
-        days, most = (self.max - self.min).days + 1, MAX_CELLS - self.nullable
-        if self.weekday:
-            days = (self.max.toordinal() - 1) // 7 - (self.min.toordinal() - 1) // 7 + 1
-        if days > most:
-            what = "weeks" if self.weekday else "days"
-            hint = "" if self.weekday else ", or write weekday = true, which keeps weeks and weekdays"
-            raise ValueError(f"{days:,} {what} are too many: at most {most:,} fit; give a nearer min or max{hint}")
-        return self
-
-
-class Date(_Calendar):
-    """Days from ``min`` to ``max``, both included.
-
-    A day outside counts as the nearest bound, a moment as its day (in UTC where it has a time zone), what is no date as
-    null if the column is nullable, else as ``min``. With ``weekday`` the model has the week and the weekday as two
-    columns, so that it knows how the weekday goes with everything else.
-    """
-
-    type: Literal["date"] = "date"
-
-
-class Datetime(_Calendar):
-    """Moments from the first second of ``min`` to the last of ``max``, in UTC where a value has a time zone.
-
-    What lies outside or is no moment as for a date. The model has the day, or the week and the weekday, as for a date;
-    with ``time`` the minute of the day too, without it any second of the day is drawn alike.
-    """
-
-    type: Literal["datetime"] = "datetime"
-    time: bool = True
-
-
-class Identifier(Declared):
-    """Names of rows: never read from the data, which need not even have them. Fresh ones are made for the output.
-
-    Whole numbers, or text that begins with ``prefix``.
-    """
-
-    type: Literal["identifier"] = "identifier"
-    prefix: str = ""
-
-    @field_validator("prefix")
-    @classmethod
-    def _clean(cls, value: str) -> str:
-        if clean(value) != value or not value.isprintable():
-            raise ValueError("must be printable, without white space around it, in Unicode normal form C")
-        return value
-
-    @property
-    def nullable(self) -> bool:
-        """Never: each row has its own."""
-        return False
 
 
 def _values_of(column: object) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_serializer, field_validator, model_validator
 
-from dpsynth.schema.columns import Declared
+from dpsynth.schema.declared import Declared
 from dpsynth.schema.text import clean, plain
 
 FORMS = '"text", ["one", "other"], { min = 1, max = 2 } or { null = true }'

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from dpsynth.errors import nearest
 from dpsynth.schema import toml
-from dpsynth.schema.columns import COLUMN_TYPES, REFUSED, Declared, Unit, Unlisted
+from dpsynth.schema.columns import COLUMN_TYPES, REFUSED, Unit, Unlisted
 from dpsynth.schema.constraints import FORMS, KINDS
+from dpsynth.schema.declared import Declared
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

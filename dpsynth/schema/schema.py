@@ -22,9 +22,10 @@ from pydantic import (
 from dpsynth.errors import ConfigurationError, SchemaError
 from dpsynth.files import parse_toml
 from dpsynth.schema import toml
-from dpsynth.schema.columns import Column, Declared, Unit, parts
+from dpsynth.schema.columns import Column, Unit, parts
 from dpsynth.schema.consistency import contradictions
 from dpsynth.schema.constraints import Constraint
+from dpsynth.schema.declared import Declared
 from dpsynth.schema.problems import NO_COLUMN, explain, listed
 
 

@@ -243,7 +243,7 @@ def hides(mechanism: Json, most: int) -> bool:
     """Whether a threshold T hides all of ``most`` values that one entity alone may hold, but for its own delta.
 
     Such a value is counted once. Under noise of scale sigma it reaches T with probability at most q = Phi(-x),
-    x = (T - 3/2) / sigma: rounding shifts by a half; of the discrete Gaussian that holds where x >= 1, since its weights
+    x = (T - 3/2) / sigma: rounding shifts by a half; of the discrete Gaussian that holds where x >= 1, as its weights
     are convex beyond sigma and sum to sigma sqrt(2 pi) at least. No one of them does with (1 - q)^most >= 1 - delta.
     """
     sigma, delta, least = Fraction(mechanism["sigma"]), Fraction(mechanism["delta"]), mechanism["threshold"]

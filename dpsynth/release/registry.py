@@ -215,8 +215,8 @@ def _accounting(release: Signed, told: Told) -> dict[str, Node]:
         "composition": paragraphs(
             f"Sequential, under {SUMS[measure]}, also where a question and its noise were chosen by earlier answers. "
             f"{reserved} was reserved beforehand, and the sum cannot exceed it. Nothing rests on parallel composition.",
-            f"Tables measured: {tables};{values} private choices: {picks}; lists of scores: {scores}. The ledger states the "
-            "sensitivity, the noise and the cost of each as exact fractions, and a verifier that shares no code with "
+            f"Tables measured: {tables};{values} private choices: {picks}; lists of scores: {scores}. The ledger states "
+            "the sensitivity, the noise and the cost of each as exact fractions, and a verifier that shares no code with "
             "the program reckons them again.",
         ),
     }

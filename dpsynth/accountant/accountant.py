@@ -373,8 +373,14 @@ def _require_agreed(wanted: Terms, given: Mapping[str, object]) -> None:
 
 
 def _open(place: str | Path, create: bool) -> Store:
-    if not str(place).startswith(_SERVER):
+    scheme, sign, _ = str(place).partition("://")
+    if not sign:
         return SqliteStore.open(place, create)
+    if not str(place).startswith(_SERVER):
+        raise ConfigurationError(
+            f"{scheme}://... is no store of accounts: give the path of an SQLite file, or {' or '.join(_SERVER)}"
+            "USER@HOST/DATABASE"
+        )
     from dpsynth.accountant.postgres import PostgresStore
 
     store: Store = PostgresStore.open(str(place), create)

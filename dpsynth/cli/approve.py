@@ -15,7 +15,7 @@ from dpsynth.cli.passphrase import load_key, passphrase_option
 from dpsynth.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from dpsynth.ledger import Decision
+    from dpsynth.ledger import Decision, WithdrawReason
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path)
@@ -116,7 +116,9 @@ def reject(release: Path, reason: str | None, given: Given) -> None:
 @click.option("--sign-with", type=FILE, help="The engine's key, for the new status  [default: the user's own]")
 @passphrase_option
 @json_option
-def withdraw(release: Path, reason: str | None, store: str | None, sign_with: Path | None, given: Given) -> None:
+def withdraw(
+    release: Path, reason: WithdrawReason | None, store: str | None, sign_with: Path | None, given: Given
+) -> None:
     """Sign that RELEASE, which is published, may no longer be used.
 
     Where the account has officers enough of them have to sign; give several --key at once, or sign on different
@@ -137,7 +139,7 @@ def withdraw(release: Path, reason: str | None, store: str | None, sign_with: Pa
         raise ConfigurationError(f"--{'key' if reason else 'reason'} is missing: who withdraws the release, and why?")
     signed = [load_key(path, given.passphrase_file) for path in given.keys]
     engine = load_key(sign_with, given.passphrase_file) if sign_with else None
-    found = tell(release, store, signed, reason, sign_with=engine, conditions=given.conditions)  # type: ignore[arg-type]
+    found = tell(release, store, signed, reason, sign_with=engine, conditions=given.conditions)
     if given.as_json:
         document = {"release": found.release, "state": found.state, "reason": found.reason, "expires": found.expires}
         say_json({"ok": True, **document, "folder": str(release)})

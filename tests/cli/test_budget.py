@@ -221,3 +221,16 @@ def test_a_store_that_was_taken_back_is_told(store: Path, tmp_path: Path) -> Non
     assert result.exit_code == 24
     assert "anchored at size 3" in document(result)["error"]
     assert json.loads(call("budget", "show", "--store", store, "--json").stdout)["ok"]
+
+
+@pytest.mark.parametrize("scheme", ["mysql", "sqlite", "postgres", "file", "", "POSTGRESQL"])
+def test_a_store_of_another_kind_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """It would be taken for the name of a file; the message holds no password."""
+    monkeypatch.chdir(tmp_path)
+    words = ("--store", f"{scheme}://user:secret@host/accounts", "--epsilon", "1", "--delta", "1e-9")
+    for command in (("open", "a", *words), ("show", *words[:2])):
+        result = call("budget", *command)
+        assert result.exit_code == 2
+        assert "an SQLite file, or postgresql:// or postgresql+psycopg://USER@HOST/DATABASE" in result.stderr
+        assert "secret" not in result.stderr
+    assert not list(tmp_path.iterdir())

@@ -39,8 +39,8 @@ class Condition(Declared):
     @model_validator(mode="before")
     @classmethod
     def _of_plain(cls, found: Any) -> Any:
-        """Text, a number, a truth value or a list of them; else the table that it is."""
-        if isinstance(found, str | bool | int | float):
+        """Text, a number, a date, a truth value or a list of them; else the table that it is."""
+        if isinstance(found, str | bool | int | float | date):
             return {"values": (_text(found),)}
         if isinstance(found, list | tuple):
             return {"values": tuple(_text(item) for item in found)}
@@ -89,6 +89,8 @@ def _text(item: object) -> str:
     """A listed value as text: a number plainly, a truth value as true or false."""
     if isinstance(item, bool):
         return "true" if item else "false"
+    if isinstance(item, date):
+        return item.isoformat()
     if isinstance(item, int | float):
         return str(item) if isinstance(item, int) else plain(item)
     if not isinstance(item, str) or not clean(item):

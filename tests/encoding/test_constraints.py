@@ -225,3 +225,69 @@ def test_too_many_joint_states_to_check_are_refused() -> None:
     schema = Schema.parse(columns + constraints)
     with pytest.raises(SchemaError, match='22 constraints about column "c22" have too many joint states'):
         Constraints.of(schema, codecs(schema))
+
+
+OTHERS = """
+[columns.born]
+type = "date"
+min = 1990-01-01
+max = 2020-12-31
+[columns.died]
+type = "date"
+min = 1985-06-01
+max = 2021-03-04
+nullable = true
+[columns.one]
+type = "integer"
+bounds = "private"
+[columns.two]
+type = "real"
+bounds = "private"
+nullable = true
+[columns.three]
+type = "integer"
+min = -70000
+max = 3000
+bins = "private"
+[[constraints]]
+kind = "ordered"
+columns = ["born", "died"]
+[[constraints]]
+kind = "required"
+if = { one = { min = 5000 } }
+then = { born = { max = 2002-05-17 } }
+[[constraints]]
+kind = "impossible"
+where = { three = 0, died = 2000-02-29 }
+[[constraints]]
+kind = "ordered"
+columns = ["one", "two"]
+[[constraints]]
+kind = "ordered"
+columns = ["three", "two"]
+"""
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_dates_and_columns_of_private_bounds_and_bins_keep_them(seed: int) -> None:
+    schema = Schema.parse(OTHERS)
+    found = codecs(schema)
+    constraints = Constraints.of(schema, found)
+    before = rows_of(found, seed, 500)
+    before["three"][::7] = found[4].encode(pa.array([0]))[0]
+    before["died"][::7] = found[1].encode(pa.array(["2000-02-29"]))[0]
+    codes, changed = constraints.repaired(before)
+    assert 50 < np.count_nonzero(changed) < 500
+    table = valued(constraints, found, codes, seed)
+    for row in table.to_pylist():
+        assert row["died"] is None or row["born"] <= row["died"]
+        assert row["one"] < 5000 or row["born"].isoformat() <= "2002-05-17"
+        assert row["three"] != 0 or row["died"] is None or row["died"].isoformat() != "2000-02-29"
+        assert row["two"] is None or max(row["one"], row["three"]) <= row["two"]
+    for codec in found:
+        assert np.array_equal(codec.encode(table[codec.name]), codes[codec.name]), codec.name
+
+
+def test_a_sum_needs_declared_bounds() -> None:
+    with pytest.raises(SchemaError, match='constraint 6, parts: "one" has private bounds'):
+        Schema.parse(OTHERS + '[[constraints]]\nkind = "sum"\ntotal = "three"\nparts = ["one"]\n')

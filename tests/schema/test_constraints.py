@@ -143,7 +143,7 @@ def test_the_column_named_last_gives_way_and_an_ordering_spares_what_is_computed
         ('kind = "impossible"\nwhere = { age = { min = 100 } }', "where.age: the range lies beside"),
         ('kind = "impossible"\nwhere = { age = { min = 9, max = 1 } }', "where.age: min must not be above max"),
         ('kind = "impossible"\nwhere = { age = { least = 9 } }', "where.age.least: unknown key; known here: min, max"),
-        ('kind = "impossible"\nwhere = { age = 1900-01-01 }', "where.age: a condition is"),
+        ('kind = "impossible"\nwhere = { age = 1900-01-01 }', "where.age: value 1 is no number"),
         ('kind = "impossible"\nwhere = { age = { max = 1990-01-01 } }', "where.age: a date, and the column is integer"),
         ('kind = "impossible"\nwhere = { born = "soon" }', "where.born: value 1 is no date"),
         ('kind = "impossible"\nwhere = { born = { min = 3 } }', "where.born: min and max must be dates"),

@@ -32,7 +32,7 @@ PRIVATE = {
     *(f"dpsynth.curator.curator.Curator.{name}" for name in ("_verb", "marginals", "total")),
     *(f"dpsynth.curator.{name}" for name in ("charges", "residuals", "scores")),
     *(f"dpsynth.encoding.{name}" for name in ("codec.Codec", "listed._Lookup._cells", "numeric._Grid", "weights")),
-    *(f"dpsynth.encoding.{name}" for name in ("constraints", "rules")),
+    *(f"dpsynth.encoding.{name}" for name in ("calendar", "constraints", "moments", "rules")),
     *(f"dpsynth.noise.{name}" for name in ("arguments", "choice", "entropy", "kinds", "laplace")),
     *(f"dpsynth.noise.{name}" for name in ("normal", "opendp", "rounded", "segments")),
     *(f"dpsynth.privacy.{name}" for name in ("conversion", "interval", "normal", "tradeoff", "cost._smallest")),

@@ -86,6 +86,13 @@ class ListedCodec(_Lookup):
             return self.column.values.index(self.column.otherwise)
         return self.leaves if self.column.nullable else 0
 
+    def hierarchy(self) -> tuple[NDArray[np.uint16], ...]:
+        """The declared levels; null stays apart from all groups."""
+        return tuple(
+            np.array([*groups, *[max(groups) + 1] * self.column.nullable], dtype=np.uint16)
+            for groups in self.column.grouped()
+        )
+
     @cached_property
     def spelt(self) -> Mapping[str, int]:
         """The place of each value."""

@@ -25,6 +25,9 @@ Ints = NDArray[np.intp]
 SCALES = 4
 """Noise scales that a bin holds at least, and an octave that is refined."""
 
+SCALES_OF_LAPLACE = 7
+"""Those of such an octave where noise is Laplace's, whose tails are heavier: one octave in 30,000 is found in vain."""
+
 
 def sum_cells(groups: NDArray[np.integer], mass: Floats, size: int) -> Floats:
     """The mass of the cells of each group 0..size-1."""
@@ -49,7 +52,7 @@ class Consistent:
         for answer, level in zip(answers, levels, strict=True):
             groups = answer.query.levels[0].onto(level)
             values.append(sum_cells(groups, answer.values.astype(np.float64), level.size))
-            variances.append(float(answer.sigma) ** 2 * np.bincount(groups))
+            variances.append(float(answer.sigma) ** 2 * np.bincount(groups).astype(np.float64))
         return cls(tuple(levels), tuple(values), tuple(variances))
 
     @cached_property
@@ -170,7 +173,8 @@ class Support:
         octave = tree.levels[-1].cells.astype(np.intp)
         values = octave.size - tree.nullable
         counts: list[int] = answer.values[: tree.levels[-1].size - tree.nullable].tolist()
-        enough = [count >= SCALES * answer.sigma for count in counts]
+        scales = SCALES_OF_LAPLACE if answer.law == "discrete_laplace" else SCALES
+        enough = [count >= scales * answer.sigma for count in counts]
         if not any(enough):
             enough[counts.index(max(counts))] = True
         refined = np.array([*enough, *[True] * tree.nullable])[octave]

@@ -34,9 +34,9 @@ def ladder(known: OneWay, scales: Fraction, largest: int, declared: Sequence[Lev
     On the first rung every group of the smoothed one-way table holds at least ``scales`` noise scales; the threshold
     doubles from rung to rung. Rungs that merge nothing, or have more than ``largest`` cells, are left out.
 
-    Where coarsenings are ``declared``, from fine to coarse, cells are merged inside a group of the finest of them; what
-    holds too little as a whole group is merged with whole groups inside one of the next; and what holds too little as a
-    group of the coarsest stays what it is until all cells are such groups, and then one.
+    Where coarsenings are ``declared``, from fine to coarse, cells are merged inside a group of the finest of them. A
+    group that is one cell by then is merged with others that are, inside one of the next, as long as it holds too
+    little; what is left alone so stays what it is for the time. Once all cells are groups of the coarsest, these are.
     """
     counts: list[int] = np.rint(known.counts * LATTICE).astype(np.int64).tolist()
     threshold = scales * Fraction(known.sigma) * LATTICE
@@ -74,12 +74,13 @@ def _merged(level: Level, counts: Sequence[int], threshold: Fraction, nested: Se
             members.setdefault(block, {}).setdefault(part, []).append(cell)
         found = list(group)
         for parts in members.values():
-            places = merge_rare([sum(counts[cell] for cell in cells) for cells in parts.values()], threshold)
-            for place in set(places):
-                together = [cells for cells, other in zip(parts.values(), places, strict=True) if other == place]
-                if len(together) > 1:
-                    for cell in (cell for cells in together for cell in cells):
-                        found[cell] = min(map(min, together))
+            # What was merged into several groups holds enough in each of them.
+            whole = [cells for cells in parts.values() if len({group[cell] for cell in cells}) == 1]
+            places = merge_rare([sum(counts[cell] for cell in cells) for cells in whole], threshold) if whole else ()
+            first: dict[int, int] = {}
+            for cells, place in zip(whole, places, strict=True):
+                for cell in cells:
+                    found[cell] = group[first.setdefault(place, cells[0])]
         group, inner = tuple(found), outer
     number = {first: place for place, first in enumerate(sorted(set(group)))}
     return tuple(number[first] for first in group)

@@ -133,10 +133,10 @@ def _field(name: str, column: Column, form: str) -> dict[str, Any]:
     match column:
         case Categorical() | Ordinal():
             kind, constraints["enum"] = "string", list(column.values)
-        case Integer():
-            kind, constraints["minimum"], constraints["maximum"] = "integer", column.min, column.max
-        case Real():
-            kind, constraints["minimum"], constraints["maximum"] = "number", column.min, column.max
+        case Integer() | Real():
+            kind = "integer" if isinstance(column, Integer) else "number"
+            if column.bounds is None:
+                constraints["minimum"], constraints["maximum"] = column.min, column.max
         case Boolean():
             kind = "boolean"
         case Date():

@@ -127,8 +127,12 @@ def _declared(column: Column) -> str:
     match column:
         case Categorical() | Ordinal():
             text = f"{column.type}, {len(column.values)} listed values"
+            if column.levels:
+                text += f", grouped by {', then by '.join(column.levels)}"
         case Integer() | Real():
-            text = f"{column.type} from {column.min} to {column.max} in {column.bins} bins"
+            bins = "in bins that noisy counts find" if column.found else f"in {column.bins} bins"
+            span = "between bounds" if column.bounds else f"from {column.min} to {column.max}"
+            text = f"{column.type} {span} {bins}"
         case Boolean():
             text = "boolean"
         case Date() | Datetime():

@@ -161,6 +161,9 @@ class _Listed(Declared):
         self.grouped()
         return self
 
+    def __hash__(self) -> int:
+        return hash((type(self), self.values, self.nullable, self.otherwise, tuple(self.levels)))
+
     def grouped(self) -> tuple[tuple[int, ...], ...]:
         """For each level the group of each value; groups are numbered in the order of their first values.
 
@@ -241,6 +244,11 @@ class _Number(Declared):
 
     bounds: Literal["private"] | None = None
 
+    if TYPE_CHECKING:
+        min: float | None
+        max: float | None
+        bins: FoundBins
+
     @field_validator("min", "max", check_fields=False)
     @classmethod
     def _declared(cls, value: float | None, info: ValidationInfo) -> float | None:
@@ -252,8 +260,7 @@ class _Number(Declared):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        low, high = self.min, self.max
-        if low is not None and low >= high:
+        if self.min is not None and self.max is not None and self.min >= self.max:
             raise ValueError("min must be below max")
         if self.bounds is not None and "bins" in self.model_fields_set and self.bins != PRIVATE:
             raise ValueError('bins: where the bounds are found, so are the bins: write bins = "private", or no bins')

@@ -32,9 +32,11 @@ def survives(codec: Codec) -> None:
     assert values.null_count == (len(WORDS) if codec.column.nullable else 0)
     if codec.source == codec.name:  # a part reads the whole: tests/encoding/test_calendar.py
         np.testing.assert_array_equal(codec.encode(values), cells)
-    if isinstance(codec.column, Integer | Real):
+    if isinstance(codec, IntegerCodec | RealCodec):
         kept = values.drop_null().to_numpy()
-        assert codec.column.min <= kept.min() <= kept.max() <= codec.column.max
+        assert codec.lowest <= kept.min() <= kept.max() <= codec.highest
+        if codec.bounded:
+            assert (codec.lowest, codec.highest) == (codec.column.min, codec.column.max)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +119,14 @@ def test_integers(bounds: tuple[int, int], nullable: bool, integers: list[int], 
     codec = IntegerCodec("x", Integer(min=low, max=high, nullable=nullable))
     count = high - low + 1
     assert codec.leaves <= 4096
-    assert codec.leaves == count or (codec.leaves > 2048 and (codec.leaves - 1) * (codec.edges[1] - codec.edges[0]) < count)
+    width = int(codec.edges[1] - codec.edges[0])
+    assert codec.leaves == count or (codec.leaves > 2048 and (codec.leaves - 1) * width < count)
 
     def leaf(value: float) -> int:
         if value != value:
             return codec.leaves if nullable else 0
         held = low if value == -math.inf else high if value == math.inf else min(max(round(Fraction(value)), low), high)
-        return (held - low) // codec.width
+        return (held - low) // width
 
     assert codes(codec, *integers) == [leaf(value) for value in integers]
     assert codes(codec, *map(str, integers)) == [leaf(value) for value in integers]
@@ -181,7 +184,7 @@ def test_reals_decode_evenly() -> None:
 
 def test_integers_decode_every_value_of_a_leaf() -> None:
     codec = IntegerCodec("x", Integer(min=-5, max=8190))
-    assert (codec.width, codec.leaves) == (3, 2732)
+    assert (codec.edges[1] - codec.edges[0], codec.leaves) == (3, 2732)
     words = np.arange(6, dtype=np.uint64)
     assert codec.decode(np.full(6, 1), words).to_pylist() == [-2, -1, 0, -2, -1, 0]
     last = codec.decode(np.full(6, 2731), words).to_pylist()
@@ -259,3 +262,85 @@ def test_codecs_are_values() -> None:
     again = codecs(Schema.parse(SCHEMA.to_toml()))
     assert again == codecs(SCHEMA)
     assert {codec.name for codec in set(again)} == set(SCHEMA.parts)
+
+
+def test_the_fixed_grid_of_whole_numbers() -> None:
+    codec = IntegerCodec("x", Integer(bounds="private", nullable=True))
+    survives(codec)
+    assert codec.leaves <= 32_769 and (codec.lowest, codec.highest) == (1 - 2**53, 2**53 - 1)
+    zero = codes(codec, 0)[0]
+    assert codes(codec, *range(-2047, 2048)) == list(range(zero - 2047, zero + 2048))
+    assert codes(codec, "inf", "-1e400", "1e40", None) == [codec.leaves - 1, 0, codec.leaves - 1, codec.leaves]
+    assert codes(codec, -4000, 70_000) == [2 * zero - code for code in codes(codec, 4000, -70_000)]
+    assert codes(IntegerCodec("x", Integer(bounds="private")), None, "?") == [zero, zero]
+
+
+@given(st.floats(allow_nan=False))
+def test_the_fixed_grid_of_real_numbers(value: float) -> None:
+    codec = REAL
+    code, mirrored = codes(codec, value, -value)
+    assert code + mirrored == codec.leaves - 1
+    held = min(max(value, codec.lowest), codec.highest)
+    last = codec.leaves - 1
+    assert codec.edges[code] <= held and (held < codec.edges[code + 1] or code == last)
+    size = abs(held)
+    if 2.0**-16 <= size < 2.0**40:
+        assert codec.edges[code + 1] - codec.edges[code] <= size * 2.0**-8
+
+
+REAL = RealCodec("x", Real(bounds="private"))
+
+
+def test_zero_is_a_leaf_of_its_own() -> None:
+    survives(REAL)
+    (zero,) = codes(REAL, 0.0)
+    assert codes(REAL, -0.0, 5e-324, -5e-324, None) == [zero, zero + 1, zero - 1, zero]
+    assert REAL.decode(np.array([zero]), np.array([2**64 - 1], np.uint64)).to_pylist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        IntegerCodec("x", Integer(min=-7, max=99_999, bins="private", nullable=True)),
+        RealCodec("x", Real(min=-1.5, max=3.5, bins="private")),
+        RealCodec("x", Real(min=0.0, max=1e-320, bins="private", nullable=True)),
+    ],
+)
+def test_bounds_and_zero_are_leaves_of_their_own_where_bins_are_found(codec: IntegerCodec | RealCodec) -> None:
+    survives(codec)
+    for value in (codec.lowest, 0, codec.highest):
+        (code,) = codes(codec, value)
+        drawn = codec.decode(np.full(len(WORDS), code), np.array(WORDS, np.uint64)).to_pylist()
+        assert set(drawn) == {value}
+        assert codec.spikes[code]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        Integer(min=0, max=99_999, bins="private", nullable=True),
+        Integer(min=-50, max=50, bins="private"),
+        Real(min=-1.0, max=2.0, bins="private"),
+        Integer(bounds="private"),
+        Real(bounds="private", nullable=True),
+    ],
+)
+def test_trees_are_nested_runs(column: Integer | Real) -> None:
+    (codec,) = codecs(Schema(columns={"x": column}))
+    tree = codec.tree()
+    assert len(tree) > 1 and tree[0].tolist() == list(range(codec.size))
+    assert codec.bounded == (column.bounds is None)
+    for cells in tree:
+        assert set(np.diff(cells.astype(int))) <= {0, 1}
+        if column.nullable:
+            assert (cells == cells[-1]).sum() == 1
+        assert all((cells == cells[spike]).sum() == 1 for spike in np.flatnonzero(codec.spikes))
+    for fine, coarse in pairwise(tree):
+        assert coarse.max() < fine.max()
+        assert len(set(zip(fine.tolist(), coarse.tolist(), strict=True))) == fine.max() + 1
+    assert codec.level().max() < 64 + column.nullable
+
+
+def test_few_leaves_are_bins_themselves() -> None:
+    (codec,) = codecs(Schema(columns={"x": Integer(min=1, max=16, bins="private")}))
+    assert codec.tree() == () and codec.level().tolist() == list(range(16))

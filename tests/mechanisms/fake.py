@@ -29,9 +29,18 @@ from dpsynth.measurement import (
     Selection,
     Tree,
 )
+from dpsynth.mechanisms.oneway import First, OneWay
+from dpsynth.mechanisms.rate import Rate
 from dpsynth.privacy import Measure
 
 A = TypeVar("A", NoisyMarginal, NoisyScores, Selection)
+
+
+def first_of(total: NoisyMarginal, one_ways: Sequence[NoisyMarginal]) -> First:
+    """The total and one table of each column, at its declared level."""
+    known = {answer.query.columns[0]: OneWay.of([answer]) for answer in one_ways}
+    levels = {name: one.level for name, one in known.items()}
+    return First(total, tuple(one_ways), levels, known, Rate(1.0, 1.0, False))
 
 
 class FakeMeasurer:

@@ -8,9 +8,8 @@ import pytest
 
 from dpsynth.measurement import TOTAL, Domain, Level, NoisyMarginal, Query
 from dpsynth.mechanisms.assemble import fit_model, seen
-from dpsynth.mechanisms.oneway import First, OneWay
-from dpsynth.mechanisms.rate import Rate
 from dpsynth.model import Residual
+from tests.mechanisms.fake import first_of
 
 
 def residual_map(sizes: tuple[int, ...]) -> np.ndarray:
@@ -69,7 +68,5 @@ def test_one_ways_and_a_residual_are_as_good_as_the_table() -> None:
 
     ones = [marginal(Query((a,)), table.sum(axis=1)), marginal(Query((b,)), table.sum(axis=0))]
     total = marginal(TOTAL, np.array(table.sum()))
-    known = {answer.query.columns[0]: OneWay.of([answer]) for answer in ones}
-    first = First(total, tuple(ones), {"a": a, "b": b}, known, Rate(1.0, 1.0, False))
-    fitted = fit_model(first, [residual(Query((a, b), "residual"), table)])
+    fitted = fit_model(first_of(total, ones), [residual(Query((a, b), "residual"), table)])
     np.testing.assert_allclose(fitted.expected(Query((a, b))), table, atol=1)

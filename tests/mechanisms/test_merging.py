@@ -76,3 +76,50 @@ def test_declared_levels_stay_declared() -> None:
     assert rungs[0].cells.tolist() == [0, 0, 0, 0, 1, 1]
     with pytest.raises(ValueError, match="not a coarsening"):
         rungs[0].onto(declared)
+
+
+def declared(*groups: list[int]) -> list[Level]:
+    return [Level("a", np.array(cells)) for cells in groups]
+
+
+def test_rare_cells_merge_inside_their_group_then_whole_groups() -> None:
+    state, region = declared([0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 0, 1, 1])
+    rungs = ladder(answer([50, 3, 40, 2, 9, 50, 30]), Fraction(3), 99, (state, region))
+    assert [rung.cells.tolist() for rung in rungs] == [
+        [0, 1, 1, 2, 2, 3, 4],  # 30: the second state holds too little, and nothing in its region is as whole
+        [0, 0, 0, 0, 0, 1, 1],  # 60
+        [0, 0, 0, 0, 0, 0, 0],  # 120
+    ]
+
+
+@given(COUNTS, st.integers(0, 2**32), st.integers(1, 30), st.booleans())
+def test_rungs_respect_declared_groups(counts: list[int], seed: int, largest: int, null: bool) -> None:
+    rng = np.random.default_rng(seed)
+    size = len(counts)
+    fine = np.sort(rng.integers(0, max(size // 2, 1), size)) if seed % 2 else rng.integers(0, max(size // 2, 1), size)
+    fine = np.unique(fine, return_inverse=True)[1]
+    coarse = np.unique(rng.integers(0, 3, fine.max() + 1), return_inverse=True)[1][fine]
+    chain = [fine, coarse]
+    if null:
+        chain = [*(np.append(cells, cells.max() + 1) for cells in chain), np.append(np.zeros(size, dtype=int), 1)]
+        counts = [*counts, 0]
+    levels = declared(*chain)
+    rungs = ladder(answer(counts), Fraction(3), largest, levels)
+    assert rungs[-1].size == 1 and all(rung.size <= largest for rung in rungs)
+    for finer, coarser in pairwise(rungs):
+        assert coarser.size < finer.size
+        finer.onto(coarser)
+    for rung in rungs[:-1]:
+        if null:
+            assert (rung.cells == rung.cells[-1]).sum() == 1
+        for group in range(rung.size):
+            held = np.flatnonzero(rung.cells == group)
+            if len(set(fine[held[held < size]])) > 1:  # of groups that are joined, each is there as a whole
+                assert set(np.flatnonzero(np.isin(chain[0], chain[0][held]))) == set(held)
+
+
+def test_null_stays_apart_to_the_last_rung() -> None:
+    indicator = declared([0, 0, 0, 0, 1])
+    rungs = ladder(answer([90, 80, 3, 40, 0]), Fraction(3), 99, indicator)
+    assert all(rung.cells[4] == rung.size - 1 and (rung.cells == rung.size - 1).sum() == 1 for rung in rungs[:-1])
+    assert rungs[-2].cells.tolist() == [0, 0, 0, 0, 1] and rungs[-1].size == 1

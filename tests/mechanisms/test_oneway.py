@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from dpsynth.measurement import TOTAL, Domain, Level, NoisyMarginal, Query
 from dpsynth.mechanisms.assemble import fit_model
-from dpsynth.mechanisms.oneway import First, OneWay, best_total, first_steps, one_way_weights
-from dpsynth.mechanisms.rate import Rate
+from dpsynth.mechanisms.oneway import OneWay, best_total, first_steps, one_way_weights
+from tests.mechanisms.fake import first_of
 
 
 def levels(*sizes: int) -> dict[str, Level]:
@@ -24,11 +24,6 @@ def total(count: int, sigma: str) -> NoisyMarginal:
 
 def one_way(level: Level, values: list[int], sigma: str) -> NoisyMarginal:
     return NoisyMarginal(Query((level,)), np.array(values), Fraction(sigma), "rounded_gaussian", 2)
-
-
-def first(total: NoisyMarginal, *one_ways: NoisyMarginal) -> First:
-    known = {answer.query.columns[0]: OneWay.of([answer]) for answer in one_ways}
-    return First(total, one_ways, {name: one.level for name, one in known.items()}, known, Rate(1.0, 1.0, False))
 
 
 def pair(query: Query, values: list[list[int]]) -> NoisyMarginal:
@@ -84,11 +79,11 @@ def test_pairs_at_different_levels_share_the_finest_cells() -> None:
     ones = [one_way(a, [40, 10, 25, 25], "1/1000"), one_way(b, [50, 50], "1"), one_way(c, [60, 40], "1")]
     fine = pair(Query((a, b)), [[40, 0], [0, 10], [10, 15], [0, 25]])
     coarse = pair(Query((half, c)), [[50, 0], [10, 40]])
-    fitted = fit_model(first(total(100, "1"), *ones), [fine, coarse])
+    fitted = fit_model(first_of(total(100, "1"), ones), [fine, coarse])
     assert fitted.levels == declared
     assert fitted.total == 100
     np.testing.assert_allclose(fitted.expected(coarse.query), coarse.values, atol=3)
-    only = fit_model(first(total(100, "1"), *ones), [coarse])
+    only = fit_model(first_of(total(100, "1"), ones), [coarse])
     assert only.levels == {"a": half, "b": b, "c": c}
     np.testing.assert_allclose(only.spread("a"), [0.8, 0.2, 0.5, 0.5], atol=1e-4)
 

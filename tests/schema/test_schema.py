@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from dpsynth.errors import SchemaError
 from dpsynth.schema import Boolean, Categorical, Column, Integer, Ordinal, Real, Schema, Unit
 from dpsynth.schema.text import clean
 
@@ -132,3 +133,75 @@ def test_values_are_kept_clean() -> None:
 def test_python_and_toml_dumps_agree() -> None:
     schema = Schema(columns=BASE)
     assert Schema.model_validate(schema.model_dump()) == schema
+
+
+CITY = """
+[columns.city]
+type = "categorical"
+values = ["LA", "SF", "NY", "Reno", "Albany"]
+nullable = true
+[columns.city.levels]
+state = { CA = ["LA", "SF"], NY = ["NY", "Albany"], NV = [" Reno "] }
+region = { West = ["CA", "NV"], "E." = ["NY"] }
+"""
+
+
+def test_declared_levels() -> None:
+    schema = Schema.parse(CITY)
+    again = Schema.parse(schema.to_toml())
+    assert again == schema and again.digest == schema.digest
+    assert len({schema.columns["city"], again.columns["city"]}) == 1
+    plain = Schema.parse(CITY[: CITY.index("[columns.city.levels]")])
+    assert plain != schema
+    city = schema.columns["city"]
+    assert isinstance(city, Categorical)
+    assert city.grouped() == ((0, 0, 1, 2, 1), (0, 0, 1, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "problem"),
+    [
+        ('" Reno "', '"Rono"', "levels.state: member 1 of group 'NV' is not one of the values"),
+        ('" Reno "', '"SF"', "levels.state: member 1 of group 'NV' is in two groups"),
+        ('" Reno "', "", "levels.state: 1 of 5 are in no group: each must be in one"),
+        ('["CA", "NV"]', '["CA"]', "levels.region: 1 of 3 are in no group"),
+        (
+            '["CA", "NV"]',
+            '["CA", "NV", "LA"]',
+            "levels.region: member 3 of group 'West' is not a group of the level before",
+        ),
+        ('["NY"] }', '["NY"], S = [] }', "levels.region: a group is empty"),
+        ('[" Reno "]', "3", "columns.city.levels.state.NV: must be a list"),
+    ],
+)
+def test_levels_hold_each_value_once(written: str, instead: str, problem: str) -> None:
+    with pytest.raises(SchemaError) as caught:
+        Schema.parse(CITY.replace(written, instead))
+    assert problem in str(caught.value)
+
+
+def test_private_bins_and_bounds() -> None:
+    text = """
+    [columns.a]
+    type = "integer"
+    bounds = "private"
+    [columns.b]
+    type = "real"
+    min = 0
+    max = 1
+    bins = "private"
+    """
+    schema = Schema.parse(text)
+    assert Schema.parse(schema.to_toml()) == schema
+    assert [column.found for column in schema.columns.values()] == [True, True]
+    for wrong, problem in (
+        ("min = 3", 'columns.a.min: bounds = "private" has the bounds found: delete min and max, or bounds'),
+        ("bins = 3", "columns.a: bins: where the bounds are found, so are the bins"),
+        ('bins = "privat"', "columns.a.bins: must be a whole number"),
+        ("bins = 0", "columns.a.bins: must be at least 1"),
+    ):
+        with pytest.raises(SchemaError) as caught:
+            Schema.parse(text.replace('bounds = "private"', f'bounds = "private"\n{wrong}'))
+        assert problem in str(caught.value)
+    with pytest.raises(SchemaError, match="bounds: must be"):
+        Schema.parse(text.replace('bounds = "private"', 'bounds = "found"'))

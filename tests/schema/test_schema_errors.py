@@ -25,7 +25,7 @@ def message(text: str) -> str:
         ("[unit]\nmax_row = 2\n" + AGE, ["unit.max_row: unknown key; did you mean 'max_rows'?"]),
         ("[unit]\nfoo = 2\n" + AGE, ["unit.foo: unknown key; known here: column, entity, max_rows, max_weight, neighbours, weight, weight_origin"]),
         (AGE + "bin = 3", ["columns.age.bin: unknown key; did you mean 'bins'?"]),
-        (AGE + "values = ['a']", ["columns.age.values: unknown key; known here: bins, max, min, nullable, type"]),
+        (AGE + "values = ['a']", ["columns.age.values: unknown key; known here: bins, bounds, max, min, nullable, type"]),
         ("[columns.age]\ntipe = 'integer'", ["columns.age.tipe: unknown key; did you mean 'type'?"]),
         ("[columns.age]\ntype = 'int'", ["columns.age.type: must be one of", "did you mean 'integer'?"]),
         ("[columns.age]\ntype = 'fraction'", ["columns.age.type: must be one of"]),

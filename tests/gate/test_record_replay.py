@@ -1,0 +1,193 @@
+"""Record and replay on neighbouring tables, down every public path at once.
+
+A whole release is measured with the noisy answers frozen: they are the same for every table, so the same questions are
+asked of it. Only the exact inputs of the noise differ between two neighbours, and none by more than its entry says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from dpsynth.accountant import Reservation
+from dpsynth.curator import Curator
+from dpsynth.measurement import Law
+from dpsynth.mechanisms import by_name
+from dpsynth.mechanisms.partitions import fit_found
+from dpsynth.privacy import Measure
+from dpsynth.schema import Schema
+from dpsynth.table import PrivateTable
+from tests.curator.bench import RHO, LightReservation
+from tests.gate.test_sensitivity import moved
+
+LAWS: dict[Measure, Law] = {"gdp": "rounded_gaussian", "zcdp": "discrete_gaussian", "pure": "discrete_laplace"}
+NAMED = ("Brno", "Lyon", "Oslo")
+"""The towns that are found, whatever the table."""
+
+COLUMNS = """
+[columns.sex]
+type = "categorical"
+values = ["f", "m"]
+nullable = true
+[columns.age]
+type = "integer"
+min = 0
+max = 120
+bins = "private"
+[columns.income]
+type = "real"
+bounds = "private"
+nullable = true
+[columns.born]
+type = "date"
+min = "1990-01-01"
+max = "1999-12-31"
+weekday = true
+[columns.seen]
+type = "datetime"
+min = 2020-01-01
+max = 2020-06-30
+nullable = true
+[columns.married]
+type = "boolean"
+[columns.work]
+type = "integer"
+min = 0
+max = 40
+"""
+TOWN = '[columns.town]\ntype = "categorical"\nvalues = "private"\n'
+CONSTRAINTS = """
+[[constraints]]
+kind = "impossible"
+where = { sex = "f", married = "true" }
+[[constraints]]
+kind = "ordered"
+columns = ["work", "age"]
+"""
+NAMES = ["id", "town", "sex", "age", "income", "born", "seen", "married", "work", "w"]
+Row = tuple[str | None, ...]
+BASE: list[Row] = [
+    ("a", "Oslo", "f", "31", "2500.5", "1991-02-03", "2020-01-05T10:00:00", "no", "12", "3"),
+    ("a", "Lyon", "m", "31", "0", "1991-02-03", None, "yes", "40", "3"),
+    ("b", "Brno", "m", "70", None, "1998-12-31", "2020-06-30T00:00:00", "yes", "30", "8"),
+    ("c", "Rome", None, "18", "-3e5", "1995-05-05", "2020-03-03T03:03:03", "no", "39", "0.5"),
+    ("c", "Rome", "f", "19", "1e-9", "1990-01-01", "2020-03-01T23:59:59", "yes", "2", ""),
+]
+ODD: list[Row] = [
+    ("z", "Oslo", "f", "999", "inf", "2050-01-01", "x", "yes", "nan", "999"),
+    ("z", "", "\x00", "-1", "nan", "", "1066-10-14", "maybe", "1e300", "-4"),
+    ("z", "z-town", "m", "40", "12345.678", "1993-03-03", "2020-02-29T12:00:00", "no", "40", "8"),
+    ("z", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL"),
+]
+
+
+@dataclass
+class Script:
+    """Noise that answers the i-th question as it always does, and records the exact input of each."""
+
+    law: Law
+    inputs: list[NDArray[np.int64]] = field(default_factory=list)
+
+    def noisy(self, counts: NDArray[np.int64], scale: Fraction) -> NDArray[np.int64]:
+        self.inputs.append(counts.copy())
+        return np.random.default_rng(len(self.inputs)).integers(2_000, 9_000, counts.size)
+
+    def exponential(self, scores: NDArray[np.int64], scale: Fraction) -> int:
+        self.inputs.append(scores.copy())
+        return len(self.inputs) % scores.size
+
+
+def schema_of(neighbours: str, weighted: bool, town: bool) -> Schema:
+    weight = 'weight = "w"\nmax_weight = 8.0\nweight_origin = "design"\n' if weighted else ""
+    unit = f'[unit]\nentity = "person"\ncolumn = "id"\nmax_rows = 2\nneighbours = "{neighbours}"\n{weight}'
+    return Schema.parse(unit + (TOWN if town else "") + COLUMNS + CONSTRAINTS)
+
+
+def measured(
+    rows: list[Row], schema: Schema, mechanism: str, measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[NDArray[np.int64]], LightReservation, list[dict[str, int]]]:
+    """The exact inputs of all noise, the charges, and the exact counts of entities by town."""
+    held: list[dict[str, int]] = []
+    holders = PrivateTable.holders
+
+    def frozen(table: PrivateTable, column: str, otherwise: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+        texts, counts = holders(table, column, otherwise)
+        held.append(dict(zip(texts, counts.tolist(), strict=True)))
+        return NAMED, np.zeros(len(NAMED), dtype=np.int64)
+
+    monkeypatch.setattr(PrivateTable, "holders", frozen)
+    frame = pd.DataFrame(rows, columns=NAMES, dtype=object)
+    noise, reservation = Script(LAWS[measure]), LightReservation(measure)
+    with Curator.open(frame, schema, cast(Reservation, reservation), _noise=noise) as curator:
+        fit_found(by_name(mechanism), curator, RHO, Fraction(1, 10**9))
+    return noise.inputs, reservation, held
+
+
+def stated(reservation: LightReservation) -> list[tuple[str, str, Fraction]]:
+    """For each input its kind, its mechanism and the squared sensitivity that its entry states."""
+    found = []
+    for charge in reservation.drawn:
+        mechanism, squared = charge.fields["mechanism"], Fraction(charge.fields["sensitivity_squared"])
+        found += [(charge.kind, mechanism["type"], squared)] * mechanism.get("picks", 1)
+    return found
+
+
+def neighbours_of(relation: str) -> list[tuple[list[Row], list[Row]]]:
+    """Tables that differ by one entity, of odd values and of more rows than it may have, first, last and between."""
+    placed = [[*ODD, *BASE], [*ODD[:2], *BASE, ODD[2]]]
+    if relation == "add-remove":
+        return [([], ODD), *((BASE, table) for table in placed)]
+    others = [[*BASE, *([("z", *row[1:]) for row in BASE[:2]])], BASE]
+    return [(one, other) for one in placed for other in others]
+
+
+@pytest.mark.parametrize(
+    ("relation", "weighted", "mechanism"),
+    [
+        ("add-remove", False, "mrm"),
+        ("add-remove", True, "independent"),
+        ("replace-one", False, "independent"),
+        ("replace-one", True, "mst"),
+    ],
+)
+def test_no_input_moves_by_more_than_its_entry_says(
+    relation: str, weighted: bool, mechanism: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check(relation, schema_of(relation, weighted, town=True), mechanism, "gdp", monkeypatch)
+
+
+def test_in_l1_for_laplace_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = schema_of("replace-one", weighted=False, town=False)  # values are found by Gaussian noise alone
+    check("replace-one", schema, "independent", "pure", monkeypatch)
+
+
+def check(relation: str, schema: Schema, mechanism: str, measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[tuple[Row, ...], Any] = {}
+
+    def once(rows: list[Row]) -> Any:
+        if tuple(rows) not in seen:
+            seen[tuple(rows)] = measured(rows, schema, mechanism, measure, monkeypatch)
+            monkeypatch.undo()
+        return seen[tuple(rows)]
+
+    moves = 0
+    for one, other in neighbours_of(relation):
+        (inputs, reservation, held), (others, _, theirs) = once(one), once(other)
+        bounds = stated(reservation)
+        assert len(inputs) == len(others) == len(bounds) > len(schema.columns)
+        for at, (kind, law, bound) in enumerate(bounds):
+            if kind != "partitions":
+                move = moved(law, inputs[at], others[at])
+                assert move <= bound, (at, kind, law)
+                moves += move > 0
+        found = [bound for kind, _, bound in bounds if kind == "partitions"]
+        for bound, mine, yours in zip(found, held, theirs, strict=True):
+            towns = {*mine, *yours}
+            assert sum((mine.get(town, 0) - yours.get(town, 0)) ** 2 for town in towns) <= bound
+    assert moves > 0

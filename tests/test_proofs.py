@@ -29,23 +29,33 @@ PRIVATE = {
     *(f"dpsynth.accountant.filter.{name}" for name in ("charged", "covers", "unable")),
     *(f"dpsynth.accountant.reservation.{name}" for name in ("Reservation.draw", "Reservation.store", "give_back")),
     *(f"dpsynth.curator.curator.Curator.{name}" for name in ("_compared", "scores", "select")),
-    *(f"dpsynth.curator.curator.Curator.{name}" for name in ("_verb", "marginals", "total")),
-    *(f"dpsynth.curator.{name}" for name in ("charges", "residuals", "scores")),
+    *(f"dpsynth.curator.curator.Curator.{name}" for name in ("_verb", "marginals", "partitions", "total")),
+    *(f"dpsynth.curator.{name}" for name in ("charges", "partitions.Naming", "residuals", "scores")),
     *(f"dpsynth.encoding.{name}" for name in ("codec.Codec", "listed._Lookup._cells", "numeric._Grid", "weights")),
     *(f"dpsynth.encoding.{name}" for name in ("calendar", "constraints", "moments", "rules")),
     *(f"dpsynth.noise.{name}" for name in ("arguments", "choice", "entropy", "kinds", "laplace")),
     *(f"dpsynth.noise.{name}" for name in ("normal", "opendp", "rounded", "segments")),
     *(f"dpsynth.privacy.{name}" for name in ("conversion", "interval", "normal", "tradeoff", "cost._smallest")),
     *(f"dpsynth.privacy.{name}" for name in ("gdp", "gdp.epsilon_of_gdp", "gdp.mu_squared_of", "promise")),
+    "dpsynth.privacy.partitions.threshold",
+    "dpsynth.table.texts.Texts",
     *(f"dpsynth.privacy.tradeoff.{name}" for name in ("_gaussian_power", "_pure_power")),
     *(f"dpsynth.privacy.cost.{name}" for name in ("Cost", "exponential_cost", "gaussian_cost", "laplace_cost")),
     *(
         f"dpsynth.privacy.sensitivity.{name}"
-        for name in ("l1_to_model", "marginal_l1", "marginal_squared", "residual_squared", "total")
+        for name in (
+            "l1_to_model",
+            "marginal_l1",
+            "marginal_squared",
+            "partitions_squared",
+            "residual_squared",
+            "total",
+        )
     ),
     *(f"dpsynth.table.{name}" for name in ("counting", "lines", "load.open_table", "truncation.keep")),
+    *(f"dpsynth.table.{name}" for name in ("batches.batches", "cells.texts", "postgres_cells")),
     *(f"dpsynth.verifier.{name}" for name in ("charged", "check_accounts", "check_charges", "cost_of", "epsilon_of")),
-    *(f"dpsynth.verifier.{name}" for name in ("gdp_gives", "gives", "mills", "sensitivity_squared")),
+    *(f"dpsynth.verifier.{name}" for name in ("gdp_gives", "gives", "hides", "mills", "sensitivity_squared")),
 }
 """Everything that decides a sensitivity, a cost, a noise or the order of the gate."""
 

@@ -12,6 +12,7 @@ from dpsynth import privacy
 from dpsynth.accountant import Charge, Reservation
 from dpsynth.curator import charges
 from dpsynth.curator.interruptions import held_back
+from dpsynth.curator.partitions import Naming
 from dpsynth.curator.residuals import residual
 from dpsynth.curator.rules import remaining, require_rule
 from dpsynth.curator.scores import SCORES, require_expected
@@ -194,27 +195,20 @@ class Curator:
     def partitions(self, column: str, price: Fraction, delta: Fraction) -> Partitions:
         """The values of an unfound column that so many entities hold that they may be named, with noisy counts.
 
-        Each value that occurs has its distinct entities counted, with independent Gaussian noise on the exact integer,
-        and is named where that reaches a threshold. A value that a single entity holds is among them with a probability
-        of at most ``delta``, for all values of that entity together. Nothing found is an answer like any other. Once it
-        is given, ``domain`` and ``levels`` are those of the values found, and the column is one like the others.
+        With a probability of ``delta`` at most they show any of the values that one entity alone holds. Nothing found
+        is an answer like any other. Once it is given, ``domain`` and ``levels`` are those of the values found.
         """
         _require_price(price)
         _require_price(delta)
         asked = self._schema.columns.get(column)
         if column not in self.unfound or not isinstance(asked, Unlisted):
             raise ConfigurationError(f'column {column!r}: has no values = "private" that are still to be found')
-        law = self._noise.law
-        charge, scale, least = charges.thresholded(
-            self._measure, column, law, price, Fraction(delta), self._unit, self._entries
-        )
+        law, context = self._noise.law, (self._unit, self._entries)
+        charge, scale, least = charges.thresholded(self._measure, column, law, price, Fraction(delta), *context)
+        naming = Naming(column, asked.otherwise, scale, least, Fraction(delta))
 
         def act(table: PrivateTable, entries: Sequence[int]) -> list[Partitions]:
-            texts, counts = table.holders(column, asked.otherwise)
-            noisy = self._noise.noisy(counts, scale)
-            kept = np.flatnonzero(noisy >= least)
-            values = tuple(texts[at] for at in kept.tolist())
-            return [Partitions(column, values, noisy[kept], scale, law, least, Fraction(delta), entries[0])]
+            return [naming.drawn(table, self._noise, entries[0])]
 
         (answer,) = self._verb([charge], act, f"the values of {column!r}")
         if not isinstance(answer, Partitions):
@@ -334,8 +328,8 @@ class Curator:
             self._table = open_table(
                 self._source, self._declared, self._unit, self._reservation.secret, self._constraints
             )
-        for codec in self._codecs:
-            if not isinstance(codec, UnlistedCodec):
+        for declared, codec in zip(self._declared, self._codecs, strict=True):
+            if codec != declared:
                 self._table.find(codec)
         return self._table
 

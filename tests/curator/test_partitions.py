@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dpsynth.accountant import Accountant, Reservation
 from dpsynth.curator import Curator
+from dpsynth.curator import curator as room
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError
 from dpsynth.measurement import Law, Partitions, Query, found, pack, unpack
 from dpsynth.privacy import Budget, Cost, threshold
@@ -252,6 +253,25 @@ class TestOnADesk:
         assert '"kind":"partitions"' in noise.seen
         assert answer.values == ("secret",)
         assert b"secret" not in lines
+
+    def test_the_table_is_opened_once_and_after_the_charge(self, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: list[str] = []
+        real = room.open_table
+
+        def watched(*arguments: Any) -> Any:
+            with Accountant.open(store) as accountant:
+                seen.append(accountant.history("people")[-1].decode())
+            return real(*arguments)
+
+        monkeypatch.setattr(room, "open_table", watched)
+        with Accountant.open(store) as accountant, reserve(accountant) as held:
+            with Curator.open(frame([(1, "a")]), schema_of(), held, _noise=Raised()) as curator:
+                assert seen == []
+                curator.partitions("town", RHO / 2, PART)
+                curator.total(RHO / 8)
+        (line,) = seen
+        assert '"kind":"partitions"' in line
+        assert '"state":"DRAWING"' in line
 
     def test_a_run_that_goes_on_is_given_its_values_and_pays_nothing(self, store: Path) -> None:
         rows = [(1, "a"), (2, "b"), (3, "a")]

@@ -84,6 +84,16 @@ EXAMPLES: dict[Kind, dict[str, Any]] = {
         "mechanism": {"type": "discrete_laplace", "scale": Fraction(7, 2)},
         "query": {"score": "l1-to-model", "lattice": 1024, "candidates": 3, "digest": DIGEST},
     },
+    "partitions": {
+        **CHARGE,
+        "mechanism": {
+            "type": "rounded_gaussian",
+            "sigma": Fraction(20),
+            "threshold": 129,
+            "delta": Fraction(1, 10**10),
+        },
+        "query": {"column": "a"},
+    },
     "stored": {"release": "r", "of": [3, 4], "answer": DIGEST},
     "lost": {"release": "r", "of": [5]},
     "settle": {"release": "r", "spent": AMOUNT, "reserved": AMOUNT},
@@ -148,7 +158,7 @@ class TestEachKind:
 
     @pytest.mark.parametrize("wrong", [1.5, -1, True, b"x", "1e-3", "01", "2/4", {}, {"x": 1}, object()])
     def test_no_value_of_the_wrong_form_is_written(self, kind: Kind, wrong: object) -> None:
-        free = {"release", "entity", "column", "unit.entity", "unit.column", "query.columns", "parent", "what", "by"}
+        free = {"release", "entity", "column", "unit.entity", "unit.column", "query.columns", "query.column", "parent", "what", "by"}
         for path in paths(EXAMPLES[kind]):
             if isinstance(wrong, str) and path in free:
                 continue

@@ -272,11 +272,8 @@ def _nearest(
     """The admitted cell that is nearest to each row's."""
     result = np.zeros(target.size, dtype=np.int64)
     leaves, axis = step.axis.leaves, step.axis
-    classes = np.stack([np.zeros(target.size, dtype=np.int64), *kinds], axis=1)
-    found, where = np.unique(classes, axis=0, return_inverse=True)
-    for place, kind in enumerate(found):
-        rows = np.flatnonzero(where.reshape(-1) == place)
-        mask = _admitted(step, kind[1:].tolist())
+    for rows in _alike(kinds, target.size):
+        mask = _admitted(step, [int(kind[rows[0]]) for kind in kinds])
         values = np.flatnonzero(mask[:leaves])
         first_, last_ = low[rows], high[rows]
         begin = np.where(axis.null(target[rows]), 0, target[rows]).astype(np.int64)
@@ -293,6 +290,15 @@ def _nearest(
         # That some cell is admitted was checked when the schema was compiled; were there none, nothing may raise here.
         result[rows] = np.minimum(chosen, step.axis.size - 1)
     return result
+
+
+def _alike(kinds: Sequence[NDArray[np.int64]], rows: int) -> list[NDArray[np.intp]]:
+    """The rows of each combination of classes that occurs."""
+    key = np.zeros(rows, dtype=np.int64)
+    for kind in kinds:
+        key = np.unique(key * (int(kind.max(initial=0)) + 2) + kind + 1, return_inverse=True)[1].reshape(-1)
+    ends = np.cumsum(np.bincount(key)) if rows else np.zeros(0, dtype=np.int64)
+    return np.split(np.argsort(key, kind="stable"), ends[:-1])
 
 
 def _admitted(step: Step, kinds: Sequence[int]) -> Mask:

@@ -15,9 +15,10 @@ HEAD = """\
 #
 # One example of each type:
 #   type = "categorical"   values = ["north", "south", "other"]   otherwise = "other"
+#   type = "categorical"   values = "private"   # those that enough entities hold are found, for a part of the budget
 #   type = "ordinal"       values = ["low", "middle", "high"]
 #   type = "integer"       min = 0     max = 120
-#   type = "real"          min = 0.0   max = 99.9   bins = 50
+#   type = "real"          min = 0.0   max = 99.9   bins = 50   # or bins = "private", or bounds = "private"
 #   type = "boolean"
 #   type = "date"          min = 2020-01-01   max = 2024-12-31   weekday = true
 #   type = "datetime"      min = 2020-01-01   max = 2024-12-31   # time = false leaves out the time of day
@@ -28,6 +29,8 @@ HEAD = """\
 entity = "row"             # whom the guarantee protects, in a word: "person", "household"
 # column = "person_id"     # the column that names the entity of a row; without it every row is an entity of its own
 max_rows = 1               # rows that an entity may have (above 1 needs column); further ones are left out
+# weight = "weight"        # a column of survey weights, fixed by the sampling design; with max_weight = 50.0, which a
+                           # row counts for at most, and weight_origin = "design"
 neighbours = "add-remove"  # or "replace-one", which takes the number of entities as public
 """
 

@@ -112,6 +112,7 @@ def ablation(wholes: dict[str, Table], seeds: Sequence[int], quick: bool) -> Non
         "one resolution, the finest": replace(plain, resolutions=finest),
         "no column asked again": replace(plain, again=Fraction(0)),
         "whole tables, not residuals": replace(plain, residual=False),
+        "scores however small the tables are": replace(plain, outright=False),
         "a private choice before the scores": replace(plain, scored=1),
         "two rounds, 1:1": replace(plain, batches=(1, 1)),
         "three rounds, 1:1:2": replace(plain, batches=(1, 1, 2)),
@@ -143,7 +144,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ablation", action="store_true", help="one ingredient of mrm away at a time")
-    parser.add_argument("--tables", nargs="+", default=["adult_codes", "adult_survey", "census", "hmeq_mixed"])
+    parser.add_argument(
+        "--tables", nargs="+", default=["adult_codes", "people_survey", "adult_survey", "census", "hmeq_mixed"]
+    )
     parser.add_argument("--quick", action="store_true", help="a smoke test: few rows, one seed, nothing is written")
     asked = parser.parse_args()
     if not tables.DATA.exists():

@@ -9,6 +9,9 @@
 5. These tables, with all that is left of the budget, for one price.
 6. A Markov network fitted to all answers.
 
+Where the score of a pair would be as noisy as its whole table (columns of two cells, or two and four), nothing is
+scored: all pairs are on offer alike.
+
 Scores are distances to numbers that are fixed beforehand: one person moves each by at most s rows, and all N together
 by s sqrt(N) in L2, whatever the levels (the fine error that a coarse table would remove moves by up to three times as
 much; the optimisation estimates it from the distances at both resolutions instead).
@@ -52,6 +55,11 @@ RESOLUTIONS = (1 << 20, 400, 100, 25)
 MODEL_CELLS = 1 << 20
 """Most cells of the junction tree."""
 
+APART = 0.4
+"""How far from independence pairs are taken to be that nobody scored, in parts of the rows: by this, columns alone are
+weighed against pairs, and pairs are left out whose noise would be louder by LOUDEST. Chosen among 0.1, 0.2, 0.4 and 1
+on surveys of artificial people; between 0.2 and 1 it hardly matters but where the noise is as large as the table."""
+
 PARTS = 1_000_000
 """Prices of the tables that are bought are split to this precision."""
 
@@ -69,7 +77,8 @@ class MRM:
     know already; under a pure measure, whose Laplace noise gains nothing by it, the table is asked. ``batches`` are the
     parts of what is left for several rounds of scores and tables, each against the model of the last one; from the
     second on, marginals of three columns of the workload are on offer, too. More than one did not pay on any table that
-    was tried (benchmarks/model_fit.py --ablation), so there is one.
+    was tried (benchmarks/model_fit.py --ablation), so there is one. ``outright``: pairs are not scored where a score is
+    worth no more than the table.
     """
 
     workload: Workload = field(default_factory=Workload)
@@ -82,6 +91,7 @@ class MRM:
     cells: int = MODEL_CELLS
     batches: tuple[int, ...] = (1,)
     residual: bool = True
+    outright: bool = True
     name: str = "mrm"
 
     def largest(self, domain: Domain, levels: Mapping[str, Level]) -> int:
@@ -102,9 +112,12 @@ class MRM:
         chosen: tuple[Step, ...] = ()
         if picks:
             chosen, select = (Step("select", None, picks, select / 2, None),), select / 2
-        scores = Step("scores", None, kept * len(self.resolutions), select, None)
         one, two = sorted((levels[name].size for name in names), reverse=True)[:2]
         most = max(one, min(one * two, self.cells))
+        if self._unscored(levels, pairs):
+            every = len(pairs) + len(names)
+            return (*first, Step("marginals", None, every, self._left + self.select, most, every))
+        scores = Step("scores", None, kept * len(self.resolutions), select, None)
         bought = Step("marginals", None, kept + len(names), self._left, most, min(3 * len(names), kept + len(names)))
         return (*first, *chosen, scores, bought)
 
@@ -118,6 +131,7 @@ class MRM:
         ground = Ground.measured(measurer, budget, self.one_way, self.merge, finest)
         first, again = ground.first, list[NoisyMarginal]()
         residual = self.residual and first.one_ways[0].law != "discrete_laplace"
+        unscored = self._unscored(measurer.levels, pairs)
         weights: dict[Columns, int] = pairs
         joint: list[NoisyMarginal] = []
         fitted: FittedModel | None = None
@@ -134,9 +148,11 @@ class MRM:
                     weights = {columns: pairs[columns] for columns in picked}
             if fitted is not None:
                 weights = {**weights, **_inside(fitted, self.workload.inside(names, 3))}
-            asked = _candidates(ground, weights, (finest, *self.resolutions[1:]), fitted)
+            asked = [] if unscored else _candidates(ground, weights, (finest, *self.resolutions[1:]), fitted)
             last = batch == len(self.batches) - 1
             offers = _again(ground, pairs, float(self.again)) if last else []
+            if unscored:
+                offers += _alike(ground, pairs, residual)
             if asked:
                 scores = measurer.scores(asked, "l1-to-model", price)
                 offers += _offers(asked, scores, weights, residual)
@@ -161,6 +177,17 @@ class MRM:
     def _left(self) -> Fraction:
         """The share of the budget for what the scores decide."""
         return 1 - TOTAL_SHARE - self.one_way - self.select
+
+    def _unscored(self, levels: Mapping[str, Level], pairs: Iterable[Columns]) -> bool:
+        """Would the L1 norm of the noise of any pair's table, all bought alike, be no more than that of its score?
+
+        For the price of a score a table of cells m x n has the noise sqrt(2/pi) felt(m, n), and the tables have
+        ``_left`` where the scores have ``select``. All pairs must fit the tree, for nothing says which to leave out.
+        """
+        if not self.outright or prod(level.size for level in levels.values()) > self.cells:
+            return False
+        loudest = max(MEAN_SIZE * _felt([levels[name].size for name in pair], True) for pair in pairs)
+        return loudest**2 * self.select <= self._left
 
     def _picks(self, columns: int, pairs: int) -> int:
         """How many pairs a private choice keeps; 0 where all are scored."""
@@ -201,6 +228,23 @@ def _again(ground: Ground, pairs: Mapping[Columns, int], counts: float) -> list[
     return offers
 
 
+def _alike(ground: Ground, pairs: Mapping[Columns, int], residual: bool) -> list[Offer]:
+    """Every pair, all as far from independence, at the declared levels: few cells need no merging."""
+    distance, offers = APART * ground.rows, []
+    for columns, weight in pairs.items():
+        query = Query(tuple(ground.known[name].level for name in columns))
+        if min(query.shape) > 1:
+            offers.append(Offer(query, distance, distance, _felt(query.shape, residual), float(weight)))
+    return offers
+
+
+def _felt(shape: Sequence[int], residual: bool) -> float:
+    """The number of cells whose noise is felt: a residual of axes of m cells costs prod(1 - 1/m) times what a table of
+    the same noise costs.
+    """
+    return prod(shape) * (sqrt(prod(1 - 1 / size for size in shape)) if residual else 1.0)
+
+
 def _inside(fitted: FittedModel, weights: Mapping[Columns, int]) -> dict[Columns, int]:
     """The sets of columns that lie inside a node of the model's tree: asking for them makes it no larger."""
     tree = fitted.network.tree
@@ -210,10 +254,7 @@ def _inside(fitted: FittedModel, weights: Mapping[Columns, int]) -> dict[Columns
 def _offers(
     candidates: Sequence[Candidate], scores: NoisyScores, weights: Mapping[Columns, int], residual: bool
 ) -> list[Offer]:
-    """Each candidate as an offer; the largest distance of its columns at any resolution is the whole of it.
-
-    A residual of axes of m cells costs prod(1 - 1/m) times what a table of the same noise costs.
-    """
+    """Each candidate as an offer; the largest distance of its columns at any resolution is the whole of it."""
     seen = [max(float(value) / LATTICE, 0.0) for value in scores.values.tolist()]
     whole: dict[Columns, float] = {}
     for candidate, distance in zip(candidates, seen, strict=True):
@@ -221,6 +262,5 @@ def _offers(
     offers = []
     for candidate, distance in zip(candidates, seen, strict=True):
         query, columns = candidate.query, candidate.query.columns
-        cheaper = sqrt(prod(1 - 1 / size for size in query.shape)) if residual else 1.0
-        offers.append(Offer(query, whole[columns], distance, query.cells * cheaper, float(weights[columns])))
+        offers.append(Offer(query, whole[columns], distance, _felt(query.shape, residual), float(weights[columns])))
     return offers

@@ -171,6 +171,8 @@ def text_of(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         # Python refuses to print more than some thousand digits: such a number is infinite in binary64 anyway.
         return str(value) if abs(value) < 10**400 else "inf" if value > 0 else "-inf"
+    if type(value) is float:
+        return None if value != value else plain(value)
     if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > 70):
         return None if value.is_nan() else str(value)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -27,7 +28,7 @@ from dpsynth.privacy import Budget
 from dpsynth.release import run_file, synthesize, verify
 from dpsynth.schema import Schema
 from tests.accountant.postgres_server import ADMIN, APP, DATABASE, PASSWORDS, Server, postgres, quoted, url
-from tests.desk import Desk
+from tests.desk import Desk, call
 
 __all__ = ["postgres"]
 
@@ -154,6 +155,29 @@ def test_a_column_that_is_missing_is_told_before_anything_is_spent(
     with Accountant.open(path) as accountant:
         assert not accountant.settled("first")
         assert len(accountant.history("people")) == 1  # it was opened
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("column", ["sex", "age", "income", "smokes"])
+def test_no_canary_of_a_database_in_any_output(
+    desk: Desk, frame: pd.DataFrame, postgres: Server, kind: str, column: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    canary = "canary-5e0f"
+    frame = frame.assign(**{column: [canary, *frame[column].astype(object)[1:]]})
+    caplog.set_level(logging.DEBUG)
+    store(desk.folder)
+    if kind == "sqlite":
+        fill_sqlite(frame, desk.folder / "people.db")
+        source = "sqlite:people.db#people"
+    else:
+        fill_postgres(frame)
+        source = f"{url(ADMIN)}#people"
+    caplog.clear()
+    result = call("run", desk.release(source=source, budget=BUDGET), "--out", desk.folder / "out")
+    assert result.exit_code == 0, result.output
+    assert canary not in result.output + caplog.text
+    written = [path for path in desk.folder.rglob("*") if path.is_file() and path.name != "people.db"]
+    assert not any(canary.encode() in path.read_bytes() for path in written)
 
 
 @pytest.mark.parametrize("kind", ["polars", "arrow", "duckdb", "capsule"])

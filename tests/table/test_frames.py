@@ -194,5 +194,11 @@ class TestDuckdb:
             require(Source.of(relation), ["a"])
         assert caught.value.__context__ is None
 
+    def test_names_that_stand_twice_matter_where_they_are_wanted(self, connection: duckdb.DuckDBPyConnection) -> None:
+        relation = connection.sql("SELECT 1 AS a, 2 AS b, 3 AS b")
+        assert texts(relation, "a") == [["1"]]
+        with pytest.raises(SourceError, match="more than one column 'b'"):
+            texts(relation, "b")
+
     def test_no_rows(self, connection: duckdb.DuckDBPyConnection) -> None:
         assert texts(connection.sql("SELECT 1 AS a WHERE FALSE"), "a") == [[]]

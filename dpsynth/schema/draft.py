@@ -24,6 +24,12 @@ HEAD = """\
 #   type = "datetime"      min = 2020-01-01   max = 2024-12-31   # time = false leaves out the time of day
 #   type = "identifier"    prefix = "P"       # never read: each row gets a fresh one
 # Any but an identifier may have  nullable = true  where a value can be missing.
+#
+# What holds of several columns of every row may be declared at the end; rows that break it are brought to keep it:
+#   [[constraints]]
+#   kind = "required"      # or "impossible" with where, "depends", "ordered", "sum"
+#   if = { age = { max = 15 } }
+#   then = { married = false }
 
 [unit]
 entity = "row"             # whom the guarantee protects, in a word: "person", "household"

@@ -45,11 +45,21 @@ _LAST_VERB = _verbs(null()).order_by(tables.verb.c.first.desc()).limit(1)
 
 
 class PostgresTransaction:
-    """A :class:`~dpsynth.accountant.store.Writing` over a connection with an open transaction."""
+    """A :class:`~dpsynth.accountant.store.Writing` over a connection with an open transaction.
+
+    A transaction sees one moment, so that what was read is not asked for again until it is written: each statement is a
+    way to the server and back. What is read of an account is read of all those that pay with it.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._last: tuple[int, bytes] | None = None
+        self._head: tuple[int, bytes] | None = None
+        self._accounts: dict[str, AccountRow] = {}
+        self._granted: dict[str, tuple[GrantRow, ...]] = {}
+        self._terms: dict[tuple[str, frozenset[str]], tuple[EntryRow, ...]] = {}
+        self._releases: dict[str, ReleaseRow] = {}
+        self._verbs: dict[str, tuple[VerbRow, ...]] = {}
 
     @property
     def wrote_lines(self) -> bool:
@@ -64,12 +74,17 @@ class PostgresTransaction:
 
     def account(self, name: str) -> AccountRow | None:
         """The account of this name."""
-        row = self._connection.execute(select(tables.account).where(tables.account.c.name == name)).first()
-        return None if row is None else _account(row)
+        if name not in self._accounts:
+            paying = select(_above(name).c.name)
+            rows = self._connection.execute(select(tables.account).where(tables.account.c.name.in_(paying)))
+            self._accounts |= {row.name: _account(row) for row in rows}
+        return self._accounts.get(name)
 
     def accounts(self) -> tuple[AccountRow, ...]:
         """All accounts, in the order opened."""
-        return tuple(_account(row) for row in self._connection.execute(select(tables.account).order_by(_OPENED)))
+        found = [_account(row) for row in self._connection.execute(select(tables.account).order_by(_OPENED))]
+        self._accounts = {row.name: row for row in found}
+        return tuple(found)
 
     def held(self, name: str) -> Cost:
         """The sum of what this account holds for each release, added up anew."""
@@ -85,13 +100,19 @@ class PostgresTransaction:
 
     def release(self, name: str) -> ReleaseRow | None:
         """The release of this id."""
-        row = self._connection.execute(_RELEASE.where(tables.release.c.id == name)).first()
-        return None if row is None else ReleaseRow(*row)
+        if name not in self._releases:
+            row = self._connection.execute(_RELEASE.where(tables.release.c.id == name)).first()
+            if row is None:
+                return None
+            self._releases[name] = ReleaseRow(*row)
+        return self._releases[name]
 
     def verbs(self, release: str) -> tuple[VerbRow, ...]:
         """All verbs of a release with their outcomes, in order."""
-        rows = self._connection.execute(_VERBS.where(tables.verb.c.release == release))
-        return tuple(VerbRow(*row) for row in rows)
+        if release not in self._verbs:
+            rows = self._connection.execute(_VERBS.where(tables.verb.c.release == release))
+            self._verbs[release] = tuple(VerbRow(*row) for row in rows)
+        return self._verbs[release]
 
     def last_verb(self, release: str) -> VerbRow | None:
         """The newest verb of a release, without its answer's bytes."""
@@ -113,7 +134,13 @@ class PostgresTransaction:
 
     def lines_of(self, account: str, kinds: Collection[str]) -> tuple[EntryRow, ...]:
         """The log lines of an account that are of one of these kinds, in order."""
-        return self._lines(_ENTRY.where(tables.entry.c.account == account, tables.entry.c.kind.in_(list(kinds))))
+        asked = frozenset(kinds)
+        if (account, asked) not in self._terms:
+            names = {account, *self._accounts}
+            found = self._lines(_ENTRY.where(tables.entry.c.account.in_(names), tables.entry.c.kind.in_(asked)))
+            for name in names:
+                self._terms[name, asked] = tuple(row for row in found if row.account == name)
+        return self._terms[account, asked]
 
     def attempts(self, account: str) -> Attempts:
         """The lines ``refused`` and ``lost`` and the releases REJECTED of an account and of all accounts below it."""
@@ -131,11 +158,17 @@ class PostgresTransaction:
 
     def granted(self, account: str) -> tuple[GrantRow, ...]:
         """The grants that make up the cap of an account, in order."""
-        rows = self._connection.execute(_GRANTED.where(tables.granted.c.account == account))
-        return tuple(
-            GrantRow(row.seq, account, row.digest, cost_of(row.measure, Amount(row.whole, row.units, row.delta)))
-            for row in rows
-        )
+        if account not in self._granted:
+            names = {account, *self._accounts}
+            rows = self._connection.execute(_GRANTED.where(tables.granted.c.account.in_(names)))
+            found = [
+                GrantRow(
+                    row.seq, row.account, row.digest, cost_of(row.measure, Amount(row.whole, row.units, row.delta))
+                )
+                for row in rows
+            ]
+            self._granted |= {name: tuple(row for row in found if row.account == name) for name in names}
+        return self._granted[account]
 
     def attestation(self, digest: str) -> bytes | None:
         """The signed file that is kept under a digest."""
@@ -145,12 +178,17 @@ class PostgresTransaction:
 
     def head(self) -> tuple[int, bytes]:
         """The length of the whole log and the link of its last line (zeros if it is empty)."""
-        last = select(tables.entry.c.seq + 1, tables.entry.c.chain).order_by(tables.entry.c.seq.desc()).limit(1)
-        row = self._connection.execute(last).first()
-        return (0, bytes(32)) if row is None else (row[0], row[1])
+        if self._head is None:
+            last = select(tables.entry.c.seq + 1, tables.entry.c.chain).order_by(tables.entry.c.seq.desc()).limit(1)
+            row = self._connection.execute(last).first()
+            self._head = (0, bytes(32)) if row is None else (row[0], row[1])
+        return self._head
 
     def link(self, seq: int) -> bytes | None:
         """The link of one line of the whole log."""
+        size, last = self.head()
+        if seq == size - 1:
+            return last
         return self._connection.execute(select(tables.entry.c.chain).where(tables.entry.c.seq == seq)).scalar()
 
     def leaves(self, upto: int) -> tuple[bytes, ...]:
@@ -170,11 +208,14 @@ class PostgresTransaction:
         numbers = {**_columns("cap_", row.cap), **_columns("held_", row.held)}
         values = {"name": row.name, "parent": row.parent, "measure": row.cap.measure, **numbers}
         self._connection.execute(insert(tables.account).values(values))
+        self._accounts.clear()
 
     def grant(self, row: GrantRow) -> None:
         """Raise the cap of an account; a trigger adds it up."""
         values = {"seq": row.seq, "account": row.account, "digest": row.digest, **_columns("", row.added)}
         self._connection.execute(insert(tables.granted).values(values))
+        self._accounts.clear()
+        self._granted.clear()
 
     def add_release(self, row: ReleaseRow) -> None:
         """Add a reserved release."""
@@ -184,30 +225,38 @@ class PostgresTransaction:
     def hold(self, release: str, account: str, cost: Cost) -> None:
         """Add to what an account holds; a trigger adds it up, a CHECK compares it with the cap."""
         self._connection.execute(insert(tables.hold).values(release=release, account=account, **_columns("", cost)))
+        self._accounts.clear()
 
     def advance(self, release: str, state: str, lease: int) -> None:
         """Set the state and the lease of a release."""
         self._connection.execute(
             update(tables.release).where(tables.release.c.id == release).values(state=state, lease=lease)
         )
+        self._releases.clear()
 
     def void(self, release: str) -> None:
         """End a release for which nothing was drawn; a trigger takes what it held from each account."""
         self._connection.execute(update(tables.release).where(tables.release.c.id == release).values(state="VOID"))
+        self._releases.clear()
+        self._accounts.clear()
 
     def append(self, row: EntryRow) -> None:
         """Add the next line of the log."""
         values = {"seq": row.seq, "account": row.account, "release": row.release, "chain": row.chain}
         self._connection.execute(insert(tables.entry).values(**values, line=row.line.decode("ascii")))
         self._last = row.seq, row.chain
+        self._head = row.seq + 1, row.chain
+        self._terms.clear()
 
     def add_verb(self, row: VerbRow) -> None:
         """Add a verb without outcome."""
         self._connection.execute(insert(tables.verb).values(first=row.first, last=row.last, release=row.release))
+        self._verbs.clear()
 
     def close_verb(self, first: int, answer: bytes | None) -> None:
         """Give a verb its one outcome."""
         self._connection.execute(insert(tables.outcome).values(verb=first, answer=answer))
+        self._verbs.clear()
 
     def add_head(self, size: int) -> None:
         """Note the present length of the whole log as one at which a release was settled."""
@@ -231,6 +280,7 @@ class PostgresTransaction:
 _GRANTED = (
     select(
         tables.granted.c.seq,
+        tables.granted.c.account,
         tables.granted.c.digest,
         tables.account.c.measure,
         tables.granted.c.whole,
@@ -240,6 +290,13 @@ _GRANTED = (
     .join_from(tables.granted, tables.account, tables.account.c.name == tables.granted.c.account)
     .order_by(tables.granted.c.seq)
 )
+
+
+def _above(name: str) -> CTE:
+    """This account and all that pay with it."""
+    columns = tables.account.c.name, tables.account.c.parent
+    own = select(*columns).where(tables.account.c.name == name).cte("above", recursive=True)
+    return own.union(select(*columns).join_from(tables.account, own, tables.account.c.name == own.c.parent))
 
 
 def _below(name: str) -> CTE:

@@ -9,6 +9,7 @@ orders of day and month are ambiguous and denote no moment.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,12 @@ _REST = re.compile(
     r"(?: ?(?:Z|UTC|([+-])([0-9]{2})(?::?([0-5][0-9])(?::?[0-5][0-9])?)?))?)?( BC)?",
     re.ASCII | re.IGNORECASE,
 )
+_PLAIN = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]*)?(?:Z|\+00(?::?00)?)?)?$"
+)
+"""The commonest texts, bytes that both expressions above match: all that they denote is where it always is."""
+
 _ENDLESS = {"infinity": FAR, "+infinity": FAR, "-infinity": -FAR}
 
 
@@ -46,9 +53,9 @@ def seconds(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """
     if is_moment(array.type):
         return _ticks(array)
-    read = [None if text is None else of_text(text) for text in arrays.spelt(array)]
-    missing = np.array([moment is None for moment in read], dtype=np.bool_)
-    return np.array([moment or 0 for moment in read], dtype=np.int64), missing
+    if arrays.is_text(array.type):
+        return _texts(array)
+    return _each(arrays.spelt(array))
 
 
 def of_text(text: str) -> int | None:
@@ -78,6 +85,57 @@ def _days(year: int, month: int, day: int) -> int | None:
         return date(within + 400, month, day).toordinal() + (cycles - 1) * 146_097 - 719_163
     except ValueError:
         return None
+
+
+def _each(texts: Sequence[str | None]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    read = [None if text is None else of_text(text) for text in texts]
+    missing = np.array([moment is None for moment in read], dtype=np.bool_)
+    return np.array([moment or 0 for moment in read], dtype=np.int64), missing
+
+
+def _texts(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """As :func:`_each` of their texts; the commonest are read together, as each alone would take microseconds."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found, missing = np.zeros(len(array), dtype=np.int64), np.ones(len(array), dtype=np.bool_)
+    matches = arrays.to_numpy(pc.match_substring_regex(array, pattern=_PLAIN).fill_null(False))
+    plain = np.flatnonzero(matches)
+    kept = array.take(arrays.of_numpy(plain)).cast(pa.large_binary())
+    sizes = arrays.to_numpy(pc.binary_length(kept)).astype(np.int64)
+    for timed in (False, True):
+        some = np.flatnonzero((sizes > 10) == timed)
+        place = plain[some]
+        found[place], missing[place] = _digits(kept.take(arrays.of_numpy(some)), 19 if timed else 10)
+    rest = np.flatnonzero(missing)  # what no calendar has is looked at again, and is none again
+    found[rest], missing[rest] = _each(arrays.spelt(array.take(arrays.of_numpy(rest))))
+    return found, missing
+
+
+def _digits(array: pa.Array, width: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The moments of texts that begin with ``width`` bytes ``2020-01-31`` or ``2020-01-31 01:02:03``."""
+    if not len(array):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
+    _, offsets, data = array.buffers()
+    starts = np.frombuffer(offsets, dtype=np.int64, count=array.offset + len(array))[array.offset :]
+    letters = np.frombuffer(data, dtype=np.uint8)
+
+    def number(first: int, end: int) -> NDArray[np.int64]:
+        value = np.zeros(starts.size, dtype=np.int64)
+        for place in range(first, end):
+            value = value * 10 + (letters[starts + place] - np.uint8(48))
+        return value
+
+    year, month, day = number(0, 4), number(5, 7), number(8, 10)
+    months = (year - 1970) * 12 + month - 1
+    begin, end = ((months + later).astype("M8[M]").astype("M8[D]").astype(np.int64) for later in (0, 1))
+    possible = (month >= 1) & (month <= 12) & (day >= 1) & (day <= end - begin)
+    moments = (begin + day - 1) * 86_400
+    if width > 10:
+        hour, minute, second = number(11, 13), number(14, 16), number(17, 19)
+        possible &= (hour <= 23) & (minute <= 59) & (second <= 60)
+        moments += hour * 3600 + minute * 60 + second
+    return moments, ~possible
 
 
 def _ticks(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

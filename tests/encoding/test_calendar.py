@@ -101,6 +101,31 @@ def test_no_text_raises(text: str) -> None:
     assert found is None or abs(found) <= 2**62
 
 
+COMMON = st.builds(
+    lambda day, time, zone: day + time + (zone if time else ""),
+    st.from_regex(r"[0-2][0-9]{3}-[01][0-9]-[0-3][0-9]", fullmatch=True).filter(str.isascii),
+    st.just("")
+    | st.from_regex(r"[ T][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\.[0-9]{0,9})?", fullmatch=True).filter(str.isascii),
+    st.sampled_from(["", "Z", "+00", "+00:00", "+0000", "+01:00", "x"]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        COMMON | st.sampled_from(["", "2000-02-29", "1900-02-29", "2016-12-31 23:59:60", "0000-01-01"]), max_size=9
+    )
+)
+def test_texts_read_together_are_those_read_alone(texts: list[str]) -> None:
+    expected = [moments.of_text(text) for text in texts]
+    for type_ in (pa.string(), pa.large_binary(), pa.large_string()):
+        raw = [text.encode() for text in texts] if type_ == pa.large_binary() else texts
+        found, missing = moments.seconds(pa.array(raw, type_))
+        assert [
+            None if gone else second for second, gone in zip(found.tolist(), missing.tolist(), strict=True)
+        ] == expected
+
+
 def test_beyond_the_bounds_is_the_nearest_bound() -> None:
     day, week, weekday, time = (
         DayCodec("x", Date(min=MIN, max=MAX)),

@@ -31,7 +31,10 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--epsilon", help="The whole promise that the account may give after the grant, exact.")
 @click.option("--delta", help="Its delta, exact.")
-@click.option("--delta0", default="0", help='The part of delta set aside for finding values = "private", exact.')
+@click.option(
+    "--delta0",
+    help='The part of delta set aside for finding values = "private", exact.  [default: as it is, or none]',
+)
 @click.option(
     "--reason",
     type=click.Choice(["opening", "new-people", "new-period-data", "policy-change"]),
@@ -62,7 +65,7 @@ def grant(
     request: Path | None,
     epsilon: str | None,
     delta: str | None,
-    delta0: str,
+    delta0: str | None,
     reason: GrantReason,
     justification: str,
     population: str | None,
@@ -145,7 +148,7 @@ def _asked(
     name: str,
     account: Account | None,
     rule: tuple[str, str],
-    promise: tuple[str, str, str],
+    promise: tuple[str, str, str | None],
     why: tuple[GrantReason, str, str],
     place: tuple[str | None, Level, Measure],
     unit: tuple[str, str | None, str],
@@ -157,7 +160,8 @@ def _asked(
     (reason, justification, population), (parent, level, measure) = why, place
     policy, stamp = Budget(epsilon=promise[0], delta=promise[1]), Stamp.now()
     policy.require(measure)
-    cap, before = policy.cost(measure, part_of(promise[2])), account.cap if account else Cost.nothing(measure)
+    before = account.cap if account else Cost.nothing(measure)
+    cap = policy.cost(measure, before.delta if promise[2] is None else part_of(promise[2]))
     if not before.fits(cap) or cap == before:
         raise ConfigurationError(
             f"--epsilon {promise[0]}: account {name!r} may give that already, in one part or the other, and a grant "

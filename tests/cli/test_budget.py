@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,24 @@ def test_officers_grant_and_only_they_do(governed: Path, tmp_path: Path) -> None
     assert "epsilon 2 at delta 1/1000000000, new-people" in told
     shown = call("budget", "show", "--store", governed)
     assert "officers govern births" in shown.stderr
+
+
+def test_officers_set_a_part_of_delta_aside_for_finding_values(governed: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "some.json", tmp_path / "more.json"
+    words = ("--store", governed, "--reason", "policy-change")
+    refused = ask("births", tmp_path / "no.json", *words, "--delta0", "1e-10", code=2)
+    assert "never takes away" in refused["error"], "a part of delta leaves less of the other amount"
+    asked = ask("births", first, *words, "--epsilon", "2", "--delta0", "1e-10")
+    part = Fraction(asked["added"]["delta"])
+    assert Fraction(1, 10**10) <= part < Fraction(1, 10**10) + Fraction(1, 2**60)
+    for file, more in ((first, ()), (second, ("--epsilon", "3"))):
+        if more:
+            assert ask("births", file, *words, *more)["added"]["delta"] == "0"
+        sign(file, ANA, BEN)
+        result = call("budget", "grant", "births", "--store", governed, "--grant", file, "--json")
+        assert result.exit_code == 0, result.output
+        assert Fraction(document(result)["cap"]["delta"]) == part
+    assert "is set aside for finding values" in call("budget", "show", "--store", governed).stderr
 
 
 def test_an_account_below_takes_its_root_from_the_store(governed: Path, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 ``postgres`` is the fixture: one server for all tests of a process, with the roles and the database that
 docs/postgres.md sets up. It is found by processes that a test starts through the environment (:func:`url`).
 
-As a script it prints the two addresses of a store, keeps the server until its input ends, and then removes it::
+As a script it prints the two addresses of a store, keeps the server until its input ends, and then removes it; its
+cluster is on the disk, so that it can be measured::
 
     python -m tests.accountant.postgres_server
 """
@@ -36,11 +37,23 @@ DATABASE = "accounts"
 PASSWORDS = {role: f"{role}:pass/word%@?#" for role in (OWNER, APP, ADMIN)}
 """Nobody else reaches the server; the odd signs show where a password is not quoted, or not hidden."""
 PORT = "DPSYNTH_TEST_POSTGRES_PORT"
+MEMORY = Path("/dev/shm")
+"""Where a cluster lies that nobody measures: a commit is as durable as ever for the server, and waits for no disk."""
+_GUARD = """read -r _
+pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+if [ -n "$pid" ] && ps -o args= -p "$pid" | grep -qF "$1"; then
+    kill -QUIT "$pid"
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+fi
+rm -rf "$1"
+"""
+"""Waits until nobody holds the other end of its input any more, be it that they were killed; then cleans up."""
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "120",
     "shared_buffers": "64MB",
+    "max_wal_size": "256MB",
     "log_statement": "all",
 }
 
@@ -76,12 +89,15 @@ def schema_of(place: Path) -> str:
 
 
 class Server:
-    """A cluster and its process. ``close`` removes both."""
+    """A cluster and its process. ``close`` removes both, and so does the end of this process, however it ends."""
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None, *, in_memory: bool = True) -> None:
         self._programs = binaries()
         self._settings = {**SETTINGS, **(settings or {})}
-        self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+        place = MEMORY if in_memory and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**30 else None
+        self._folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=place))
+        words = ["sh", "-c", _GUARD, "guard", str(self._folder)]
+        self._guard = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
         self._process: subprocess.Popen[bytes] | None = None
         self._user = _user()
         password = self._folder / "password"
@@ -101,6 +117,11 @@ class Server:
             [self._programs / program, *arguments], cwd=self._folder, capture_output=True, text=True, **self._user
         )
         assert run.returncode == 0, run.stdout + run.stderr
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the cluster and its log."""
+        return self._folder
 
     @property
     def programs(self) -> Path:
@@ -160,6 +181,7 @@ class Server:
         """Stop the server and remove its folder."""
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._guard.communicate()
 
     def __enter__(self) -> Server:
         return self
@@ -201,9 +223,9 @@ def prepare(server: Server) -> Server:
 
 
 @functools.cache
-def shared() -> Server:
+def shared(in_memory: bool = True) -> Server:
     """The one server of this process, prepared; stopped when the process ends."""
-    server = Server()
+    server = Server(in_memory=in_memory)
     atexit.register(server.close)
     prepare(server)
     os.environ[PORT] = str(server.port)
@@ -217,7 +239,7 @@ def postgres() -> Iterator[Server]:
 
 
 if __name__ == "__main__":
-    shared()
+    shared(in_memory=False)
     for role in (OWNER, APP):
         print(url(role, app=APP), flush=True)
     sys.stdin.read()

@@ -76,10 +76,10 @@ class _Moments(Codec):
         return self._ended(next((level for level in self._chain() if level[-1] < MOST_CELLS), self._chain()[-1]))
 
     def hierarchy(self) -> tuple[NDArray[np.uint16], ...]:
-        """The calendar's levels that are coarser than :meth:`level`, and the null indicator."""
+        """The calendar's levels that are coarser than :meth:`level`, of more than one group."""
         fine = int(self.level()[self.leaves - 1])
         coarser = [level for level in self._chain() if 0 < level[-1] < fine]
-        return (*map(self._ended, coarser), *super().hierarchy())
+        return tuple(map(self._ended, coarser))
 
     def _ended(self, level: NDArray[np.int64]) -> NDArray[np.uint16]:
         return np.append(level, [level[-1] + 1] * self.column.nullable).astype(np.uint16)

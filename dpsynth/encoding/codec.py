@@ -60,15 +60,11 @@ class Codec(ABC):
         """The declared bin of each cell: shape (size,). The null cell stays alone, the last."""
 
     def hierarchy(self) -> tuple[NDArray[np.uint16], ...]:
-        """Declared coarsenings of the cells, from fine to coarse, each of shape (size,) and a coarsening of the last.
+        """Declared coarsenings, from fine to coarse, each of shape (size,) and a coarsening of the one before.
 
-        Where the column is nullable, the coarsest one is the null indicator, which keeps null apart in all of them.
+        The null cell stays alone, the last.
         """
-        return (self.null_indicator(),) if self.column.nullable and self.leaves > 1 else ()
-
-    def null_indicator(self) -> NDArray[np.uint16]:
-        """0 for a value and 1 for null: shape (size,)."""
-        return np.append(np.zeros(self.leaves), [1] * self.column.nullable).astype(np.uint16)
+        return ()
 
     def tree(self) -> tuple[NDArray[np.uint16], ...]:
         """The nested grids on which bins are found by noisy counts, from fine to coarse; empty for declared bins.

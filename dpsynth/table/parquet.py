@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,14 +49,12 @@ class ParquetFiles(Reader):
         """What errors call each file, and where it is."""
         if self.place.is_dir():
             root = self.place
-            matches = [root]
         elif is_pattern(self.place):
             root = _root(self.place)
-            message = f"{self.name}: the pattern cannot be followed; ** stands between slashes alone"
-            matches = guarded(lambda: list(root.glob(str(self.place.relative_to(root)))), message)
         else:
             return [(self.name, self.place)]
         message = f"{self.name}: a folder cannot be listed; check that each may be read"
+        matches = _matches(root, self.place.relative_to(root).parts)
         found = guarded(lambda: [path for match in matches for path in _within(match)], message)
         shown = {path: path.relative_to(root) for path in found}
         named = sorted((way.parts, path) for path, way in shown.items() if not _hidden(way))
@@ -77,6 +76,25 @@ def _rows(path: Path, names: Sequence[str]) -> Iterator[Batch]:
 
     with pq.ParquetFile(path) as file:
         yield from gathered(file.iter_batches(batch_size=ROWS, columns=list(names)), names)
+
+
+def _matches(folder: Path, pattern: Sequence[str]) -> Iterator[Path]:
+    """What matches the parts of a pattern from a folder on, some of it perhaps twice.
+
+    OSError for a folder that cannot be listed, which ``Path.glob`` would pass over.
+    """
+    if not pattern:
+        yield folder
+        return
+    part, rest = pattern[0], pattern[1:]
+    if part == "**":
+        yield from _matches(folder, rest)
+    for path in folder.iterdir():
+        if part == "**":
+            if path.is_dir():
+                yield from _matches(path, pattern)
+        elif fnmatchcase(path.name, part) and (not rest or path.is_dir()):
+            yield from _matches(path, rest)
 
 
 def _within(match: Path) -> Iterator[Path]:

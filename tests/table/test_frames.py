@@ -179,6 +179,12 @@ class TestDuckdb:
         relation = connection.sql(f"SELECT {', '.join(f'{value} AS c{at}' for at, value in enumerate(asked))}")
         assert [cells[0] for cells in texts(relation, *relation.columns)] == list(asked.values())
 
+    def test_its_repr_shows_no_row_and_a_connection_is_no_table(self, connection: duckdb.DuckDBPyConnection) -> None:
+        source = Source.of(connection.sql(f"SELECT '{CANARY}' AS a"))
+        assert CANARY not in repr(source) + repr(source.reader)
+        with pytest.raises(ConfigurationError):
+            Source.of(connection)  # type: ignore[arg-type]
+
     def test_its_connection_is_closed(self, connection: duckdb.DuckDBPyConnection) -> None:
         relation = connection.sql(f"SELECT '{CANARY}' AS a")
         connection.close()

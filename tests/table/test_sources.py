@@ -79,7 +79,6 @@ class TestOf:
             [1],
             pl.DataFrame({"a": [1]}).lazy(),
             pl.DataFrame,
-            duckdb.connect(),
         ],
     )
     def test_what_is_none(self, data: object) -> None:
@@ -94,7 +93,6 @@ class TestOf:
             pa.table({"a": [CANARY]}),
             pa.record_batch({"a": [CANARY]}),
             pl.DataFrame({"a": [CANARY]}),
-            duckdb.sql(f"SELECT '{CANARY}' AS a"),
         ],
     )
     def test_its_repr_shows_no_row(self, frame: object) -> None:

@@ -25,6 +25,9 @@ Ints = NDArray[np.intp]
 SCALES = 4
 """Noise scales that a bin holds at least, and an octave that is refined."""
 
+WINDOW = 5
+"""Neighbouring octaves that are taken for those in use where noise drowns each by itself: the ones that hold most."""
+
 SCALES_OF_LAPLACE = 7
 """Those of such an octave where noise is Laplace's, whose tails are heavier: one octave in 30,000 is found in vain."""
 
@@ -168,7 +171,7 @@ class Support:
     def found(cls, tree: Tree, answer: NoisyMarginal) -> Support:
         """The octaves between the outermost ones that hold enough; of these the ones that do are refined.
 
-        ``answer`` is that at the coarsest level of the tree. Where no octave holds enough, it is the largest count's.
+        ``answer`` is that at the coarsest level of the tree. Where none does, :data:`WINDOW` neighbouring ones do.
         """
         octave = tree.levels[-1].cells.astype(np.intp)
         values = octave.size - tree.nullable
@@ -176,7 +179,9 @@ class Support:
         scales = SCALES_OF_LAPLACE if answer.law == "discrete_laplace" else SCALES
         enough = [count >= scales * answer.sigma for count in counts]
         if not any(enough):
-            enough[counts.index(max(counts))] = True
+            sums = [sum(counts[place : place + WINDOW]) for place in range(len(counts) - WINDOW + 1)]
+            best = sums.index(max(sums))
+            enough[best : best + WINDOW] = [True] * WINDOW
         refined = np.array([*enough, *[True] * tree.nullable])[octave]
         used = np.flatnonzero(refined[:values])
         first, last = int(used[0]), int(used[-1])

@@ -65,8 +65,8 @@ def first_steps(
         asked = trees[name].levels if name in trees else (levels[name],)
         part = share * Fraction(weight, sum(weights))
         steps += [
-            Step("marginals", (name,), 1, part * Fraction(number, _parts(asked)), level.size)
-            for number, level in zip(_split(asked), asked, strict=True)
+            Step("marginals", (name,), 1, part * share_of, level.size)
+            for share_of, level in zip(_split(name, asked, trees), asked, strict=True)
         ]
     return tuple(steps)
 
@@ -99,12 +99,12 @@ def measure_first(measurer: Measurer, budget: Fraction, one_way: Fraction) -> Fi
     later: dict[str, Fraction] = {}
     for name, weight in zip(names, each, strict=True):
         levels = trees[name].levels if name in trees else (declared[name],)
-        part = Fraction(weight, sum(each) * _parts(levels))
-        every = [(level, part * number) for level, number in zip(levels, _split(levels), strict=True)]
+        split = _split(name, levels, trees)
+        every = [(level, Fraction(weight, sum(each)) * part) for level, part in zip(levels, split, strict=True)]
         kept = every if name not in trees or trees[name].bounded else every[-1:]
         first += kept
         if len(kept) < len(every):
-            later[name] = part * (_parts(levels) - 1)
+            later[name] = sum((part for _, part in every[:-1]), Fraction(0))
     answers = ask(first)
     rate = Rate.of(answers[0], price * first[0][1])
     of: dict[str, list[NoisyMarginal]] = {}
@@ -117,8 +117,7 @@ def measure_first(measurer: Measurer, budget: Fraction, one_way: Fraction) -> Fi
     for name, part in later.items():
         # The coarsest is what was asked; where no octave has more than one cell, it is asked again.
         levels = supports[name].levels(trees[name])[:-1] or (supports[name].level,)
-        unit = part / _parts(levels)
-        second += [(level, unit * number) for level, number in zip(levels, _split(levels), strict=True)]
+        second += [(level, part / len(levels)) for level in levels]
     for answer in ask(second) if second else ():
         column = of[answer.query.columns[0]]
         column.insert(len(column) - 1, answer)
@@ -226,13 +225,14 @@ def _mean(answers: Sequence[NoisyMarginal]) -> tuple[Floats, float]:
     return np.asarray(mean, dtype=np.float64), total**-0.5
 
 
-def _split(levels: Sequence[Level]) -> tuple[int, ...]:
-    """How the price of one column is split over levels from fine to coarse."""
-    return tuple(RATIO**power for power in reversed(range(len(levels))))
+def _split(name: str, levels: Sequence[Level], trees: Mapping[str, Tree]) -> tuple[Fraction, ...]:
+    """How the price of one column is split over its levels, from fine to coarse.
 
-
-def _parts(levels: Sequence[Level]) -> int:
-    return sum(_split(levels))
+    In equal parts where the bounds are found, which the coarsest level does.
+    """
+    ratio = RATIO if name not in trees or trees[name].bounded else 1
+    weights = [ratio**power for power in reversed(range(len(levels)))]
+    return tuple(Fraction(weight, sum(weights)) for weight in weights)
 
 
 def best_total(answers: Iterable[NoisyMarginal]) -> Fraction:

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from dpsynth import __version__, report
 from dpsynth.encoding import Codec
 from dpsynth.ledger import CHARGES, Entry, cost_of, parse
-from dpsynth.measurement import LATTICE, TOTAL, Level, NoisyMarginal
+from dpsynth.measurement import LATTICE, TOTAL, Level, NoisyMarginal, Tree
 from dpsynth.release.describe import title
 from dpsynth.release.picture import picture
 from dpsynth.release.release import Release
 from dpsynth.release.words import changed_told, outside, public_things, rows_told, workload_told
 from dpsynth.sampling import IntegerTables, RowsDigest
 from dpsynth.schema import Categorical
+
+MOST_SHOWN = 300
+"""Most cells of a table that is drawn of a column whose bins are found."""
 
 
 class Tally(RowsDigest):
@@ -68,7 +71,7 @@ def facts(release: Release, tally: Tally) -> report.ReportFacts:
         ),
         queries=tuple(query_fact(entry) for entry in entries),
         worst=report.WorstCase.of(plan.cost),
-        fits=tuple(_fit(answer, release.codecs, tally) for answer in marginals if _is_column(answer)),
+        fits=tuple(_fit(answer, release.codecs, tally) for answer in marginals if _is_column(answer, plan.grid.trees)),
         picture=picture(release.tables, (answer.query.columns for answer in marginals)),
         public=public_things(plan),
         outside=outside(release),
@@ -126,9 +129,11 @@ def query_fact(entry: Entry) -> report.QueryFact:
     )
 
 
-def _is_column(answer: NoisyMarginal) -> bool:
-    """Whether an answer counts the cells of one column."""
-    return len(answer.query.levels) == 1 and answer.query.basis == "marginal"
+def _is_column(answer: NoisyMarginal, trees: Mapping[str, Tree]) -> bool:
+    """Whether an answer counts the cells of one column, not too many of them to be shown where bins are found."""
+    if len(answer.query.levels) != 1 or answer.query.basis != "marginal":
+        return False
+    return answer.query.columns[0] not in trees or answer.query.cells <= MOST_SHOWN
 
 
 def _fit(answer: NoisyMarginal, codecs: tuple[Codec, ...], tally: Tally) -> report.ColumnFit:

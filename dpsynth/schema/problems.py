@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 SECTIONS = ("unit", "columns", "constraints")
 TYPES = ", ".join(f'"{name}"' for name in COLUMN_TYPES)
-COLUMN_KEYS = sorted({word for model in (*COLUMN_TYPES.values(), Unlisted) for word in model.model_fields})
+COLUMN_MODELS: tuple[type[Declared], ...] = (*COLUMN_TYPES.values(), Unlisted)
+COLUMN_KEYS = sorted({word for model in COLUMN_MODELS for word in model.model_fields})
 
 NO_COLUMN = "needs at least one column: [columns.NAME] with its type under it"
 

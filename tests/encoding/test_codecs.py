@@ -44,8 +44,10 @@ def survives(codec: Codec) -> None:
     list(
         zip(
             codecs(SCHEMA),
-            [*[pa.string()] * 3, *[pa.bool_()] * 2, *[pa.int64()] * 2, *[pa.float64()] * 3]
-            + [*[pa.date32()] * 2, pa.string(), pa.time32("s"), *[pa.date32()] * 2],
+            [
+                *[*[pa.string()] * 3, *[pa.bool_()] * 2, *[pa.int64()] * 2, *[pa.float64()] * 3],
+                *[*[pa.date32()] * 2, pa.string(), pa.time32("s"), *[pa.date32()] * 2],
+            ],
             strict=True,
         )
     ),

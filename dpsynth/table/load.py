@@ -60,7 +60,7 @@ def open_table(
     owners: NDArray[np.int64] | None = None
     if unit.column is not None:
         content = columns if weights is None else [*columns, weights]  # what tells two rows of an entity apart
-        entities, ids = identities(_chunked(people))
+        entities, ids = identities(*people)
         kept = keep(entities, ids, content, unit.max_rows, key)
         columns = [column.kept(kept) if isinstance(column, Texts) else column[kept] for column in columns]
         weights = None if weights is None else weights[kept]
@@ -69,11 +69,5 @@ def open_table(
 
 
 def _texts(chunks: list[pa.Array]) -> Texts:
-    places, words = identities(_chunked(chunks))
+    places, words = identities(*chunks)
     return Texts(places, tuple(words))
-
-
-def _chunked(chunks: list[pa.Array]) -> pa.ChunkedArray:
-    import pyarrow as pa
-
-    return pa.chunked_array(chunks) if chunks else pa.chunked_array([pa.nulls(0)])

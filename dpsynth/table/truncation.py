@@ -23,7 +23,8 @@ def keep(
 
     ``entities`` holds for each row the index of its entity in ``words``, or -1 where the entity is null. An entity's
     rows are ranked by HMAC-SHA256(key, entity || 0x00 || codes as little-endian uint16); the first ``max_rows`` stay.
-    A column without codes gives 16 numbers, the SHA-256 of its text. Rows that are equal in every code tie, and any of them may stay: the kept codes are the same.
+    A column without codes gives 16 numbers, the SHA-256 of its text. Rows that are equal in every code tie, and any of
+    them may stay: the kept codes are the same.
     """
     known = np.flatnonzero(entities >= 0)
     number = np.bincount(entities[known], minlength=len(words))
@@ -42,8 +43,10 @@ def keep(
     return np.sort(np.concatenate((known[~crowded], rows[order[place < max_rows]])))
 
 
-def identities(values: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[bytes]]:
+def identities(*columns: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.int64], list[bytes]]:
     """For each cell the index of its entity, -1 for a null, and the entities' texts in UTF-8.
+
+    The cells of several columns follow each other; their types may differ.
 
     Two cells are one entity when their texts are the same in the sense of the encoding: white space around them does
     not count, nor does ``1.0`` differ from ``1``; bytes that are not UTF-8 stay distinct.
@@ -52,7 +55,7 @@ def identities(values: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[bytes]]
 
     known: dict[bytes, int] = {}
     parts = [np.zeros(0, dtype=np.int64)]
-    for chunk in arrays.chunks(values):
+    for chunk in (chunk for values in columns for chunk in arrays.chunks(values)):
         found, where = arrays.unfold(chunk)
         texts = [text.encode() if text else None for text in arrays.texts(found)]
         table = np.array([known.setdefault(text, len(known)) if text else -1 for text in texts], dtype=np.int64)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -264,11 +266,14 @@ class TestOnADesk:
             return real(*arguments)
 
         monkeypatch.setattr(room, "open_table", watched)
-        with Accountant.open(store) as accountant, reserve(accountant) as held:
-            with Curator.open(frame([(1, "a")]), schema_of(), held, _noise=Raised()) as curator:
-                assert seen == []
-                curator.partitions("town", RHO / 2, PART)
-                curator.total(RHO / 8)
+        with (
+            Accountant.open(store) as accountant,
+            reserve(accountant) as held,
+            Curator.open(frame([(1, "a")]), schema_of(), held, _noise=Raised()) as curator,
+        ):
+            assert seen == []
+            curator.partitions("town", RHO / 2, PART)
+            curator.total(RHO / 8)
         (line,) = seen
         assert '"kind":"partitions"' in line
         assert '"state":"DRAWING"' in line
@@ -332,3 +337,40 @@ def test_what_goes_wrong_with_a_table_says_nothing_of_it() -> None:
         curator.partitions("town", RHO, DELTA)
     assert "secret" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+def test_parts_of_a_table_may_store_texts_and_ids_in_different_types(tmp_path: Path) -> None:
+    parts = [
+        pa.table({"id": pa.array([1, 2]), "town": pa.array(["a", "b"]), "sex": pa.array(["f", "f"])}),
+        pa.table(
+            {
+                "id": pa.array(["2", "3"], type=pa.large_string()),
+                "town": pa.array(["b", "b"]).dictionary_encode(),
+                "sex": pa.array(["m", None]),
+            }
+        ),
+        pa.table({"id": pa.array([3.0]), "town": pa.nulls(1), "sex": pa.nulls(1)}),
+    ]
+    for number, part in enumerate(parts):
+        pq.write_table(part, tmp_path / f"{number}.parquet")
+    noise = Raised()
+    with Curator.open(tmp_path, schema_of(max_rows=2), LightReservation.new(), _noise=noise) as curator:
+        assert curator.partitions("town", RHO, DELTA).values == ("a", "b")
+    assert noise.inputs[0][1].tolist() == [1, 2]
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=1, max_size=6), st.integers(1, 3))
+@settings(deadline=None, max_examples=40)
+def test_which_rows_of_an_entity_stay_does_not_depend_on_others(towns: list[str | None], max_rows: int) -> None:
+    """Places among the texts do: another entity that comes first gives every text another place."""
+    mine: list[tuple[object, object]] = [(1, town) for town in towns]
+    others: list[tuple[object, object]] = [(i + 2, town) for i, town in enumerate("dcbaz")]
+    alone, _, _ = ask(mine, schema_of(max_rows))
+    together, _, _ = ask([*others, *mine], schema_of(max_rows))
+    without, _, _ = ask(others, schema_of(max_rows))
+
+    def held(answer: Partitions) -> dict[str, int]:
+        return dict(zip(answer.values, (answer.counts - 10**6).tolist(), strict=True))
+
+    added = {town: held(together)[town] - held(without).get(town, 0) for town in held(together)}
+    assert {town: number for town, number in added.items() if number} == held(alone)

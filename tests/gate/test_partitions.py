@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations_with_replacement, product
+from math import erfc, exp, prod, sqrt
 
 import pandas as pd
 import pytest
 
 from dpsynth.curator import Curator
-from dpsynth.privacy import gaussian_cost
+from dpsynth.privacy import gaussian_cost, threshold
 from dpsynth.privacy.interval import Interval
 from dpsynth.privacy.normal import upper_tail
 from dpsynth.schema import Schema
@@ -104,3 +105,44 @@ class TestAllNeighbours:
             for held, without in ((one, other), (other, one)):
                 assert 1 - (1 - survives) ** len(held.keys() - without.keys()) <= DELTA
         assert charge.cost.delta == Fraction(mechanism["delta"]) == DELTA
+
+
+def named(count: int, sigma: float, least: int) -> dict[int | None, float]:
+    """The law of what is shown of a value with such a count: a number of at least ``least``, or nothing (None)."""
+    reach = range(least, count + int(40 * sigma) + 2)
+    edges = {y: erfc((y - 0.5 - count) / (sigma * sqrt(2))) / 2 for y in (*reach, reach.stop)}
+    return {None: 1 - edges[least], **{y: edges[y] - edges[y + 1] for y in reach}}
+
+
+def law(held: Held, towns: Sequence[str], sigma: float, least: int) -> dict[tuple[int | None, ...], float]:
+    """The law of the whole answer; of a value that does not occur nothing is shown."""
+    each = [named(held[town], sigma, least) if town in held else {None: 1.0} for town in towns]
+    return {
+        tuple(shown for shown, _ in chosen): prod(likely for _, likely in chosen)
+        for chosen in product(*(one.items() for one in each))
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "moved"),
+    [
+        ({"a": 4, "s": 1}, {"a": 3}, 2),
+        ({"r": 1, "s": 1}, {}, 2),
+        ({"a": 8, "s": 1}, {"a": 8, "t": 1}, 4),
+        ({"a": 8, "b": 8}, {"a": 7, "b": 7}, 2),
+        ({"r": 1, "s": 1}, {"t": 1, "u": 1}, 4),
+    ],
+)
+def test_the_exact_law_of_the_answer_is_as_private_as_charged(one: Held, other: Held, moved: int) -> None:
+    """The privacy curve of the answer, summed over all outcomes, under that of the Gaussian and delta_0, both ways."""
+    sigma, delta = 2.0, Fraction(1, 1000)
+    least, towns = threshold(Fraction(sigma), 2, delta), sorted(one.keys() | other.keys())
+    mu = sqrt(moved) / sigma
+    for held, without in ((one, other), (other, one)):
+        left, right = (law(table, towns, sigma, least) for table in (held, without))
+        for epsilon in (0.0, 0.1, 0.5, 1.0, 2.0, 4.0):
+            spent = sum(max(0.0, likely - exp(epsilon) * right.get(shown, 0.0)) for shown, likely in left.items())
+            gaussian = (
+                erfc((epsilon / mu - mu / 2) / sqrt(2)) / 2 - exp(epsilon) * erfc((epsilon / mu + mu / 2) / sqrt(2)) / 2
+            )
+            assert spent <= gaussian + float(delta) + 1e-12

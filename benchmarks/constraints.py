@@ -26,6 +26,7 @@ from page import publish, table
 from dpsynth import Schema, synthesize
 from dpsynth.encoding import layout
 from dpsynth.sampling import IntegerTables, sample_chunks, zeroed
+from dpsynth.sampling.kept import kept
 
 CITIES, STATES = 24, 6
 WIDTH = {"city": 1, "state": 1, "begin": 5, "end": 5, "age": 6, "married": 1}
@@ -66,7 +67,7 @@ if = {{ age = {{ max = 17 }} }}
 then = {{ married = false }}
 """
 PLAIN, RULED = Schema.parse(COLUMNS), Schema.parse(COLUMNS + CONSTRAINTS)
-RULES = layout(RULED).constraints
+LAYOUT = layout(RULED)
 
 Codes = dict[str, np.ndarray]
 Shares = dict[tuple[str, str], np.ndarray]
@@ -120,10 +121,11 @@ def measured(rows: int, epsilon: str, mechanism: str, seeds: int, truth: Shares)
             parquet.write_table(rows_of(people(rows, np.random.default_rng(100 + seed))), place)
             made = synthesize(place, schema=PLAIN, epsilon=epsilon, delta="1e-9", mechanism=mechanism, rows=rows)
         plain = drawn(made.tables, rows, seed)
-        repaired, changed = RULES.repaired(plain)
-        again, left = RULES.repaired(drawn(zeroed(made.tables, RULES), rows, seed))
-        arms = [distances(codes, truth) for codes in (plain, repaired, again)]
-        found.append([arm[which] for which in (0, 1) for arm in arms] + [100 * changed.mean(), 100 * left.mean()])
+        repaired, changed = kept(made.tables, LAYOUT, plain, seed, 0)
+        sparse = zeroed(made.tables, LAYOUT.constraints)
+        again, left = kept(sparse, LAYOUT, drawn(sparse, rows, seed), seed, 0)
+        arms = [distances(codes, truth) for codes in (plain, dict(repaired), dict(again))]
+        found.append([arm[which] for which in (0, 1) for arm in arms] + [100 * changed / rows, 100 * left / rows])
     return [rows, epsilon, mechanism, *np.mean(found, axis=0).tolist()]
 
 

@@ -83,6 +83,7 @@ GRANTED: Any = {
     "neighbours": verifier.NEIGHBOURS, "population": NAME, "reason": ("opening", *verifier.REASON),
     "justification": str, "origin": evidence.ORIGIN, "root": DIGEST, "nonce": evidence.HEX32, "day": DAY,
 }
+GRANTS: Any = (GRANTED, *({**GRANTED, **more} for more in verifier.DIVIDED["open"]))
 DERIVED: Any = {
     "version": 1, "parent": {"release": NAME, "envelope": DIGEST, "model": DIGEST},
     "sample": {"rows": COUNT, "seed": COUNT, "where": TEXT, "rows_digest": DIGEST, "day": DAY},
@@ -200,9 +201,10 @@ def check_grants(case: Case, report: Report) -> None:
             lines[evidence.digest_of(grant.payload)],
         )
         said, first = statement["predicate"], opened[line["account"]]
-        demand(said, GRANTED, "a grant")
+        demand(said, GRANTS, "a grant")
         terms = ("account", "level", "parent", "measure", "entity", "column", "neighbours")
         fits = all(said[key] == first[key] for key in terms) and said["policy"] == line["policy"]
+        fits = fits and all(said.get(key) == first.get(key) for key in ("cells", "cell"))
         fits = fits and said["added"] == (line["cap"] if line is first else line["added"])
         fits = fits and said["reason"] == ("opening" if line is first else line["reason"])
         fits = fits and statement["subject"][0]["digest"]["sha256"] == said["root"].removeprefix("sha256:")
@@ -448,17 +450,53 @@ def check_sums(cases: Iterable[Case], report: Report) -> None:
         if case.heads:
             logs.setdefault(case.ledger["log"]["origin"], {}).setdefault(case.ledger["log"]["size"], case)
     for found in logs.values():
-        paid: dict[tuple[str, str], Fraction] = {}
+        paid, divided = dict[tuple[str, str], Fraction](), dict[str, Divided]()
         for _, case in sorted(found.items()):
-            for account in case.ledger["accounts"]:
+            parallel = next((entry.get("parallel") for entry in case.entries if entry["kind"] == "reserve"), None)
+            accounts, below = case.ledger["accounts"], True  # whether an account stands below the one that is divided
+            for account in accounts:
                 name, states = account["name"], [account[key] for key in ("held_before", "held_after", "cap")]
                 for unit in states[0]:
-                    before, after, cap = (Fraction(state[unit]) for state in states)
-                    sums = paid.get((name, unit), Fraction(0))
+                    sums = least(name, unit, paid, divided)
                     text = f"account {name} holds less {unit} before release {case.ledger['release']['id']}"
-                    report.require(before >= sums, f"{text} than the releases given had paid: {verifier.decimal(sums)}")
-                    paid[name, unit] = sums = sums + after - before
-                    report.require(sums <= cap, f"account {name} paid more {unit} than its cap for the releases given")
+                    told = f"{text} than the releases given had paid: {verifier.decimal(sums)}"
+                    report.require(Fraction(states[0][unit]) >= sums, told)
+            for account, above in zip(accounts, [*accounts[1:], None], strict=True):
+                if below:
+                    for unit in account["held_before"]:
+                        more = Fraction(account["held_after"][unit]) - Fraction(account["held_before"][unit])
+                        paid[account["name"], unit] = paid.get((account["name"], unit), Fraction(0)) + more
+                if parallel and above and above["name"] == parallel["account"]:
+                    path, below = accounts[accounts.index(above) :], False
+                    relation = 2 if case.ledger["guarantee"]["neighbours"] == "replace-one" else 1
+                    one = divided.setdefault(above["name"], Divided(relation, [each["name"] for each in path], set()))
+                    one.cells.add(account["name"])
+            for account in accounts:
+                for unit, cap in account["cap"].items():
+                    sums = least(account["name"], unit, paid, divided)
+                    text = f"account {account['name']} paid more {unit} than its cap for the releases given"
+                    report.require(sums <= Fraction(cap), text)
+
+
+@dataclass(frozen=True)
+class Divided:
+    """A divided account: how many of its cells add up, itself and all above it, and the accounts of its cells."""
+
+    most: int
+    path: list[str]
+    cells: set[str]
+
+
+def least(name: str, unit: str, paid: dict[tuple[str, str], Fraction], divided: dict[str, Divided]) -> Fraction:
+    """What an account paid for the releases given: in order, and for the cells of itself or below what they cost."""
+    total = paid.get((name, unit), Fraction(0))
+    for one in divided.values():
+        if name in one.path:  # an account of rho above one of mu^2 holds half, and by what it rounds up more
+            sums = {cell: paid.get((cell, unit)) for cell in one.cells}
+            halves = {cell: paid.get((cell, "mu2"), Fraction(0)) / 2 for cell, own in sums.items() if own is None}
+            largest = sorted([*halves.values(), *(own for own in sums.values() if own is not None)])[-one.most :]
+            total += sum(largest, Fraction(0))
+    return total
 
 
 def examine(

@@ -180,10 +180,10 @@ UNITS = {"gdp": "mu2", "zcdp": "rho", "pure": "epsilon"}  # what adds up in each
 SCORE_LATTICE = 1024  # scores are counted in 1/1024 of a row
 
 
-def sensitivity_squared(entry: Json) -> Fraction:
+def sensitivity_squared(entry: Json, apart: bool = False) -> Fraction:
     """The squared sensitivity of what an entry asked, in L1 where the noise is Laplace's and in L2 otherwise.
 
-    total      add-remove: s^2.  replace-one: 0 if each row is its own entity and counts as one (n never changes), else s^2.
+    total      s^2.  replace-one, each row an entity that counts as one: 0, n never changes (but apart, in one cell).
     marginal   add-remove: s^2 (all s units in one cell).  replace-one, out of one cell and into another: 2 s^2, in L1
                (2 s)^2.
     residual   of axes with m cells: s^2 times the product P of all m (m - 1).  replace-one: 2 s^2 P m/(m - 1) with the
@@ -203,7 +203,7 @@ def sensitivity_squared(entry: Json) -> Fraction:
         moved = SCORE_LATTICE * query.get("weight", 1) * rows * (2 if replace else 1)
         return Fraction(moved**2 * (1 if entry["kind"] == "select" else query["candidates"] ** (2 if laplace else 1)))
     if not query["shape"]:
-        return Fraction(0 if replace and rows == 1 and unit["column"] is None else rows**2)
+        return Fraction(0 if replace and rows == 1 and unit["column"] is None and not apart else rows**2)
     if query["basis"] == "residual":
         squared, least = rows**2 * math.prod(m * (m - 1) for m in query["shape"]), min(query["shape"])
         return Fraction(2 * squared * least, least - 1) if replace else Fraction(squared)
@@ -309,6 +309,9 @@ KINDS: dict[str, Json] = {  # what a ledger may hold
 OLDER: Json = {  # keys that lines of these kinds did not have once, and what their absence means
     "open": {"parent": None, "level": "project", "grant": None, "root": None}, "reserve": {"above": []},
 }
+DIVIDED: dict[str, tuple[Json, ...]] = {  # keys that lines have besides where an account is divided into cells
+    "open": ({"cells": {"column": NAME, "labels": [NAME]}}, {"cell": NAME}),
+    "reserve": ({"parallel": {"account": NAME, "cell": NAME, "others": [AMOUNT]}},)}
 STATE: Json = {"name": NAME, "cap": AMOUNT, "held_before": AMOUNT, "held_after": AMOUNT}
 GUARANTEE: Json = {
     "epsilon": POSITIVE, "delta": PROBABILITY, "measure": MEASURE, "reserved": AMOUNT, "entity": NAME,
@@ -342,8 +345,9 @@ def read_entry(line: bytes, report: Report, kinds: dict[str, Json] = KINDS) -> J
         demand(entry, dict, "a line of the log")
         demand(entry.get("kind"), tuple(kinds), f"the kind {entry.get('kind')} of an entry")
         later = OLDER.get(entry["kind"], {})
-        entry = entry if later.keys() & entry.keys() else {**later, **entry}
-        demand(entry, {**COMMON, **kinds[entry["kind"]]}, f"entry {entry.get('seq')} ({entry['kind']})")
+        more = next((one for one in DIVIDED.get(entry["kind"], ()) if one.keys() <= entry.keys()), {})
+        entry = entry if more or later.keys() & entry.keys() else {**later, **entry}
+        demand(entry, {**COMMON, **kinds[entry["kind"]], **more}, f"entry {entry.get('seq')} ({entry['kind']})")
         return entry
     except Refused as refusal:
         report.require(False, *refusal.args)
@@ -381,7 +385,7 @@ def check_ledger(ledger: Json, report: Report) -> list[Json]:
     given = gives(reserved, measure, Fraction(guarantee["epsilon"]), Fraction(guarantee["delta"]))
     require(given, "what was reserved does not give the epsilon claimed")
     states = check_accounts(ledger, entries[:start], reserve, report)
-    spent = check_charges(own[1:], guarantee, report)
+    spent = check_charges(own[1:], guarantee, report, "parallel" in reserve)
     within = quantity(spent, measure) <= size and Fraction(spent["delta"]) <= Fraction(reserved["delta"])
     require(within, "the entries cost more than was reserved")
     column, most = guarantee["unit_column"], guarantee["max_rows"]
@@ -412,8 +416,10 @@ def check_accounts(ledger: Json, before: list[Json], reserve: Json, report: Repo
     paid = [{"account": reserve["account"], "held": reserve["held"]}, *reserve["above"]]
     told = paid == [{"account": account["name"], "held": account["held_after"]} for account in accounts]
     require(told, "what the accounts hold is not what the entry says that reserved")
+    counted, more, parallel = guarantee["measure"], guarantee["reserved"], reserve.get("parallel", {"others": []})
+    less, cell, below = {UNITS[counted]: "0", "delta": "0"}, None, accounts[0]
     for account in accounts:
-        name, top = account["name"], account is accounts[-1]
+        name, top, held = account["name"], account is accounts[-1], account["held_after"]
         opened, *since = [entry for entry in before if entry["account"] == name] or [{"kind": "none"}]
         if opened["kind"] != "open" or any(entry["kind"] == "open" for entry in since):
             raise Refused(f"the log does not begin by opening account {name}, once", TOTALS)
@@ -425,18 +431,24 @@ def check_accounts(ledger: Json, before: list[Json], reserve: Json, report: Repo
         ruled = (opened["grant"] is not None, opened["root"] is not None) == (governed, governed and top)
         require(ruled, f"account {name} was not opened under the root that the ledger names, or under one")
         measure, cap, policy = opened["measure"], opened["cap"], opened["policy"]
-        for entry in since:
-            require(governed and (top or entry["kind"] == "grant"), f"the log says of account {name} what it may not")
-            if entry["kind"] == "grant":
-                cap, policy = plus(cap, entry["added"], measure), entry["policy"]
-                require(
-                    entry["cap"] == cap, f"entry {entry['seq']} (grant): its cap is not the sum of what was granted"
-                )
+        for one in since:
+            require(governed and (top or one["kind"] == "grant"), f"the log says of account {name} what it may not")
+            if one["kind"] == "grant":
+                cap, policy = plus(cap, one["added"], measure), one["policy"]
+                require(one["cap"] == cap, f"entry {one['seq']} (grant): its cap is not the sum of what was granted")
         require(account["cap"] == cap, "the cap stated is not that with which the account was opened, and its grants")
-        held = plus(account["held_before"], charged(guarantee["reserved"], guarantee["measure"], measure), measure)
-        require(held == account["held_after"], f"{UNITS[measure]} held before + reserved is not held after")
-        fits = quantity(held, measure) <= quantity(cap, measure) and Fraction(held["delta"]) <= Fraction(cap["delta"])
-        require(fits, f"the account holds more {UNITS[measure]} or delta than its cap")
+        if cell is not None:  # the account below is a cell of this one, which holds what all its cells cost together
+            divided, sums, counted = opened.get("cells", {"column": "", "labels": []}), parallel["others"], measure
+            said = (parallel.get("account"), parallel.get("cell"), len(sums)) == (name, cell, 2)
+            require(said and cell in divided["labels"], f"nothing prices cell {cell} of account {name}")
+            less, more = (together([below[key], *sums], opened) for key in ("held_before", "held_after"))
+            require(within(more, held, measure), f"account {name} holds less than its cells cost together")
+            notes.append(f"the cell {cell} of account {name} alone: rows with that value of column {divided['column']}")
+        below, cell = account, opened.get("cell")
+        rises = plus(account["held_before"], charged(more, counted, measure), measure)
+        told = rises == plus(held, charged(less, counted, measure), measure)
+        require(told, f"{UNITS[measure]} held before + reserved is not held after")
+        require(within(held, cap, measure), f"the account holds more {UNITS[measure]} or delta than its cap")
         limits = {key: Fraction(number) for key, number in policy.items()}
         require(gives(cap, measure, **limits), "the cap is above the account's policy")
         if account is accounts[0]:
@@ -444,6 +456,7 @@ def check_accounts(ledger: Json, before: list[Json], reserve: Json, report: Repo
             require(told, "the running epsilon of the account is wrong")
         used = " of ".join(decimal(quantity(account[state], measure)) for state in ("held_after", "cap"))
         notes.append(f"account {name}: {UNITS[measure]} {used} held after this release")
+    require((cell, any("cell" in one for one in before)) == (None, "parallel" in reserve), "it prices what is no cell")
     require({entry["account"] for entry in before} <= set(names), "an entry belongs to another account")
     roots = [entry["root"] for entry in before if entry.get("root")]
     require([ledger["root"]] == (roots[-1:] or [None]), "the root of the ledger is not the one that was in force")
@@ -456,6 +469,19 @@ def plus(first: Json, second: Json, measure: str) -> Json:
     return dict(zip((UNITS[measure], "delta"), map(str, sums), strict=True))
 
 
+def within(amount: Json, most: Json, measure: str) -> bool:
+    """Whether an amount is at most another, and its delta too."""
+    return quantity(amount, measure) <= quantity(most, measure) and Fraction(amount["delta"]) <= Fraction(most["delta"])
+
+
+def together(sums: list[Json], opened: Json) -> Json:
+    """What cells of an account cost together: their largest sum, or the two largest where entities may be replaced."""
+    found = [(quantity(one, opened["measure"]), Fraction(one["delta"])) for one in sums]
+    most = 2 if opened["neighbours"] == "replace-one" else 1
+    largest = (str(sum(sorted(part)[-most:], Fraction(0))) for part in zip(*found, strict=True))
+    return dict(zip((UNITS[opened["measure"]], "delta"), largest, strict=True))
+
+
 def charged(amount: Json, measure: str, above: str) -> Json:
     """What an account that counts in the measure ``above`` holds for an amount in another.
 
@@ -466,7 +492,7 @@ def charged(amount: Json, measure: str, above: str) -> Json:
     return {"rho": str(Fraction(math.ceil(quantity(amount, measure) * 2**59), 2**60)), "delta": amount["delta"]}
 
 
-def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Json:
+def check_charges(entries: list[Json], guarantee: Json, report: Report, apart: bool = False) -> Json:
     """Recompute the price of every answer; returns their sum, an amount. Finding values has a cost in delta, its own.
 
     The probabilities that some entity shows add up, whatever is asked between them.
@@ -489,7 +515,7 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report) -> Json:
                 columns, levels, shape, _ = (entry["query"][key] for key in TABLE)
                 axes = len(set(columns)) == len(columns) == len(levels) == len(shape)
                 require(axes, "its query does not have one level and one size for each column")
-            squared = sensitivity_squared(entry)
+            squared = sensitivity_squared(entry, apart)
             require(Fraction(entry["sensitivity_squared"]) == squared, f"its squared sensitivity is {squared}")
             price, cost, running = cost_of(entry, squared, measure), entry["cost"], entry["running"]
             stated, so_far = quantity(cost, measure), quantity(running["spent"], measure)

@@ -40,6 +40,7 @@ PRIVATE = {
     "dpsynth.privacy.partitions.threshold",
     "dpsynth.table.texts.Texts",
     *(f"dpsynth.privacy.tradeoff.{name}" for name in ("_gaussian_power", "_pure_power")),
+    "dpsynth.privacy.parallel.together",
     *(f"dpsynth.privacy.cost.{name}" for name in ("Cost", "exponential_cost", "gaussian_cost", "laplace_cost")),
     *(
         f"dpsynth.privacy.sensitivity.{name}"
@@ -52,8 +53,9 @@ PRIVATE = {
             "total",
         )
     ),
-    *(f"dpsynth.table.{name}" for name in ("counting", "lines", "load.open_table", "truncation.keep")),
+    *(f"dpsynth.table.{name}" for name in ("counting", "lines", "load.open_table")),
     *(f"dpsynth.table.{name}" for name in ("batches.batches", "cells.texts", "postgres_cells")),
+    *(f"dpsynth.table.{name}" for name in ("members.members", "truncation.keep")),
     *(f"dpsynth.verifier.{name}" for name in ("charged", "check_accounts", "check_charges", "cost_of", "epsilon_of")),
     *(f"dpsynth.verifier.{name}" for name in ("gdp_gives", "gives", "hides", "mills", "sensitivity_squared")),
 }

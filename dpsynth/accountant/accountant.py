@@ -13,7 +13,7 @@ from typing import Any
 
 from dpsynth.accountant import accounts, decisions, grants, log, states
 from dpsynth.accountant import filter as rule
-from dpsynth.accountant.accounts import Terms, require_name
+from dpsynth.accountant.accounts import Place, Terms, require_name
 from dpsynth.accountant.anchors import AnchoredStore, default_folder
 from dpsynth.accountant.asked import Asked, add, take_over
 from dpsynth.accountant.grid import round_up
@@ -27,7 +27,7 @@ from dpsynth.ledger import Claim, amount, claim
 from dpsynth.ledger.dsse import read_envelope
 from dpsynth.ledger.entries import DecisionKind, Level
 from dpsynth.ledger.trust import Trust
-from dpsynth.privacy import Budget, Cost, Measure
+from dpsynth.privacy import Budget, Cells, Cost, Measure
 
 _SERVER = ("postgresql://", "postgresql+psycopg://")
 
@@ -91,6 +91,8 @@ class Accountant:
         grant: bytes | None = None,
         trust: bytes | None = None,
         delta0: Fraction | int = 0,
+        cells: Cells | None = None,
+        cell: str | None = None,
     ) -> Account:
         """Open an account, under ``parent`` if one is named: whatever it spends is then charged to that one too.
 
@@ -98,6 +100,10 @@ class Accountant:
         for the account's whole life, is ``budget`` counted in ``measure``; ``delta0`` is the part of its delta that is
         set aside for releases which find values privately, rounded up to the grid of 2^-60. Without it they are
         refused.
+
+        ``cells`` divide the account by a public column, for ever. An account under it that is opened as one ``cell``,
+        by its label, sees the rows of that cell alone, and so do all below; the divided account then holds not the sum
+        of its cells but what they cost together (:func:`dpsynth.privacy.together`). Each cell has one account.
 
         ``trust`` (a ``root.json``) puts an account at the top, and all below it, under officers. Each account of such a
         tree needs a ``grant`` (the bytes of its signed envelope) and takes its terms and its cap from it; what else is
@@ -111,13 +117,12 @@ class Accountant:
                 raise ConfigurationError(
                     f"account {name!r}: under a root its cap comes from a grant, and none is given"
                 )
-            wanted = Terms.checked(
-                name, entity, column, neighbours, measure, budget, parent, level, delta0=delta0
-            )
+            place = Place(parent, level, cells, cell)
+            wanted = Terms.checked(name, entity, column, neighbours, measure, budget, place, delta0=delta0)
         else:
             wanted = grants.terms_of(grants.read_grant(grant))
             given = {"entity": entity, "column": column, "neighbours": neighbours, "parent": parent, "policy": budget}
-            _require_agreed(wanted, {"name": name, **given})
+            _require_agreed(wanted, {"name": name, **given, "cells": cells, "cell": cell})
         first = grants.require_first(trust) if trust is not None else None
 
         def act(tx: Writing) -> Account:
@@ -234,15 +239,15 @@ class Accountant:
         terms = {"reserved": amount(cost), "quote": claim(quote)}
         asked = Asked(release, account, plan, self._mark(source), cost, terms)
 
-        def act(tx: Writing) -> Reservation | Account:
+        def act(tx: Writing) -> Reservation | rule.Bill:
             found = asked.standing(tx)
             if isinstance(found, ReleaseRow):
                 take_over(tx, found)
                 payer = accounts.load(tx, account)
-            elif by := rule.unable(found, cost):
+            elif by := rule.unable(owed := rule.bills(found, cost)):
                 return asked.refuse(tx, by)
             else:
-                payer = add(tx, asked, found)
+                payer = add(tx, asked, owed)
             return Reservation.of(self._store, tx, payer, release, lock)
 
         with ExitStack() as held:
@@ -252,8 +257,8 @@ class Accountant:
                 lock = self._store.lock(release)
                 held.callback(lock.close)
             made = self._store.write(act)
-            if isinstance(made, Account):
-                raise rule.refusal(made, cost)
+            if isinstance(made, rule.Bill):
+                raise rule.refusal(made)
             if made.settled and lock is not None:  # by a run that ended since it was looked at
                 lock.close(for_ever=True)
             held.pop_all()
@@ -331,19 +336,19 @@ class Accountant:
         found = self._store.read(asked.standing)
         if isinstance(found, ReleaseRow):
             return found
-        if not rule.unable(found, asked.cost):
+        if not rule.unable(rule.bills(found, asked.cost)):
             return None
 
-        def act(tx: Writing) -> ReleaseRow | Account | None:
+        def act(tx: Writing) -> ReleaseRow | rule.Bill | None:
             again = asked.standing(tx)
             if isinstance(again, ReleaseRow):
                 return again
-            by = rule.unable(again, asked.cost)
+            by = rule.unable(rule.bills(again, asked.cost))
             return asked.refuse(tx, by) if by else None  # None: somebody gave something back meanwhile
 
         refused = self._store.write(act)
-        if isinstance(refused, Account):
-            raise rule.refusal(refused, asked.cost)
+        if isinstance(refused, rule.Bill):
+            raise rule.refusal(refused)
         return refused
 
     def _mark(self, source: str) -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from dpsynth.accountant import filter as rule
@@ -14,8 +15,19 @@ from dpsynth.accountant.store import AccountRow, GrantRow, Reading, Writing
 from dpsynth.accountant.values import Account, unit_text
 from dpsynth.errors import BudgetRefused, ConfigurationError, StoreDamaged, nearest
 from dpsynth.ledger import Entry, amount, claim, cost_of
-from dpsynth.ledger.entries import LEVELS, Level
-from dpsynth.privacy import NEIGHBOURS, Budget, Cost, Measure, part_of, require_measure
+from dpsynth.ledger.entries import LEVELS, Level, cells_json
+from dpsynth.privacy import (
+    NEIGHBOURS,
+    Budget,
+    Cell,
+    Cells,
+    Cost,
+    Measure,
+    moved_cells,
+    part_of,
+    require_measure,
+    together,
+)
 
 TERMS = ("open", "grant", "root")
 """The kinds of lines that make an account what it is."""
@@ -61,6 +73,9 @@ def _payer(tx: Reading, name: str) -> Account:
         != [(grant.seq, grant.digest, grant.added) for grant in tx.granted(name)]
     ):
         raise _damaged(name)
+    line = (row,) if row.parent is None else _line(tx, row)
+    if row.cell != terms.get("cell") or (row.moved is None) != (terms.get("cells") is None):
+        raise _damaged(name)
     return Account(
         name,
         terms["entity"],
@@ -72,18 +87,40 @@ def _payer(tx: Reading, name: str) -> Account:
         row.held,
         terms.get("level", "project"),
         row.parent,
-        _root(entries if row.parent is None else log.read(tx.lines_of(_top(tx, row), TERMS))),
+        _root(entries if row.parent is None else log.read(tx.lines_of(line[-1].name, TERMS))),
+        cells=_cells(terms),
+        sums=tuple((cell.cell or "", cell.held) for cell in tx.cells(name)) if row.moved else (),
+        cell=_cell(tx, line),
     )
 
 
-def _top(tx: Reading, row: AccountRow) -> str:
-    """The account at the top of a tree."""
-    found: AccountRow | None = row
-    while found is not None and found.parent is not None:
-        row, found = found, tx.account(found.parent)
-    if found is None:
-        raise _damaged(row.name)
-    return found.name
+def _line(tx: Reading, row: AccountRow) -> tuple[AccountRow, ...]:
+    """An account and all above it, up to the top of its tree."""
+    found = [row]
+    while found[-1].parent is not None:
+        above = tx.account(found[-1].parent)
+        if above is None:
+            raise _damaged(row.name)
+        found.append(above)
+    return tuple(found)
+
+
+def _cells(terms: Mapping[str, Any]) -> Cells | None:
+    """What divides an account, by the line that opened it."""
+    said = terms.get("cells")
+    return None if said is None else Cells(said["column"], tuple(said["labels"]))
+
+
+def _cell(tx: Reading, line: Sequence[AccountRow]) -> Cell | None:
+    """The cell in which an account lies, which is that of itself or of one above it."""
+    for row, above in pairwise(line):
+        if row.cell is not None:
+            (opening,) = log.read([found] if (found := tx.opening(above.name)) else [])
+            cells = _cells(opening.fields)
+            if cells is None or row.cell not in cells.labels:
+                raise _damaged(row.name)
+            return cells.cell(above.name, row.cell)
+    return None
 
 
 def _root(entries: Iterable[Entry]) -> str | None:
@@ -100,9 +137,20 @@ def terms(tx: Reading, name: str, before: int) -> tuple[Entry, ...]:
 
 def audit(tx: Reading) -> None:
     """StoreDamaged unless each account holds the sum of its reservations and is what its log says."""
-    for row in tx.accounts():
-        load(tx, row.name)
-        if tx.held(row.name) != row.held:
+    rows = {row.name: row for row in tx.accounts()}
+    shared = {name: Cost.nothing(row.cap.measure) for name, row in rows.items()}
+    for row in rows.values():
+        account = load(tx, row.name)
+        if row.together is None:
+            continue
+        if row.together != together((held for _, held in account.sums), account.neighbours, account.measure):
+            raise StoreDamaged(
+                f"account {row.name!r} does not hold what its cells cost together: bring back a whole copy of the store"
+            )
+        for above in _line(tx, row):
+            shared[above.name] += rule.charged_in(above.cap.measure, row.together)
+    for row in rows.values():
+        if tx.held(row.name) + shared[row.name] != row.held:
             raise StoreDamaged(
                 f"account {row.name!r} does not hold the sum of its releases: bring back a whole copy of the store"
             )
@@ -120,6 +168,37 @@ def _damaged(name: str) -> StoreDamaged:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where an account stands in its tree: under which other, at which level, as which cell; and what divides it."""
+
+    parent: str | None = None
+    level: Level = "project"
+    cells: Cells | None = None
+    cell: str | None = None
+
+    def require(self, name: str) -> None:
+        """ConfigurationError unless an account may stand there, as far as can be told without the others."""
+        if self.level not in LEVELS:
+            known = ", ".join(map(repr, LEVELS))
+            raise ConfigurationError(f"level {self.level!r}: must be one of {known}{nearest(self.level, LEVELS)}")
+        if self.cell is not None and self.parent is None:
+            raise ConfigurationError(f"account {name!r}: cell {self.cell!r} of which account? Name its parent")
+        if self.cell is not None and self.cells is not None:
+            raise _nested(name)
+        if self.cells is not None:
+            _require_spelt(name, self.cells)
+
+
+def _require_spelt(name: str, cells: Cells) -> None:
+    """ConfigurationError for a label that no value of a table could be."""
+    from dpsynth.schema.text import canonical, clean
+
+    for label in cells.labels:
+        if (plain := canonical(clean(label))) != label:
+            raise ConfigurationError(f"account {name!r}: cell {label!r} is spelt {plain!r} in a table")
+
+
+@dataclass(frozen=True)
 class Terms:
     """What an account is opened for. ``grant`` is the digest of the grant that its cap comes from, if officers rule."""
 
@@ -133,6 +212,8 @@ class Terms:
     parent: str | None
     level: Level
     grant: str | None = None
+    cells: Cells | None = None
+    cell: str | None = None
 
     @classmethod
     def checked(
@@ -143,8 +224,7 @@ class Terms:
         neighbours: str | None,
         measure: Measure,
         budget: Budget | None,
-        parent: str | None = None,
-        level: Level = "project",
+        place: Place,
         granted: tuple[Cost, str] | None = None,
         delta0: Fraction | int = 0,
     ) -> Terms:
@@ -163,13 +243,14 @@ class Terms:
             raise ConfigurationError(f"neighbours {neighbours!r}: must be {known}{nearest(neighbours, NEIGHBOURS)}")
         if column == "":
             raise ConfigurationError("column '': name the column that tells entities apart, or None for rows")
-        if level not in LEVELS:
-            known = ", ".join(map(repr, LEVELS))
-            raise ConfigurationError(f"level {level!r}: must be one of {known}{nearest(level, LEVELS)}")
+        place.require(name)
         budget.require(require_measure(measure))
         cap, grant = granted or (budget.cost(measure, part_of(delta0)), None)
         split(cap)
-        return cls(name, entity, column, neighbours, measure, budget, cap, parent, level, grant)
+        return cls(
+            name, entity, column, neighbours, measure, budget, cap, place.parent, place.level, grant, place.cells,
+            place.cell,
+        )  # fmt: skip
 
     def fields(self, root: str | None) -> Mapping[str, Any]:
         """The line that opens the account; ``root`` is for the top account of a governed tree."""
@@ -184,6 +265,8 @@ class Terms:
             "level": self.level,
             "grant": self.grant,
             "root": root,
+            **({} if self.cells is None else {"cells": cells_json(self.cells)}),
+            **({} if self.cell is None else {"cell": self.cell}),
         }
 
 
@@ -195,7 +278,9 @@ def add(tx: Writing, wanted: Terms, root: str | None) -> None:
     if wanted.parent is not None:
         _require_under(load(tx, wanted.parent), wanted)
     nothing = Cost.nothing(wanted.measure)
-    tx.add_account(AccountRow(wanted.name, wanted.parent, nothing if wanted.grant else wanted.cap, nothing))
+    divided = (None, None) if wanted.cells is None else (moved_cells(wanted.neighbours), nothing)
+    cap = nothing if wanted.grant else wanted.cap
+    tx.add_account(AccountRow(wanted.name, wanted.parent, cap, nothing, wanted.cell, *divided))
     seq = log.append(tx, "open", wanted.fields(root), account=wanted.name)
     if wanted.grant is not None:
         tx.grant(GrantRow(seq, wanted.name, wanted.grant, wanted.cap))
@@ -206,10 +291,11 @@ def same_terms(tx: Reading, wanted: Terms) -> Account:
     found = load(tx, wanted.name)
     opened = terms(tx, wanted.name, tx.head()[0])[0].fields
     words = {"entity": "entity", "column": "unit column", "neighbours": "neighbours", "policy": "budget"}
-    words |= {"measure": "measure", "parent": "parent", "level": "level", "grant": "grant"}
-    for key, word in {**words, "cap": "part of delta set aside (delta0)"}.items():
+    words |= {"measure": "measure", "parent": "parent", "level": "level", "grant": "grant", "cells": "cells"}
+    words |= {"cell": "cell", "cap": "part of delta set aside (delta0)"}
+    for key, word in words.items():
         default = "project" if key == "level" else None
-        if opened.get(key, default) != wanted.fields(None)[key]:
+        if opened.get(key, default) != wanted.fields(None).get(key):
             raise ConfigurationError(
                 f"account {wanted.name!r} is open already with another {word}, and its "
                 "terms never change: use it as it is (`dpsynth budget show`), or another name for other people"
@@ -238,3 +324,29 @@ def _require_under(above: Account, wanted: Terms) -> None:
             "one entity, told apart in one way, under one neighbour relation"
         )
     rule.charged(above, Cost.nothing(wanted.measure))
+    if wanted.cells is not None and above.cell is not None:
+        raise _nested(wanted.name)
+    if wanted.cell is not None:
+        _require_cell(above, wanted, wanted.cell)
+
+
+def _require_cell(above: Account, wanted: Terms, label: str) -> None:
+    """ConfigurationError unless an account may be opened as a cell of the one above."""
+    if above.cells is None:
+        raise ConfigurationError(
+            f"account {above.name!r} was opened without cells: open {wanted.name!r} without a cell, or under an "
+            "account that is divided"
+        )
+    above.cells.cell(above.name, label)
+    if wanted.measure != above.measure:
+        raise ConfigurationError(
+            f"account {above.name!r} counts in {above.measure} for ever, and its cells do: open {wanted.name!r} in it"
+        )
+    if any(label == known for known, _ in above.sums):
+        raise ConfigurationError(
+            f"cell {label!r} of account {above.name!r} has its account already: use that one, or open accounts under it"
+        )
+
+
+def _nested(name: str) -> ConfigurationError:
+    return ConfigurationError(f"account {name!r}: what lies in a cell is not divided again")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dpsynth.accountant import accounts, log
+from dpsynth.accountant import accounts, cells, log
 from dpsynth.accountant import filter as rule
 from dpsynth.accountant.reservation import OPEN_STATES
 from dpsynth.accountant.store import Reading, ReleaseRow, Writing
@@ -34,37 +34,41 @@ class Asked:
         if found is None:
             payers = accounts.path(tx, self.account)
             rule.require_measure(payers[0], self.cost)
+            cells.require_source(tx, payers[0], self.source)
             return payers
         _require_same(found, log.of_release(tx, self.release), self)
         return found
 
-    def refuse(self, tx: Writing, by: Account) -> Account:
-        """Write down that ``by`` could not pay."""
-        fields = {"release": self.release, "plan": self.plan, "asked": amount(self.cost), "by": by.name}
+    def refuse(self, tx: Writing, by: rule.Bill) -> rule.Bill:
+        """Write down that an account could not pay."""
+        fields = {"release": self.release, "plan": self.plan, "asked": amount(self.cost), "by": by.account.name}
         log.append(tx, "refused", fields, account=self.account)
         return by
 
 
-def add(tx: Writing, asked: Asked, payers: Sequence[Account]) -> Account:
+def add(tx: Writing, asked: Asked, owed: Sequence[rule.Bill]) -> Account:
     """Write a new release, its log line, and what each of the paying accounts, its own first, holds for it.
 
     Gives its own account as it stands then.
     """
-    charges = [rule.charged(payer, asked.cost) for payer in payers]
-    own, *above = [payer.held + charge for payer, charge in zip(payers, charges, strict=True)]
+    own, *above = owed
     tx.add_release(ReleaseRow(asked.release, asked.account, asked.plan, asked.source, "RESERVED", 0))
     fields = {
         "release": asked.release,
         "plan": asked.plan,
         **asked.terms,
-        "held": amount(own),
-        "running_epsilon": decimal_text(epsilon_of(own, payers[0].policy.delta)),
-        "above": [{"account": p.name, "held": amount(held)} for p, held in zip(payers[1:], above, strict=True)],
+        "held": amount(own.held),
+        "running_epsilon": decimal_text(epsilon_of(own.held, own.account.policy.delta)),
+        "above": [{"account": bill.account.name, "held": amount(bill.held)} for bill in above],
+        **cells.told(owed),
     }
     log.append(tx, "reserve", fields, account=asked.account, release=asked.release)
-    for payer, charge in zip(payers, charges, strict=True):
-        tx.hold(asked.release, payer.name, charge)
-    return replace(payers[0], held=own, attempts=tx.attempts(asked.account))
+    for bill in owed:
+        if bill.together is not None:
+            tx.price(bill.account.name, bill.together)  # the accounts above hold the difference too
+            break
+        tx.hold(asked.release, bill.account.name, bill.asked)
+    return replace(own.account, held=own.held, attempts=tx.attempts(asked.account))
 
 
 def _require_same(found: ReleaseRow, entries: Sequence[Entry], asked: Asked) -> None:

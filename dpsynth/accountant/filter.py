@@ -2,13 +2,15 @@
 
 Each account sums in its measure, and each sum is a valid filter also when queries and noise scales are chosen from
 earlier answers: mu^2 of Gaussian DP (Smith, Thakurta 2022, arXiv 2210.17520), rho of zCDP (Whitehouse, Ramdas, Rogers,
-Wu 2023, arXiv 2203.05481, Theorem 1), epsilon of pure DP. delta_0 of thresholded steps add. Proofs: proofs/accountant
-and proofs/privacy/gdp_composition.md.
+Wu 2023, arXiv 2203.05481, Theorem 1), epsilon of pure DP. delta_0 of thresholded steps add. An account that is divided
+into cells adds up each cell by itself and holds what these sums cost together. Proofs: proofs/accountant and
+proofs/privacy/gdp_composition.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from dpsynth.accountant.grid import round_up
 from dpsynth.errors import BudgetRefused, ConfigurationError
-from dpsynth.privacy import Budget, Cost, Measure, amount_of, epsilon_of
+from dpsynth.privacy import Budget, Cost, Measure, amount_of, epsilon_of, moved_cells, together
 
 if TYPE_CHECKING:
     from dpsynth.accountant.values import Account
@@ -52,11 +54,67 @@ def charged_in(measure: Measure, cost: Cost) -> Cost:
     return round_up(cost.as_zcdp()) if measure == "zcdp" and cost.measure == "gdp" else cost
 
 
-def unable(accounts: Iterable[Account], cost: Cost) -> Account | None:
-    """The first account that cannot hold ``cost`` besides what it holds; None if all can."""
-    return next(
-        (account for account in accounts if not (account.held + charged(account, cost)).fits(account.cap)), None
-    )
+@dataclass(frozen=True)
+class Bill:
+    """What a release comes to for one ``account`` that pays: ``asked``, in its measure, and what it ``held`` with it.
+
+    ``spare`` is the part of what is asked that costs it nothing, since other cells hold as much already; ``together``
+    is what an account that is divided holds for its cells with the release, if that lies in one: ``cell``.
+    """
+
+    account: Account
+    asked: Cost
+    held: Cost
+    spare: Cost
+    together: Cost | None = None
+    cell: str | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the account can hold it."""
+        return self.held.fits(self.account.cap)
+
+
+def bills(payers: Sequence[Account], cost: Cost) -> tuple[Bill, ...]:
+    """What a release of a ``cost`` comes to for each account that pays, its own first and then each above it.
+
+    Each holds ``charged(cost)`` more, up to the account that is a cell. The one that the cell belongs to holds what all
+    its cells cost together, and all above that one the increase of this.
+    """
+    before, now, spare = Cost.nothing(cost.measure), cost, Cost.nothing(cost.measure)
+    found: list[Bill] = []
+    for payer in payers:
+        priced = label = None
+        if payer.cells is not None and found and found[-1].account.label is not None:
+            cell, label = found[-1], found[-1].account.label
+            rest = others(payer, cell.account)
+            before = together((cell.account.held, *rest), payer.neighbours, payer.measure)
+            priced = now = together((cell.held, *rest), payer.neighbours, payer.measure)
+            spare = spared(cell.account.held, rest, payer.neighbours)
+        held = payer.held + (charged(payer, now) - charged(payer, before))
+        less = spare.as_zcdp() if payer.measure == "zcdp" else spare
+        found.append(Bill(payer, charged(payer, cost), held, less, priced, label))
+    return tuple(found)
+
+
+def others(divided: Account, cell: Account) -> tuple[Cost, Cost]:
+    """The largest and the second largest of what the other cells hold, amount and delta each by itself."""
+    nothing = Cost.nothing(divided.measure)
+    sums = [nothing, nothing, *(held for label, held in divided.sums if label != cell.label)]
+    amounts, deltas = sorted(one.amount for one in sums), sorted(one.delta for one in sums)
+    first, second = (Cost(divided.measure, amounts[place], deltas[place]) for place in (-1, -2))
+    return first, second
+
+
+def spared(own: Cost, rest: tuple[Cost, Cost], neighbours: str) -> Cost:
+    """By how much a cell may grow before all cells together cost more."""
+    least, nothing = rest[moved_cells(neighbours) - 1], Fraction(0)
+    return Cost(own.measure, max(least.amount - own.amount, nothing), max(least.delta - own.delta, nothing))
+
+
+def unable(owed: Iterable[Bill]) -> Bill | None:
+    """The first bill that its account cannot pay; None if all can."""
+    return next((bill for bill in owed if not bill.fits), None)
 
 
 def covers(quote: Budget, cost: Cost) -> bool:
@@ -81,26 +139,28 @@ def require_quote(quote: Budget, cost: Cost) -> None:
         )
 
 
-def refusal(account: Account, cost: Cost) -> BudgetRefused:
-    """The error for a cost that does not fit: asked, spent, left and cap, in the account's unit and as epsilon.
+def refusal(bill: Bill) -> BudgetRefused:
+    """The error for a bill that does not fit: asked, spent, left and cap, in the account's unit and as epsilon.
 
     Asked and spent are rounded up, left is rounded down: what is shown as left can be asked for.
     """
-    delta, rest, cost = account.policy.delta, account.left, charged(account, cost)
-    asked = _shown(cost, delta)
+    account, delta = bill.account, bill.account.policy.delta
+    rest = account.left + bill.spare
+    asked = _shown(bill.asked, delta)
     most = _most(rest, delta)
-    pure = cost.measure == "pure"
+    pure = account.measure == "pure"
     left = f"epsilon {most}" if pure else f"{_amount(rest, _DOWN)} (epsilon {most})"
     at = "" if pure else f", each epsilon at delta {_number(delta, _UP)}"
     advice = f"ask for an epsilon of at most {most}" if rest.amount else "nothing more can be released from it"
-    if cost.delta > rest.delta and cost.amount <= rest.amount:
+    if bill.asked.delta > rest.delta and bill.asked.amount <= rest.amount:
         advice = (
-            f"finding values privately takes delta {_number(cost.delta, _UP)} of it, and it has "
+            f"finding values privately takes delta {_number(bill.asked.delta, _UP)} of it, and it has "
             f"{_number(rest.delta, _DOWN)} left that was set aside for that (`dpsynth budget open --delta0`): list the "
             "values, or name an account with more of it"
         )
+    cell = "" if bill.cell is None else f" for its cell {bill.cell!r}"
     return BudgetRefused(
-        f"account {account.name!r} cannot pay: asked {asked}, spent {_shown(account.held, delta)}, left {left}, "
+        f"account {account.name!r} cannot pay{cell}: asked {asked}, spent {_shown(account.held, delta)}, left {left}, "
         f"cap {_shown(account.cap, delta)}{at}. Nothing was spent; "
         f"{advice}, and no time refills it",
         account=account.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from dpsynth.accountant import accounts, log
-from dpsynth.accountant.accounts import Terms
+from dpsynth.accountant.accounts import Place, Terms
 from dpsynth.accountant.grid import split
 from dpsynth.accountant.store import GrantRow, Reading, Writing
 from dpsynth.accountant.values import Account
@@ -67,8 +67,7 @@ def terms_of(grant: Grant) -> Terms:
         grant.neighbours,
         grant.added.measure,
         grant.policy,
-        grant.parent,
-        grant.level,
+        Place(grant.parent, grant.level, grant.cells, grant.cell),
         (grant.added, grant.digest),
     )
     _require_policy(grant, Cost.nothing(grant.added.measure))
@@ -96,6 +95,8 @@ def raise_cap(tx: Writing, account: Account, data: bytes, origin: str) -> None:
     for key, word in _TERMS.items():
         if getattr(grant, key) != getattr(account, key):
             raise ConfigurationError(f"the grant is for an account {account.name!r} with another {word}")
+    if (grant.cells, grant.cell) != (account.cells, account.label):
+        raise ConfigurationError(f"the grant is for an account {account.name!r} with other cells, or of another cell")
     if grant.added.measure != account.measure:
         raise ConfigurationError(f"account {account.name!r} counts in {account.measure} for ever: the grant does not")
     _require_policy(grant, account.cap)

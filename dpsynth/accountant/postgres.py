@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+OTHER_TABLES = "its tables and rules are not those of a store of dpsynth accounts"
 WAIT = 15.0
 """Seconds to wait for the others before StoreBusy: whoever writes stands in one queue."""
 
@@ -121,15 +122,15 @@ def _accept(place: Place, connection: Connection, create: bool) -> tuple[bytes, 
 
     from dpsynth.accountant import postgres_catalogue as catalogue
     from dpsynth.accountant.postgres_errors import damaged
-    from dpsynth.accountant.postgres_schema import VERSION, entry, store
+    from dpsynth.accountant.postgres_schema import FIRST_VERSION, VERSION, entry, store
 
+    turn = int.from_bytes(sha256(f"dpsynth {place.schema}".encode()).digest()[:8], "big", signed=True)
     if not catalogue.exists(connection, place.quoted):
         if not create:
             raise ConfigurationError(
                 f"{place.name}: there is no store of accounts; its owner makes one, with an account in it: "
                 "`dpsynth budget open NAME --store URL ...` (docs/postgres.md)"
             )
-        turn = int.from_bytes(sha256(f"dpsynth {place.schema}".encode()).digest()[:8], "big", signed=True)
         connection.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": turn})
         if not catalogue.exists(connection, place.quoted):
             catalogue.make(connection, place.quoted)
@@ -142,8 +143,19 @@ def _accept(place: Place, connection: Connection, create: bool) -> tuple[bytes, 
         raise damaged(place, "its secret is missing")
     if row.version > VERSION:
         raise ConfigurationError(f"{place.name}: made by a newer dpsynth (store version {row.version}); update dpsynth")
+    if row.version < VERSION:
+        if not catalogue.is_owner(connection, place.quoted):
+            raise ConfigurationError(
+                f"{place.name}: made by an older dpsynth (store version {row.version}): let its owner open it once, "
+                "such as by `dpsynth budget show`, which adds what this version has more and leaves all that it holds"
+            )
+        connection.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": turn})
+        if connection.execute(select(store.c.version)).scalar_one() < VERSION:
+            if not catalogue.is_whole(connection, place.quoted, FIRST_VERSION):
+                raise damaged(place, OTHER_TABLES)
+            catalogue.migrate(connection, place.quoted)
     if not catalogue.is_whole(connection, place.quoted):
-        raise damaged(place, "its tables and rules are not those of a store of dpsynth accounts")
+        raise damaged(place, OTHER_TABLES)
     lines, last = connection.execute(select(func.count(), func.max(entry.c.seq))).one()
     if lines != (0 if last is None else last + 1):
         raise damaged(place, "lines of its log are missing")

@@ -15,8 +15,8 @@ from sqlalchemy import (
     text,
 )
 
-from dpsynth.accountant.postgres_rules import RULES, grants
-from dpsynth.accountant.postgres_schema import VERSION, metadata, store
+from dpsynth.accountant.postgres_rules import RULES, Rule, grants
+from dpsynth.accountant.postgres_schema import SECOND, VERSION, metadata, store
 from dpsynth.ledger import new_secret, nonce
 
 _CONSTRAINTS = {PrimaryKeyConstraint: "p", UniqueConstraint: "u", ForeignKeyConstraint: "f", CheckConstraint: "c"}
@@ -28,6 +28,12 @@ _SPELLINGS = (
     (r"::(?:bigint|text)\b|\bROW\b|[()\s]", ""),
     (r"'(\d+)'", r"\1"),
 )
+
+_USERS = """
+SELECT DISTINCT quote_ident(rolname) FROM pg_catalog.pg_class,
+    aclexplode(relacl) AS given JOIN pg_catalog.pg_roles ON pg_roles.oid = given.grantee
+WHERE pg_class.oid = to_regclass(:table) AND given.privilege_type = 'INSERT' AND given.grantee <> relowner
+"""
 
 _FOUND = """
 WITH own AS (SELECT oid, relname, relkind, relpersistence, relrowsecurity FROM pg_catalog.pg_class
@@ -72,20 +78,47 @@ def make(connection: Connection, schema: str) -> None:
     connection.execute(store.insert().values(one=1, version=VERSION, secret=new_secret(), origin=origin))
 
 
+def is_owner(connection: Connection, schema: str) -> bool:
+    """Whether the store is one's own."""
+    own = "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE oid = to_regnamespace(:schema)"
+    return bool(connection.execute(text(own), {"schema": schema}).scalar())
+
+
+def migrate(connection: Connection, schema: str) -> None:
+    """Add to a whole store of version 1 what version 2 has more, inside a transaction that somebody else commits.
+
+    Whoever adds holds to it may use what is new, too.
+    """
+    metadata.create_all(connection, tables=[metadata.tables[name] for name in SECOND], checkfirst=False)
+    for rule in filter(is_second, RULES):
+        for statement in rule.statements(schema):
+            connection.exec_driver_sql(statement)
+    for role in connection.execute(text(_USERS), {"table": f"{schema}.hold"}).scalars().all():
+        for statement in grants(schema, role):
+            connection.exec_driver_sql(statement)
+    connection.exec_driver_sql(f"ALTER TABLE {schema}.store DISABLE TRIGGER store_is_kept")
+    connection.execute(store.update().values(version=VERSION))
+    connection.exec_driver_sql(f"ALTER TABLE {schema}.store ENABLE TRIGGER store_is_kept")
+
+
+def is_second(rule: Rule) -> bool:
+    """Whether a rule was not there in version 1."""
+    return rule.table in SECOND or rule.name == "verb_is_priced"
+
+
 def allow(connection: Connection, schema: str, role: str) -> None:
     """If the store is one's own: let a role use it by its rules. Doing it again changes nothing."""
-    own = "SELECT pg_has_role(nspowner, 'USAGE') AND current_user <> :role FROM pg_namespace "
-    owner = text(own + "WHERE oid = to_regnamespace(:schema)")
-    if not connection.execute(owner, {"schema": schema, "role": role}).scalar():
+    myself = connection.execute(text("SELECT current_user = :role"), {"role": role}).scalar()
+    if myself or not is_owner(connection, schema):
         return
     for statement in grants(schema, f'"{role}"'):
         connection.exec_driver_sql(statement)
 
 
-def is_whole(connection: Connection, schema: str) -> bool:
+def is_whole(connection: Connection, schema: str, version: int = VERSION) -> bool:
     """Whether every table, column, constraint, index and trigger is there as it was made, enabled, and nothing else."""
     found = connection.execute(text(_FOUND), {"schema": schema}).scalars().all()
-    return sorted(map(_plain, found)) == sorted(map(_plain, _expected(connection, schema)))
+    return sorted(map(_plain, found)) == sorted(map(_plain, _expected(connection, schema, version)))
 
 
 def _plain(line: str) -> str:
@@ -113,9 +146,11 @@ def _definition(constraint: Constraint) -> str:
             raise TypeError(f"no definition of a {type(constraint).__name__} is known")
 
 
-def _expected(connection: Connection, schema: str) -> Iterator[str]:
-    """What :data:`_FOUND` finds in a store that is as it was made."""
+def _expected(connection: Connection, schema: str, version: int) -> Iterator[str]:
+    """What :data:`_FOUND` finds in a store of a version that is as it was made."""
     for table in metadata.tables.values():
+        if version < VERSION and table.name in SECOND:
+            continue
         yield f"table {table.name} r p f"
         for column in table.columns:
             kind = column.type.compile(dialect=connection.dialect).partition(" ")[0].lower()
@@ -131,4 +166,6 @@ def _expected(connection: Connection, schema: str) -> Iterator[str]:
             yield f"index {table.name} {index.name} f t"
     config = '{"search_path=pg_catalog, pg_temp"}'
     for rule in RULES:
+        if version < VERSION and is_second(rule):
+            continue
         yield f"trigger {rule.table} {rule.name} {rule.kind} O t t t {config} {rule.body(schema)}"

@@ -23,6 +23,18 @@ _ENTRY = select(
     _before.c.chain,
 ).join_from(tables.entry, _before, _before.c.seq == tables.entry.c.seq - 1, isouter=True)
 _OPENED = select(func.min(tables.entry.c.seq)).where(tables.entry.c.account == tables.account.c.name).scalar_subquery()
+_ACCOUNT = (
+    select(
+        tables.account,
+        tables.cell.c.label,
+        tables.divided.c.moved,
+        tables.divided.c.whole,
+        tables.divided.c.units,
+        tables.divided.c.delta,
+    )
+    .join_from(tables.account, tables.cell, tables.cell.c.account == tables.account.c.name, isouter=True)
+    .join(tables.divided, tables.divided.c.account == tables.account.c.name, isouter=True)
+)
 _RELEASE = select(
     tables.release.c.id,
     tables.release.c.account,
@@ -76,13 +88,13 @@ class PostgresTransaction:
         """The account of this name."""
         if name not in self._accounts:
             paying = select(_above(name).c.name)
-            rows = self._connection.execute(select(tables.account).where(tables.account.c.name.in_(paying)))
+            rows = self._connection.execute(_ACCOUNT.where(tables.account.c.name.in_(paying)))
             self._accounts |= {row.name: _account(row) for row in rows}
         return self._accounts.get(name)
 
     def accounts(self) -> tuple[AccountRow, ...]:
         """All accounts, in the order opened."""
-        found = [_account(row) for row in self._connection.execute(select(tables.account).order_by(_OPENED))]
+        found = [_account(row) for row in self._connection.execute(_ACCOUNT.order_by(_OPENED))]
         self._accounts = {row.name: row for row in found}
         return tuple(found)
 
@@ -97,6 +109,20 @@ class PostgresTransaction:
             .where(tables.hold.c.account == name, tables.release.c.state != "VOID")
         )
         return sum((cost_of(measure, Amount(*row)) for row in rows), Cost.nothing(measure))
+
+    def cells(self, name: str) -> tuple[AccountRow, ...]:
+        """The accounts that are cells of this one."""
+        return tuple(_account(row) for row in self._connection.execute(_ACCOUNT.where(tables.cell.c.above == name)))
+
+    def sources(self, name: str) -> tuple[bytes, ...]:
+        """The hashes of the sources of all releases for which this account holds anything, each once."""
+        rows = self._connection.execute(
+            select(tables.release.c.source)
+            .join_from(tables.hold, tables.release, tables.release.c.id == tables.hold.c.release)
+            .where(tables.hold.c.account == name, tables.release.c.state != "VOID")
+            .distinct()
+        )
+        return tuple(rows.scalars())
 
     def release(self, name: str) -> ReleaseRow | None:
         """The release of this id."""
@@ -208,6 +234,12 @@ class PostgresTransaction:
         numbers = {**_columns("cap_", row.cap), **_columns("held_", row.held)}
         values = {"name": row.name, "parent": row.parent, "measure": row.cap.measure, **numbers}
         self._connection.execute(insert(tables.account).values(values))
+        if row.together is not None:
+            divided = {"account": row.name, "moved": row.moved, **_columns("", row.together)}
+            self._connection.execute(insert(tables.divided).values(divided))
+        if row.cell is not None:
+            cell = {"account": row.name, "above": row.parent, "label": row.cell}
+            self._connection.execute(insert(tables.cell).values(cell))
         self._accounts.clear()
 
     def grant(self, row: GrantRow) -> None:
@@ -225,6 +257,12 @@ class PostgresTransaction:
     def hold(self, release: str, account: str, cost: Cost) -> None:
         """Add to what an account holds; a trigger adds it up, a CHECK compares it with the cap."""
         self._connection.execute(insert(tables.hold).values(release=release, account=account, **_columns("", cost)))
+        self._accounts.clear()
+
+    def price(self, account: str, together: Cost) -> None:
+        """Set what an account holds for its cells; triggers compare it with the rule, and charge who is above."""
+        values = _columns("", together)
+        self._connection.execute(update(tables.divided).where(tables.divided.c.account == account).values(values))
         self._accounts.clear()
 
     def advance(self, release: str, state: str, lease: int) -> None:
@@ -315,4 +353,7 @@ def _columns(prefix: str, cost: Cost) -> dict[str, int]:
 def _account(row: Row[Any]) -> AccountRow:
     cap = Amount(row.cap_whole, row.cap_units, row.cap_delta)
     held = Amount(row.held_whole, row.held_units, row.held_delta)
-    return AccountRow(row.name, row.parent, cost_of(row.measure, cap), cost_of(row.measure, held))
+    own = None if row.moved is None else cost_of(row.measure, Amount(row.whole, row.units, row.delta))
+    return AccountRow(
+        row.name, row.parent, cost_of(row.measure, cap), cost_of(row.measure, held), row.label, row.moved, own
+    )

@@ -1,8 +1,10 @@
 """What PostgreSQL itself enforces, for everybody and for the owner of the tables too, besides keys and CHECKs.
 
 - An account never changes its measure, and an account above it has the same (or zCDP above Gaussian DP).
-- What an account holds moves by holds and voids alone, and its cap by grants alone; the CHECK ``held_within_cap``
-  compares them.
+- What an account holds moves by holds, voids and prices of cells alone, and its cap by grants alone; the CHECK
+  ``held_within_cap`` compares them.
+- A divided account holds for its cells what these cost together, the largest of their sums or the two largest, amount
+  and delta each by itself, and all above it hold as much; nothing is drawn while it holds another amount.
 - A line is added to the log only where its commit is on a disk before anybody hears of it.
 - Log lines, charges, outcomes, holds, grants, heads and signed files are never changed nor deleted; the log has no gap.
 - A verb has at most one outcome: one answer, or none (NULL: lost).
@@ -24,6 +26,17 @@ _STEPS = """
         ('MEASURED', 'DRAWING'), ('MEASURED', 'SETTLED'), ('SETTLED', 'APPROVED'), ('SETTLED', 'REJECTED'),
         ('SETTLED', 'RELEASED'), ('APPROVED', 'RELEASED'), ('APPROVED', 'REJECTED'), ('RELEASED', 'SUPERSEDED'),
         ('RELEASED', 'WITHDRAWN'), ('SUPERSEDED', 'WITHDRAWN')"""
+
+_DUE = """(SELECT FROM (SELECT coalesce(sum(held_whole) FILTER (WHERE place <= own.moved), 0) AS whole,
+            coalesce(sum(held_units) FILTER (WHERE place <= own.moved), 0) AS units,
+            coalesce(sum(held_delta) FILTER (WHERE small <= own.moved), 0) AS delta
+        FROM (SELECT held_whole, held_units, held_delta,
+                row_number() OVER (ORDER BY held_whole DESC, held_units DESC) AS place,
+                row_number() OVER (ORDER BY held_delta DESC) AS small
+            FROM {s}.cell JOIN {s}.account ON name = cell.account WHERE above = own.account) AS sums) AS due
+        WHERE (due.whole + div(due.units, {grid}), mod(due.units, {grid}), due.delta)
+            = (own.whole, own.units, own.delta))"""
+"""There is a row if ``own`` holds what its cells cost together."""
 
 _EVENTS = {"INSERT": 4, "DELETE": 8, "UPDATE": 16, "TRUNCATE": 32}
 
@@ -266,17 +279,88 @@ RULES = (
             ),
         ),
     ),
+    _kept("divided", "a divided account is never made whole", "DELETE OR TRUNCATE"),
+    _kept("cell", "a cell never changes"),
+    Rule(
+        "divided_is_new",
+        "divided",
+        "INSERT",
+        (
+            (
+                "(NEW.whole, NEW.units, NEW.delta) <> (0, 0, 0)\n"
+                "        OR EXISTS (SELECT FROM {s}.entry WHERE account = NEW.account)",
+                "an account is divided when it is opened",
+            ),
+        ),
+    ),
+    Rule(
+        "divided_is_priced",
+        "divided",
+        "UPDATE",
+        (
+            (
+                "(NEW.account, NEW.moved) IS DISTINCT FROM (OLD.account, OLD.moved)",
+                "what divides an account never changes",
+            ),
+            (f"NOT EXISTS {_DUE}".replace("own.", "NEW."), "a divided account holds what its cells cost together"),
+        ),
+    ),
+    Rule(
+        "divided_is_charged",
+        "divided",
+        "UPDATE",
+        (),
+        """    WITH RECURSIVE path AS (SELECT name, parent, measure FROM {s}.account WHERE name = NEW.account
+        UNION ALL SELECT above.name, above.parent, above.measure
+            FROM {s}.account AS above JOIN path ON above.name = path.parent),
+    more AS (SELECT name, CASE (SELECT measure FROM {s}.account WHERE name = NEW.account) WHEN measure
+        THEN NEW.whole * {grid}::numeric + NEW.units - OLD.whole * {grid}::numeric - OLD.units
+        ELSE div(NEW.whole * {grid}::numeric + NEW.units + 1, 2) - div(OLD.whole * {grid}::numeric + OLD.units + 1, 2)
+        END AS units FROM path)
+    UPDATE {s}.account SET
+        held_whole = div(held_whole * {grid}::numeric + held_units + more.units, {grid}),
+        held_units = mod(held_whole * {grid}::numeric + held_units + more.units, {grid}),
+        held_delta = held_delta + NEW.delta - OLD.delta
+    FROM more WHERE more.name = account.name;
+""",
+    ),
+    Rule(
+        "cell_is_new",
+        "cell",
+        "INSERT",
+        (
+            (
+                "EXISTS (SELECT FROM {s}.entry WHERE account = NEW.account)\n"
+                "        OR NOT EXISTS (SELECT FROM {s}.account AS own JOIN {s}.account AS over\n"
+                "            ON over.name = own.parent WHERE own.name = NEW.account AND over.name = NEW.above\n"
+                "            AND over.measure = own.measure)",
+                "an account is opened as one cell of the account above it, in its measure",
+            ),
+        ),
+    ),
+    Rule(
+        "verb_is_priced",
+        "verb",
+        "INSERT",
+        (
+            (
+                f"EXISTS (SELECT FROM {{s}}.divided AS own WHERE NOT EXISTS {_DUE})",
+                "nothing is drawn before its cell is charged",
+            ),
+        ),
+    ),
 )
 
 
 def grants(schema: str, role: str) -> Iterator[str]:
-    """What a role needs to use a store by the rules, and no more: it adds rows, and moves releases on.
+    """What a role needs to use a store by the rules, and no more: it adds rows, moves releases on, prices cells.
 
     The right to UPDATE ``turn``, which never holds a row, is the right to lock it.
     """
-    added = "account, release, hold, entry, verb, outcome, granted, head, attestation"
+    added = "account, release, hold, entry, verb, outcome, granted, head, attestation, divided, cell"
     yield f"GRANT USAGE ON SCHEMA {schema} TO {role}"
     yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
     yield f"GRANT INSERT ON {', '.join(f'{schema}.{table}' for table in added.split(', '))} TO {role}"
     yield f"GRANT UPDATE (state, lease) ON {schema}.release TO {role}"
+    yield f"GRANT UPDATE (whole, units, delta) ON {schema}.divided TO {role}"
     yield f"GRANT UPDATE ON {schema}.turn TO {role}"

@@ -1,7 +1,7 @@
-"""The tables of a store of accounts in PostgreSQL, version 1. ``postgres_rules`` holds their triggers.
+"""The tables of a store of accounts in PostgreSQL, version 2. ``postgres_rules`` holds their triggers.
 
 A store is accepted only if the catalogue of its server shows what these two modules make, so they never change: a later
-version adds to them, with a new ``VERSION`` and a migration.
+version adds to them, with a new ``VERSION`` and a migration. What version 1 had not is named by :data:`SECOND`.
 
 Amounts are integers as in :mod:`~dpsynth.accountant.grid`. Text that is a key is compared by its bytes, so that no
 update of a system's alphabets can damage an index.
@@ -27,7 +27,10 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 1
+FIRST_VERSION = 1
+VERSION = 2
+SECOND = ("divided", "cell")
+"""The tables that version 2 adds: accounts that are divided into cells."""
 
 _KEY = Text(collation="C")
 _BELOW_GRID = "BETWEEN 0 AND 1152921504606846975"
@@ -203,4 +206,30 @@ attestation = Table(
     Column("data", LargeBinary, nullable=False),
     PrimaryKeyConstraint("digest", name="attestation_key"),
     _check("attestation_is_a_digest", "starts_with(digest, 'sha256:') AND length(digest) = 71"),
+)
+
+divided = Table(
+    "divided",
+    metadata,
+    Column("account", _KEY, nullable=False),
+    _number("moved"),
+    _number("whole"),
+    _number("units"),
+    _number("delta"),
+    PrimaryKeyConstraint("account", name="divided_key"),
+    _reference("account", "account", "name"),
+    _check("neighbours_move_cells", "moved IN (1, 2)"),
+    _check("divided_is_an_amount", f"whole {_WHOLE} AND units {_BELOW_GRID} AND delta {_BELOW_GRID}"),
+)
+
+cell = Table(
+    "cell",
+    metadata,
+    Column("account", _KEY, nullable=False),
+    Column("above", _KEY, nullable=False),
+    Column("label", _KEY, nullable=False),
+    PrimaryKeyConstraint("account", name="cell_key"),
+    UniqueConstraint("above", "label", name="cell_has_one_account"),
+    _reference("account", "account", "name"),
+    _reference("above", "divided", "account"),
 )

@@ -9,8 +9,8 @@ from itertools import accumulate
 from types import TracebackType
 from typing import Any, cast
 
+from dpsynth.accountant import cells, log
 from dpsynth.accountant import filter as rule
-from dpsynth.accountant import log
 from dpsynth.accountant.store import Lock, Reading, ReleaseRow, Store, VerbRow, Writing
 from dpsynth.accountant.values import Account, Charge, StoredAnswer, unit_text
 from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged
@@ -279,6 +279,7 @@ def give_back(tx: Writing, row: ReleaseRow) -> None:
     log.append(tx, "void", {"release": row.id}, account=row.account, release=row.id)
     tx.advance(row.id, row.state, row.lease + 1)
     tx.void(row.id)
+    cells.reprice(tx, row.account)
 
 
 def _asked(charged: Sequence[Entry]) -> str:

@@ -18,7 +18,8 @@ from weakref import WeakSet
 
 from dpsynth.accountant.filesystem import require_local
 from dpsynth.accountant.locks import FileLock
-from dpsynth.accountant.sqlite_additions import EARLIER_HEADS, TABLES, TRIGGERS, VERSION
+from dpsynth.accountant.sqlite_additions import EARLIER_HEADS, SECOND_VERSION, TABLES, TRIGGERS
+from dpsynth.accountant.sqlite_cells import CELLS, VERSION
 from dpsynth.accountant.sqlite_rows import SqliteTransaction
 from dpsynth.accountant.sqlite_schema import APPLICATION_ID, FIRST_VERSION, SCHEMA
 from dpsynth.accountant.store import Reading, Writing
@@ -31,6 +32,12 @@ T = TypeVar("T")
 WAIT = 5.0
 """Seconds to wait for another process before StoreBusy."""
 
+_TEXTS = {
+    FIRST_VERSION: SCHEMA,
+    SECOND_VERSION: SCHEMA + TABLES + TRIGGERS,
+    VERSION: SCHEMA + TABLES + TRIGGERS + CELLS,
+}
+"""What makes a store of each version that is known."""
 _OBJECTS = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY name"
 _OTHER_TABLES = "its tables are not those of a store of dpsynth accounts"
 
@@ -50,7 +57,7 @@ class SqliteStore:
     def open(cls, path: str | Path, create: bool = False, wait: float = WAIT) -> SqliteStore:
         """Open the store at ``path``, made first if it is missing and ``create`` is true.
 
-        A file that is there is never made anew, whatever it holds; one of version 2 gets what version 3 has more.
+        A file that is there is never made anew, whatever it holds; one of version 2 or 3 gets what version 4 has more.
         Raises ConfigurationError (missing, the place is not writable, or on a network), StoreBusy or StoreDamaged.
         """
         path = Path(path).resolve()
@@ -160,7 +167,7 @@ def _create(path: Path) -> None:
         connection = _connect(new, WAIT)
         try:
             begin = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; BEGIN;"
-            connection.executescript(begin + SCHEMA + TABLES + TRIGGERS)
+            connection.executescript(begin + _TEXTS[VERSION])
             connection.execute("INSERT INTO store VALUES (1, ?)", (new_secret(),))
             connection.execute("INSERT INTO log VALUES (1, ?)", (f"dpsynth.log/{nonce()}",))
             connection.execute("COMMIT")
@@ -186,11 +193,11 @@ def _accept(path: Path, connection: sqlite3.Connection) -> tuple[bytes, str]:
             "has its measure). It is left as it is: finish its releases with that dpsynth, and open accounts for other "
             "people in another --store"
         )
-    if version == FIRST_VERSION:
-        _migrate(path, connection)
-    elif version != VERSION:
+    if version not in _TEXTS:
         raise _damaged(path, _OTHER_TABLES)
-    _require_whole(path, connection, SCHEMA + TABLES + TRIGGERS)
+    if version != VERSION:
+        _migrate(path, connection)
+    _require_whole(path, connection, _TEXTS[VERSION])
     if _pragma(connection, "journal_mode = DELETE") != "delete":
         raise StoreError(f"{path}: SQLite keeps no rollback journal here; move the store to a local disk")
     row = connection.execute("SELECT secret, origin FROM store, log").fetchone()
@@ -219,15 +226,19 @@ def _require_whole(path: Path, connection: sqlite3.Connection, schema: str) -> N
 
 
 def _migrate(path: Path, connection: sqlite3.Connection) -> None:
-    """Add to a whole store of version 2 what version 3 has more, in one transaction."""
+    """Add to a whole store of an earlier version what this one has more, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _pragma(connection, "user_version") == FIRST_VERSION:  # otherwise another process was quicker
-            _require_whole(path, connection, SCHEMA)
-            for statement in (*_statements(TABLES), EARLIER_HEADS, *_statements(TRIGGERS)):
+        version = _pragma(connection, "user_version")
+        if isinstance(version, int) and version < VERSION:  # otherwise another process was quicker
+            _require_whole(path, connection, _TEXTS[version])
+            if version == FIRST_VERSION:
+                for statement in (*_statements(TABLES), EARLIER_HEADS, *_statements(TRIGGERS)):
+                    connection.execute(statement)
+                (secret,) = connection.execute("SELECT secret FROM store").fetchone() or (b"",)
+                connection.execute("INSERT INTO log VALUES (1, ?)", (_origin_of(bytes(secret)),))
+            for statement in _statements(CELLS):
                 connection.execute(statement)
-            (secret,) = connection.execute("SELECT secret FROM store").fetchone() or (b"",)
-            connection.execute("INSERT INTO log VALUES (1, ?)", (_origin_of(bytes(secret)),))
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:

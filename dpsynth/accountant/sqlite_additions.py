@@ -10,7 +10,7 @@ SQLite itself enforces, besides what ``sqlite_schema`` says:
 
 from __future__ import annotations
 
-VERSION = 3
+SECOND_VERSION = 3
 
 KIND = """substr(line, instr(line, '"kind":"') + 8, instr(substr(line, instr(line, '"kind":"') + 8), '"') - 1)"""
 """The kind of a log line. Quotation marks inside a text of canonical JSON are escaped: nothing else looks like it."""

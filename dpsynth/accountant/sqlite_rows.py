@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection
+from typing import Any
 
 from dpsynth.accountant.grid import Amount, cost_of, split
 from dpsynth.accountant.sqlite_additions import KIND
 from dpsynth.accountant.store import AccountRow, Attempts, EntryRow, GrantRow, ReleaseRow, VerbRow, another_file
 from dpsynth.ledger import leaf_hash
-from dpsynth.privacy import Cost, Measure
+from dpsynth.privacy import Cost
 
 _ACCOUNT = (
-    "SELECT name, parent, measure, cap_whole, cap_units, cap_delta, held_whole, held_units, held_delta FROM account "
+    "SELECT name, parent, measure, label, moved, cap_whole, cap_units, cap_delta, held_whole, held_units, held_delta, "
+    "whole, units, delta FROM account "
+    "LEFT JOIN cell ON cell.account = account.name LEFT JOIN divided ON divided.account = account.name "
 )
 _ENTRY = (
     "SELECT entry.seq, entry.account, entry.release, CAST(entry.line AS BLOB), entry.chain, "
@@ -55,7 +58,7 @@ class SqliteTransaction:
 
     def account(self, name: str) -> AccountRow | None:
         """The account of this name."""
-        row = self._connection.execute(_ACCOUNT + "WHERE name = ?", (name,)).fetchone()
+        row = self._connection.execute(_ACCOUNT + "WHERE account.name = ?", (name,)).fetchone()
         return None if row is None else _account(row)
 
     def accounts(self) -> tuple[AccountRow, ...]:
@@ -72,6 +75,18 @@ class SqliteTransaction:
         )
         rows = self._connection.execute(query, (name,))
         return sum((cost_of(measure, Amount(*row)) for row in rows), Cost.nothing(measure))
+
+    def cells(self, name: str) -> tuple[AccountRow, ...]:
+        """The accounts that are cells of this one."""
+        return tuple(_account(row) for row in self._connection.execute(_ACCOUNT + "WHERE above = ?", (name,)))
+
+    def sources(self, name: str) -> tuple[bytes, ...]:
+        """The hashes of the sources of all releases for which this account holds anything, each once."""
+        query = (
+            "SELECT DISTINCT source FROM hold JOIN release ON release.id = hold.release "
+            "WHERE hold.account = ? AND release.state <> 'VOID'"
+        )
+        return tuple(bytes(source) for (source,) in self._connection.execute(query, (name,)))
 
     def release(self, name: str) -> ReleaseRow | None:
         """The release of this id."""
@@ -164,6 +179,12 @@ class SqliteTransaction:
                 held.delta,
             ),
         )
+        if row.together is not None:
+            own = split(row.together)
+            values = (row.name, row.moved, own.whole, own.units, own.delta)
+            self._connection.execute("INSERT INTO divided VALUES (?, ?, ?, ?, ?)", values)
+        if row.cell is not None:
+            self._connection.execute("INSERT INTO cell VALUES (?, ?, ?)", (row.name, row.parent, row.cell))
 
     def grant(self, row: GrantRow) -> None:
         """Raise the cap of an account; a trigger adds it up."""
@@ -186,6 +207,12 @@ class SqliteTransaction:
         self._connection.execute(
             "INSERT INTO hold VALUES (?, ?, ?, ?, ?)", (release, account, amount.whole, amount.units, amount.delta)
         )
+
+    def price(self, account: str, together: Cost) -> None:
+        """Set what an account holds for its cells; triggers compare it with the rule, and charge who is above."""
+        own = split(together)
+        query = "UPDATE divided SET whole = ?, units = ?, delta = ? WHERE account = ?"
+        self._connection.execute(query, (own.whole, own.units, own.delta, account))
 
     def advance(self, release: str, state: str, lease: int) -> None:
         """Set the state and the lease of a release."""
@@ -223,9 +250,11 @@ class SqliteTransaction:
             raise another_file(digest)
 
 
-def _account(row: tuple[str, str | None, Measure, int, int, int, int, int, int]) -> AccountRow:
-    name, parent, measure, *numbers = row
-    return AccountRow(name, parent, cost_of(measure, Amount(*numbers[:3])), cost_of(measure, Amount(*numbers[3:])))
+def _account(row: tuple[Any, ...]) -> AccountRow:
+    name, parent, measure, label, moved, *numbers = row
+    cap, held = (cost_of(measure, Amount(*numbers[at : at + 3])) for at in (0, 3))
+    together = None if moved is None else cost_of(measure, Amount(*numbers[6:]))
+    return AccountRow(name, parent, cap, held, label, moved, together)
 
 
 def _verb(row: tuple[str, int, int, int, bytes | None]) -> VerbRow:

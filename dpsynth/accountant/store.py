@@ -19,12 +19,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class AccountRow:
-    """What the database enforces of an account: ``held`` never exceeds ``cap``."""
+    """What the database enforces of an account: ``held`` never exceeds ``cap``.
+
+    ``cell`` is the label of the cell of its parent that it is. An account that is divided into cells has ``moved``, the
+    number of cells in which neighbours differ, and ``together``, what it holds for all of its cells.
+    """
 
     name: str
     parent: str | None
     cap: Cost
     held: Cost
+    cell: str | None = None
+    moved: int | None = None
+    together: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,15 @@ class Reading(Protocol):
         ...
 
     def held(self, name: str) -> Cost:
-        """The sum of what this account holds for each release, added up anew."""
+        """The sum of what this account holds for each release, added up anew, but for those in cells of it or below."""
+        ...
+
+    def cells(self, name: str) -> tuple[AccountRow, ...]:
+        """The accounts that are cells of this one, in no order."""
+        ...
+
+    def sources(self, name: str) -> tuple[bytes, ...]:
+        """The hashes of the sources of all releases for which this account holds anything, each once."""
         ...
 
     def release(self, name: str) -> ReleaseRow | None:
@@ -178,7 +193,11 @@ class Writing(Reading, Protocol):
     """
 
     def add_account(self, row: AccountRow) -> None:
-        """Open an account; ``held`` must be nothing."""
+        """Open an account; ``held`` must be nothing, and what it holds for cells too.
+
+        The database itself refuses two accounts of one cell, and a cell of an account that is not divided, is not its
+        parent or counts in another measure.
+        """
         ...
 
     def grant(self, row: GrantRow) -> None:
@@ -195,6 +214,13 @@ class Writing(Reading, Protocol):
 
     def hold(self, release: str, account: str, cost: Cost) -> None:
         """Add to what an account holds. The database itself refuses what does not fit the cap."""
+        ...
+
+    def price(self, account: str, together: Cost) -> None:
+        """Set what an account holds for its cells together; it and every account above it hold the difference.
+
+        The database itself refuses another amount than the rule calls for, and draws nothing before it is set.
+        """
         ...
 
     def advance(self, release: str, state: str, lease: int) -> None:

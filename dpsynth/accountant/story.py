@@ -12,6 +12,7 @@ from dpsynth.errors import ConfigurationError, StoreDamaged
 from dpsynth.ledger import AccountState, Entry, cost_of
 from dpsynth.ledger.heads import LogHead, Past
 from dpsynth.ledger.log import Tree
+from dpsynth.privacy import Cost, together
 
 
 @dataclass(frozen=True)
@@ -91,15 +92,23 @@ def _names(tx: Reading, name: str) -> list[str]:
 
 def _states(reserve: Entry, names: Sequence[str], made: Sequence[Sequence[Entry]]) -> list[AccountState]:
     """Each account around the reservation, as the lines say it."""
-    above = reserve.fields.get("above", [])
+    above, parallel = reserve.fields.get("above", []), reserve.fields.get("parallel")
     if [one["account"] for one in above] != list(names[1:]):
         raise StoreDamaged("a reservation does not name the accounts above its own: bring back a copy of the store")
-    found = []
+    found: list[AccountState] = []
+    asked = cost_of(reserve.fields["reserved"])
+    before, now = Cost.nothing(asked.measure), asked
     for name, terms, told in zip(names, made, [reserve.fields, *above], strict=True):
         opened, cap = terms[0].fields, [entry.fields["cap"] for entry in terms if entry.kind != "root"][-1]
         held = cost_of(told["held"])
-        asked = rule.charged_in(held.measure, cost_of(reserve.fields["reserved"]))
-        state = (name, cost_of(cap), held - asked, held, opened.get("level", "project"), opened.get("parent"))
+        if parallel is not None and parallel["account"] == name:
+            rest, relation = tuple(map(cost_of, parallel["others"])), opened["neighbours"]
+            cell = found[-1]
+            before, now = (
+                together((own, *rest), relation, held.measure) for own in (cell.held_before, cell.held_after)
+            )
+        more = rule.charged_in(held.measure, now) - rule.charged_in(held.measure, before)
+        state = (name, cost_of(cap), held - more, held, opened.get("level", "project"), opened.get("parent"))
         found.append(AccountState(*state))
     return found
 

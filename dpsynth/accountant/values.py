@@ -10,7 +10,7 @@ from typing import Any
 from dpsynth.accountant.store import Attempts
 from dpsynth.ledger import ChargeKind
 from dpsynth.ledger.entries import Level
-from dpsynth.privacy import Budget, Cost, Measure, epsilon_of
+from dpsynth.privacy import Budget, Cell, Cells, Cost, Measure, epsilon_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Account:
     ``parent`` is the account above, which holds whatever this one holds. ``root`` is the digest of the root in force if
     officers govern its tree: its cap then moves by their grants, and never otherwise. ``attempts`` counts what
     was asked in vain, here and below.
+    ``cells`` divide it, for ever; ``sums`` is what each cell that has an account holds, and of these sums it holds what
+    they cost together. ``cell`` is the cell of an account above in which it lies: its releases see that cell alone.
     """
 
     name: str
@@ -39,11 +41,19 @@ class Account:
     parent: str | None = None
     root: str | None = None
     attempts: Attempts = field(default_factory=Attempts)
+    cells: Cells | None = None
+    sums: tuple[tuple[str, Cost], ...] = ()
+    cell: Cell | None = None
 
     @property
     def governed(self) -> bool:
         """Whether officers decide about its cap and its releases."""
         return self.root is not None
+
+    @property
+    def label(self) -> str | None:
+        """The cell of its parent that it is itself."""
+        return self.cell.label if self.cell is not None and self.cell.account == self.parent else None
 
     @property
     def unit(self) -> str:

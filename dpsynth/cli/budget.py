@@ -32,6 +32,9 @@ def budget() -> None:
     \b
     One account, whose cap never moves:
       dpsynth budget open people --store office.db --epsilon 2 --delta 1e-9
+    An account of disjoint parts of a table, which add up to the largest (under replace-one: to the two largest):
+      dpsynth budget open study --store office.db --level source --cells region=north,south --epsilon 2 --delta 1e-9
+      dpsynth budget open north --store office.db --parent study --cell north --epsilon 2 --delta 1e-9
     A tree that officers govern (root.json: see dpsynth keys):
       dpsynth budget grant births --store office.db --request births.json --root root.json --epsilon 4 --delta 1e-9
       dpsynth keys sign births.json --key ana.pem            each officer, one after the other
@@ -69,6 +72,12 @@ def budget() -> None:
     show_default=True,
     help="Where it stands in a tree of accounts: below its parent.",
 )
+@click.option(
+    "--cells",
+    metavar="COLUMN=LABEL,LABEL,...",
+    help="Divide it by a public column, for ever: it then holds what its cells cost together, not their sum.",
+)
+@click.option("--cell", metavar="LABEL", help="Open it as one cell of its parent: its releases see that cell alone.")
 @click.option("--grant", "grant_file", type=FILE, help="The signed grant that its terms and its cap come from.")
 @click.option("--root", "root_file", type=FILE, help="The officers who will govern it and all accounts below it.")
 @json_option
@@ -84,6 +93,8 @@ def open_(
     neighbours: str | None,
     parent: str | None,
     level: Level,
+    cells: str | None,
+    cell: str | None,
     grant_file: Path | None,
     root_file: Path | None,
     as_json: bool,
@@ -95,7 +106,7 @@ def open_(
     they signed. Releases that find values privately need a part of delta of their own, --delta0, a tenth of theirs.
     """
     from dpsynth.accountant import Accountant
-    from dpsynth.privacy import Budget, part_of
+    from dpsynth.privacy import Budget, Cells, part_of
 
     if grant_file is None:
         if epsilon is None or delta is None:
@@ -118,6 +129,8 @@ def open_(
             grant=None if grant_file is None else grant_file.read_bytes(),
             trust=None if root_file is None else root_file.read_bytes(),
             delta0=part_of(delta0),
+            cells=None if cells is None else Cells.parse(cells),
+            cell=cell,
         )
     if as_json:
         say_json({"ok": True, **document(account)})

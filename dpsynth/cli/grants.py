@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dpsynth.accountant import Account
     from dpsynth.ledger.attestations import Grant
     from dpsynth.ledger.entries import GrantReason, Level
-    from dpsynth.privacy import Measure
+    from dpsynth.privacy import Cells, Measure
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -57,6 +57,8 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--entity", default="row", show_default=True, help="To open an account: whom it protects.")
 @click.option("--column", help="To open an account: the column that names the entity.")
 @click.option("--neighbours", type=click.Choice(["add-remove", "replace-one"]), default="add-remove", show_default=True)
+@click.option("--cells", metavar="COLUMN=LABEL,...", help="To open an account: what divides it, for ever.")
+@click.option("--cell", metavar="LABEL", help="To open an account: which cell of its parent it is.")
 @json_option
 def grant(
     name: str,
@@ -76,6 +78,8 @@ def grant(
     entity: str,
     column: str | None,
     neighbours: str,
+    cells: str | None,
+    cell: str | None,
     as_json: bool,
 ) -> None:
     """Ask officers to raise the cap of the account NAME (--request), or use a grant that they signed (--grant).
@@ -103,7 +107,7 @@ def grant(
         )
     asked = _asked(
         name, account, (root, origin), (epsilon, delta, delta0), (reason, justification, population or name),
-        (parent, level, measure), (entity, column, neighbours),
+        (parent, level, measure), (entity, column, neighbours), (cells, cell),
     )  # fmt: skip
     _write(request, asked)
     if as_json:
@@ -152,6 +156,7 @@ def _asked(
     why: tuple[GrantReason, str, str],
     place: tuple[str | None, Level, Measure],
     unit: tuple[str, str | None, str],
+    divided: tuple[str | None, str | None],
 ) -> Grant:
     from dpsynth.ledger import Stamp
     from dpsynth.ledger.attestations import Grant
@@ -169,8 +174,14 @@ def _asked(
         )
     return Grant(
         name, level, parent, cap - before, policy, *unit, population, reason, justification, *rule, stamp.nonce,
-        stamp.day,
+        stamp.day, *(_divided(*divided) if account is None else (account.cells, account.label)),
     )  # fmt: skip
+
+
+def _divided(cells: str | None, cell: str | None) -> tuple[Cells | None, str | None]:
+    from dpsynth.privacy import Cells
+
+    return None if cells is None else Cells.parse(cells), cell
 
 
 def _write(path: Path, asked: Grant) -> None:

@@ -66,10 +66,20 @@ def of_grant(grant: Grant) -> list[str]:
         f"adds {added.amount} of {added.unit} and {exact_text(added.delta)} of delta ({NAMES[added.measure]})",
         f"the whole promise is then epsilon {exact_text(policy.epsilon)} at delta {exact_text(policy.delta)}",
         f"it protects {plain(grant.entity)!r} ({rows}) under {grant.neighbours}",
+        *_divided(grant),
         f"population: {plain(grant.population, MAX_TEXT)}",
         f"justification: {plain(grant.justification, MAX_TEXT) or '(none)'}",
         f"of {grant.day}, under the root {grant.root}, for the store whose log is {grant.origin}",
     ]
+
+
+def _divided(grant: Grant) -> list[str]:
+    if grant.cells is not None:
+        labels = ", ".join(map(plain, grant.cells.labels))
+        return [f"it is divided by column {plain(grant.cells.column)!r} into {labels}: cells add up in parallel"]
+    return (
+        [] if grant.cell is None else [f"it is the cell {plain(grant.cell)!r} of the account above, and sees no other"]
+    )
 
 
 def _rule(root: Root) -> str:

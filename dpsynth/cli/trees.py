@@ -31,6 +31,7 @@ def document(account: Account) -> dict[str, Any]:
         "column": account.column,
         "neighbours": account.neighbours,
         "measure": account.measure,
+        **divided(account),
         "policy": {"epsilon": str(account.policy.epsilon), "delta": str(account.policy.delta)},
         "cap": amount(account.cap),
         "reserved": amount(account.held),
@@ -38,6 +39,33 @@ def document(account: Account) -> dict[str, Any]:
         "epsilon": decimal_text(account.epsilon),
         "attempts": {"refused": tried.refused, "lost": tried.lost, "rejected": tried.rejected},
     }
+
+
+def divided(account: Account) -> dict[str, Any]:
+    """What divides an account, and the cell in which one lies, if anything does."""
+    from dpsynth.ledger import amount
+
+    found: dict[str, Any] = {}
+    if account.cells is not None:
+        held = {label: amount(cost) for label, cost in account.sums}
+        found["cells"] = {"column": account.cells.column, "labels": list(account.cells.labels), "reserved": held}
+    if account.cell is not None:
+        found["cell"] = {"account": account.cell.account, "column": account.cell.column, "label": account.cell.label}
+    return found
+
+
+def _divided(account: Account) -> str:
+    """What a divided account holds for its cells, in words."""
+    from dpsynth.privacy import moved_cells, together
+
+    cost = together((held for _, held in account.sums), account.neighbours, account.measure)
+    how = "the largest counts" if moved_cells(account.neighbours) == 1 else "the two largest count"
+    held = ", ".join(f"{label} {float(own.amount):.6g}" for label, own in account.sums) or "no cell has an account yet"
+    column = account.cells.column if account.cells else ""
+    return (
+        f"{account.name} is divided by column {column!r} ({held}); under {account.neighbours} {how}: "
+        f"{cost.unit} {float(cost.amount):.6g} for all cells together"
+    )
 
 
 def show_accounts(accounts: Sequence[Account]) -> None:
@@ -65,6 +93,11 @@ def show_accounts(accounts: Sequence[Account]) -> None:
             ]
         )
     say(table(_HEADER, rows))
+    for account in accounts:
+        if account.cells is not None:
+            hint(_divided(account))
+        elif account.cell is not None:
+            hint(f"{account.name} sees {account.cell.where} alone, a cell of {account.cell.account}")
     for account in accounts:
         if account.cap.delta:
             aside, used = (f"{float(cost.delta):.6g}" for cost in (account.cap, account.held))

@@ -20,14 +20,20 @@ LAPLACE: Law = "discrete_laplace"
 
 
 def noisy(
-    measure: Measure, query: Query, law: Law, price: Fraction, unit: Unit, chosen_by: Sequence[int]
+    measure: Measure,
+    query: Query,
+    law: Law,
+    price: Fraction,
+    unit: Unit,
+    chosen_by: Sequence[int],
+    apart: bool = False,
 ) -> tuple[Charge, Fraction]:
     """The charge for one query with the least noise of a law that the price covers, and the scale of that noise.
 
-    ConfigurationError where the law has no cost in the measure, or none for the query; BudgetFormatError where the
-    price buys no noise that can be drawn.
+    ``apart``: it is asked of one cell of a table. ConfigurationError where the law has no cost in the measure, or none
+    for the query; BudgetFormatError where the price buys no noise that can be drawn.
     """
-    moved = l1(query, unit) ** 2 if law == LAPLACE else squared(query, unit)
+    moved = l1(query, unit, apart) ** 2 if law == LAPLACE else squared(query, unit, apart)
     mechanism, scale, cost = _least_noise(measure, law, moved, price)
     return _measured(query, mechanism, moved, cost, unit, chosen_by), scale
 
@@ -93,24 +99,27 @@ def public(measure: Measure, query: Query, unit: Unit, chosen_by: Sequence[int])
     return _measured(query, {"type": "public_count"}, 0, Cost.nothing(measure), unit, chosen_by)
 
 
-def rows(unit: Unit) -> int:
-    """How far one entity moves the number of rows, or the sum of their weights: 0 where it is public."""
-    return privacy.total(unit.most, unit.neighbours, unit.row_unit)
+def rows(unit: Unit, apart: bool = False) -> int:
+    """How far one entity moves the number of rows, or the sum of their weights: 0 where it is public.
+
+    That of a cell (``apart``) is never public: who is replaced may leave it.
+    """
+    return privacy.total(unit.most, unit.neighbours, unit.row_unit and not apart)
 
 
-def squared(query: Query, unit: Unit) -> int:
+def squared(query: Query, unit: Unit, apart: bool = False) -> int:
     """The squared L2 sensitivity of a query."""
     if query == TOTAL:
-        return rows(unit) ** 2
+        return rows(unit, apart) ** 2
     if query.basis == "residual":
         return privacy.residual_squared(query.shape, unit.most, unit.neighbours)
     return privacy.marginal_squared(unit.most, unit.neighbours)
 
 
-def l1(query: Query, unit: Unit) -> int:
+def l1(query: Query, unit: Unit, apart: bool = False) -> int:
     """The L1 sensitivity of a query; ConfigurationError for a residual, which Laplace noise would only make worse."""
     if query == TOTAL:
-        return rows(unit)
+        return rows(unit, apart)
     if query.basis == "residual":
         raise ConfigurationError("a residual takes Gaussian noise: on a pure account ask for the marginal")
     return privacy.marginal_l1(unit.most, unit.neighbours)

@@ -80,7 +80,7 @@ class Curator:
         self._constraints = Constraints.of(schema, self._declared)
         self._grid = grid(self._codecs)
         self._reservation = reservation
-        self._measure = reservation.account.measure
+        self._measure, self._cell = reservation.account.measure, reservation.account.cell
         self._stored = StoredAnswers(reservation)
         self._noise = permitted(noise, self._measure)
         self._progress = progress
@@ -95,9 +95,9 @@ class Curator:
         return columns(Source.of(source))
 
     @staticmethod
-    def require(source: Data, schema: Schema) -> None:
-        """SourceError, naming the columns, unless the source has those of the schema and of its unit."""
-        require(Source.of(source), (*schema.read, *schema.unit.columns))
+    def require(source: Data, schema: Schema, *besides: str) -> None:
+        """SourceError, naming the columns, unless the source has those of the schema, of its unit and ``besides``."""
+        require(Source.of(source), tuple(dict.fromkeys((*schema.read, *schema.unit.columns, *besides))))
 
     @classmethod
     def open(
@@ -113,9 +113,16 @@ class Curator:
 
         The measure is the account's, and with it the law of the noise; ``noise="opendp"`` takes OpenDP's samplers,
         which have a cost in zCDP alone: ConfigurationError in other accounts. ``_noise`` is for tests alone.
+
+        Where the account lies in a cell, the rows of that cell's entities are all that is ever seen.
         """
-        found = Source.of(source)
-        cls.require(found, schema)
+        found, cell = Source.of(source), reservation.account.cell
+        if cell is not None and found.place == (None, ""):
+            raise ConfigurationError(
+                f"account {reservation.account.name!r} lies in a cell of {cell.account!r}, whose releases are of one "
+                "table: a data frame has no name by which it is told from others; read a file or a database"
+            )
+        cls.require(found, schema, *([cell.column] if cell else []))
         return cls(found, schema, reservation, progress, _noise or noise_for(reservation.account.measure, noise))
 
     @property
@@ -151,7 +158,7 @@ class Curator:
     def total(self, price: Fraction) -> NoisyMarginal:
         """The noisy number of rows; exact and free under replace-one where each row is its own entity."""
         _require_price(price)
-        free = charges.rows(self._unit) == 0
+        free = charges.rows(self._unit, self._cell is not None) == 0
         if free:
             charge, scale = charges.public(self._measure, TOTAL, self._unit, self._entries), Fraction(0)
         else:
@@ -326,7 +333,7 @@ class Curator:
     def _opened(self) -> PrivateTable:
         if self._table is None:
             self._table = open_table(
-                self._source, self._declared, self._unit, self._reservation.secret, self._constraints
+                self._source, self._declared, self._unit, self._reservation.secret, self._constraints, self._cell
             )
         for declared, codec in zip(self._declared, self._codecs, strict=True):
             if codec != declared:
@@ -335,7 +342,8 @@ class Curator:
 
     def _charge(self, query: Query, price: Fraction) -> tuple[Charge, Fraction]:
         """The charge for a query at a price, and the scale of its noise."""
-        return charges.noisy(self._measure, query, self._noise.law, price, self._unit, self._entries)
+        apart = self._cell is not None
+        return charges.noisy(self._measure, query, self._noise.law, price, self._unit, self._entries, apart)
 
     def _compared(self, asked: Sequence[Candidate], score: Score) -> tuple[tuple[tuple[str, ...], ...], int]:
         """The columns of candidates, and how far one entity moves the score of each, in lattice units.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, TypeVar, get_args
 
-from dpsynth.errors import BudgetFormatError, SignatureInvalid, UnknownEntry
+from dpsynth.errors import BudgetFormatError, ConfigurationError, SignatureInvalid, UnknownEntry
 from dpsynth.ledger.dsse import Envelope
 from dpsynth.ledger.entries import (
     GRANT_REASONS,
@@ -22,6 +22,7 @@ from dpsynth.ledger.entries import (
     Level,
     WithdrawReason,
     amount,
+    cells_json,
     claim,
     parse,
 )
@@ -38,7 +39,7 @@ from dpsynth.ledger.intoto import (
 )
 from dpsynth.ledger.keys import ALGORITHM, PublicKey, SigningKey
 from dpsynth.ledger.predicate import Software
-from dpsynth.privacy import MEASURES, NEIGHBOURS, UNITS, Budget, Cost
+from dpsynth.privacy import MEASURES, NEIGHBOURS, UNITS, Budget, Cells, Cost
 
 ATTESTATION_VERSION = 1
 DATA_NAME = "data.parquet"
@@ -136,7 +137,8 @@ class Grant:
 
     With reason ``opening`` it opens the account, whose terms it fixes. ``population`` says in words whose data they
     are, ``root`` is the digest of the root under which it was made, ``origin`` names the log of the one store that it
-    is for. A grant is used once: ``nonce`` tells two apart.
+    is for. A grant is used once: ``nonce`` tells two apart. ``cells`` divide the account, or it is a ``cell`` of its
+    parent (:mod:`dpsynth.privacy.parallel`).
     """
 
     account: str
@@ -154,6 +156,8 @@ class Grant:
     origin: str
     nonce: str
     day: str
+    cells: Cells | None = None
+    cell: str | None = None
 
     def __post_init__(self) -> None:
         _grant(self.to_json())
@@ -183,6 +187,8 @@ class Grant:
             "origin": self.origin,
             "nonce": self.nonce,
             "day": self.day,
+            **({} if self.cells is None else {"cells": cells_json(self.cells)}),
+            **({} if self.cell is None else {"cell": self.cell}),
         }
 
     def statement(self) -> bytes:
@@ -194,8 +200,11 @@ def _grant(predicate: Mapping[str, Any]) -> dict[str, Any]:
     at = Fields(
         predicate, "a grant", "version", "account", "level", "parent", "measure", "added", "policy", "entity", "column",
         "neighbours", "population", "reason", "justification", "root", "origin", "nonce", "day",
+        *(key for key in ("cells", "cell") if key in predicate),
     )  # fmt: skip
     _version(at)
+    if "cells" in predicate and "cell" in predicate:
+        at.wrong("cell")
     measure = at.word("measure", MEASURES)
     unit = UNITS[measure]
     added = Fields(at["added"], "what a grant adds", unit, "delta")
@@ -227,7 +236,21 @@ def _grant(predicate: Mapping[str, Any]) -> dict[str, Any]:
         "origin": at.origin("origin"),
         "nonce": at.nonce("nonce"),
         "day": at.day("day"),
+        "cells": _cells(at) if "cells" in predicate else None,
+        "cell": at.name("cell") if "cell" in predicate else None,
     }
+
+
+def _cells(at: Fields) -> Cells:
+    """What divides an account. Whether its labels are good is asked where the account is opened."""
+    said = Fields(at["cells"], "the cells of a grant", "column", "labels")
+    labels = said.items("labels")
+    try:
+        if all(isinstance(label, str) for label in labels):
+            return Cells(said.name("column"), tuple(labels))
+    except ConfigurationError:
+        pass
+    at.wrong("cells")
 
 
 def parse_grant(payload: bytes) -> Grant:

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol, get_args
 
 from dpsynth.errors import SignatureInvalid, UnknownEntry
 from dpsynth.ledger.strict_json import canonical, fraction_text, read_object
-from dpsynth.privacy import MEASURES, UNITS, Cost
+from dpsynth.privacy import MEASURES, UNITS, Cells, Cost
 
 VERSION = 1
 ChargeKind = Literal["measure", "select", "score", "partitions"]
@@ -65,6 +65,11 @@ def cost_of(fields: Mapping[str, str]) -> Cost:
 def claim(budget: Claim) -> dict[str, str]:
     """``{"epsilon", "delta"}`` of a budget, exact."""
     return {"epsilon": fraction_text(budget.epsilon), "delta": fraction_text(budget.delta)}
+
+
+def cells_json(cells: Cells) -> dict[str, Any]:
+    """``{"column", "labels"}`` of what divides an account."""
+    return {"column": cells.column, "labels": list(cells.labels)}
 
 
 def nonce() -> str:
@@ -180,6 +185,11 @@ def _amount(value: Any) -> bool:
         and any(value.keys() == {unit, "delta"} for unit in UNITS.values())
         and all(map(_fraction, value.values()))
     )
+
+
+def _pair(value: Any) -> bool:
+    """The two largest of some amounts."""
+    return _each(_amount)(value) and len(value) == 2
 
 
 def _or_none(shape: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -312,6 +322,18 @@ FIELDS: dict[Kind, dict[str, Shape]] = {
 }
 """The fields of each kind of line as it is written, besides v, seq, nonce, kind, day and account."""
 
+PARALLEL: dict[Kind, tuple[dict[str, Shape], ...]] = {
+    "open": (
+        {**FIELDS["open"], "cells": _object({"column": _name, "labels": _each(_name)})},
+        {**FIELDS["open"], "cell": _name},
+    ),
+    "reserve": ({**FIELDS["reserve"], "parallel": _object({"account": _name, "cell": _name, "others": _pair})},),
+}
+"""The forms in which lines are written where an account is divided into cells, is a cell, or a cell is charged.
+
+``others`` are the largest and the second largest of what the other cells hold, their amounts and deltas each by itself.
+"""
+
 OLDER: dict[Kind, tuple[dict[str, Shape], ...]] = {
     "open": (_without(FIELDS["open"], "parent", "level", "grant", "root"),),
     "reserve": (_without(FIELDS["reserve"], "above"),),
@@ -354,7 +376,7 @@ def render(kind: Kind, fields: Mapping[str, Any], *, seq: int, account: str, sta
         raise ValueError(f"the ledger has no entries of kind {kind!r}, only {', '.join(KINDS)}")
     made = stamp or Stamp.now()
     content: dict[str, Any] = _exact(fields)
-    wrong = _wrong(content, FIELDS[kind])
+    wrong = _wrong(content, _form(content, FIELDS[kind], *PARALLEL.get(kind, ())))
     if wrong:
         raise ValueError(f"an entry of kind {kind!r} with a wrong, missing or unknown field {wrong!r}")
     common = {"v": VERSION, "seq": seq, "nonce": made.nonce, "kind": kind, "day": made.day, "account": account}
@@ -370,16 +392,21 @@ def parse(line: bytes) -> Entry:
     if canonical(value) != line:
         raise SignatureInvalid("a line of the ledger is not in canonical form")
     common = {key: value.pop(key, None) for key in _COMMON}
-    wrong = _wrong(common, _COMMON) or _wrong(value, _form(common["kind"], value))  # kind was checked by the first
+    wrong = _wrong(common, _COMMON) or _wrong(value, _known(common["kind"], value))  # kind was checked by the first
     if wrong:
         raise UnknownEntry(f"a line of the ledger with a wrong, missing or unknown field {wrong!r}")
     stamp = Stamp(common["day"], common["nonce"])
     return Entry(common["kind"], common["seq"], common["account"], stamp, value, line)
 
 
-def _form(kind: Kind, value: Mapping[str, Any]) -> dict[str, Shape]:
-    """The form of a kind that has the keys of ``value``, or the one that is written today."""
-    return next((shape for shape in OLDER.get(kind, ()) if shape.keys() == value.keys()), FIELDS[kind])
+def _known(kind: Kind, value: Mapping[str, Any]) -> dict[str, Shape]:
+    """The form of a kind, as it is or was written, that has the keys of ``value``."""
+    return _form(value, FIELDS[kind], *PARALLEL.get(kind, ()), *OLDER.get(kind, ()))
+
+
+def _form(value: Mapping[str, Any], usual: dict[str, Shape], *others: dict[str, Shape]) -> dict[str, Shape]:
+    """The form that has the keys of ``value``, or the usual one."""
+    return next((shape for shape in others if shape.keys() == value.keys()), usual)
 
 
 def _exact(value: Any) -> Any:

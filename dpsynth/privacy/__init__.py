@@ -19,6 +19,7 @@ from dpsynth.privacy.cost import (
 )
 from dpsynth.privacy.exact import GRID, ceil_to_grid, decimal_text, exact_text, floor_to_grid, parse_fraction
 from dpsynth.privacy.measure import MEASURES, NAMES, UNITS, Measure, require_measure
+from dpsynth.privacy.parallel import MOST_CELLS, Cell, Cells, moved_cells, together
 from dpsynth.privacy.partitions import threshold
 from dpsynth.privacy.promise import amount_of, epsilon_of
 from dpsynth.privacy.sensitivity import (
@@ -37,11 +38,14 @@ __all__ = [
     "FINEST",
     "GRID",
     "MEASURES",
+    "MOST_CELLS",
     "NAMES",
     "NEIGHBOURS",
     "PI_ABOVE",
     "UNITS",
     "Budget",
+    "Cell",
+    "Cells",
     "Cost",
     "Measure",
     "amount_of",
@@ -60,11 +64,13 @@ __all__ = [
     "laplace_scale",
     "marginal_l1",
     "marginal_squared",
+    "moved_cells",
     "parse_fraction",
     "part_of",
     "partitions_squared",
     "require_measure",
     "residual_squared",
     "threshold",
+    "together",
     "total",
 ]

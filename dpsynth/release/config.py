@@ -31,12 +31,14 @@ class DataSection(_Section):
     ``source`` may also be a folder or pattern of Parquet files, ``sqlite:PATH#TABLE`` or
     ``postgresql://USER@HOST/DATABASE#TABLE``: a table in a database.
 
-    ``artificial`` declares that nobody in the table exists; every page of the release then says so.
+    ``artificial`` declares that nobody in the table exists; every page of the release then says so. ``cell``, written
+    COLUMN=LABEL, is the one that is read where the account is one cell of a divided account.
     """
 
     source: str
     schema_: Annotated[str, Field(alias="schema")]
     artificial: bool = False
+    cell: Annotated[str, Field(pattern=r"^[^=]+=.+$")] | None = None
 
 
 class BudgetSection(_Section):

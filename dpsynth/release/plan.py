@@ -21,8 +21,8 @@ from dpsynth.privacy import (
     Cost,
     Measure,
     exponential_scale,
-    gaussian_sigma,
     floor_to_grid,
+    gaussian_sigma,
     laplace_scale,
     partitions_squared,
     require_measure,
@@ -57,6 +57,7 @@ class Plan:
     noise: NoiseKind = "exact"
     workload: Workload = field(default_factory=Workload)
     supersedes: str | None = None
+    cell: str | None = None
 
     def __post_init__(self) -> None:
         by_name(self.mechanism, self.workload)
@@ -96,6 +97,7 @@ class Plan:
             noise=config.budget.noise,
             workload=config.mechanism.workload.workload,
             supersedes=chosen.supersedes,
+            cell=config.data.cell,
         )
 
     def document(self) -> dict[str, Any]:
@@ -117,6 +119,7 @@ class Plan:
             "title": self.title,
             "artificial": self.artificial,
             **({} if self.supersedes is None else {"supersedes": self.supersedes}),
+            **({} if self.cell is None else {"cell": self.cell}),
         }
 
     @classmethod
@@ -137,6 +140,7 @@ class Plan:
             noise=budget["noise"],
             workload=Workload.from_document(document["mechanism"]["workload"]),
             supersedes=document.get("supersedes"),
+            cell=document.get("cell"),
         )
 
     @cached_property
@@ -337,7 +341,7 @@ def _fitting_steps(plan: Plan) -> tuple[Step, ...]:
 def _moved_total(plan: Plan) -> int:
     """By how much one entity moves the number of rows: 0 where that number is public."""
     unit = plan.schema.unit
-    return sensitivity.total(unit.most, unit.neighbours, unit.row_unit)
+    return sensitivity.total(unit.most, unit.neighbours, unit.row_unit and plan.cell is None)
 
 
 def _total_spread(plan: Plan, price: Fraction) -> tuple[float, float]:

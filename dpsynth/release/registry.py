@@ -214,12 +214,22 @@ def _accounting(release: Signed, told: Told) -> dict[str, Node]:
         ),
         "composition": paragraphs(
             f"Sequential, under {SUMS[measure]}, also where a question and its noise were chosen by earlier answers. "
-            f"{reserved} was reserved beforehand, and the sum cannot exceed it. Nothing rests on parallel composition.",
+            f"{reserved} was reserved beforehand, and the sum cannot exceed it. {_parallel(release)}",
             f"Tables measured: {tables};{values} private choices: {picks}; lists of scores: {scores}. The ledger states "
             "the sensitivity, the noise and the cost of each as exact fractions, and a verifier that shares no code with "
             "the program reckons them again.",
         ),
     }
+
+
+def _parallel(release: Signed) -> str:
+    """What rests on parallel composition: the caps of accounts above a cell, never the claim of a release."""
+    if release.plan.cell is None:
+        return "Nothing rests on parallel composition."
+    return (
+        f"The claim does not rest on parallel composition; but the accounts above that of the cell {release.plan.cell} "
+        "hold for it and its sister cells what these cost together, since each entity lies in one."
+    )
 
 
 def _implementation(release: Signed, told: Told) -> dict[str, Node]:

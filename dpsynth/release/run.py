@@ -46,6 +46,7 @@ def synthesize(
     title: str = "",
     measure: Measure = "gdp",
     noise: NoiseKind = "exact",
+    cell: str | None = None,
     progress: Progress | None = None,
 ) -> Release:
     """Make a differentially private synthetic table; nothing is written but the store of accounts.
@@ -85,6 +86,7 @@ def synthesize(
         measure=measure,
         noise=noise,
         workload=workload or Workload(),
+        cell=cell,
     )
     if release is None:
         plan = replace(plan, release="r-" + plan.digest.removeprefix("sha256:")[:16])
@@ -206,8 +208,9 @@ def _place(source: Source, store: str | Path | None) -> str:
 
 def _structure(plan: Plan, source: Source) -> tuple[str, ...]:
     """Check the names of the columns, before anything is reserved; returns those that the schema lacks."""
-    Curator.require(source, plan.schema)
-    known = {*plan.schema.names, *plan.schema.unit.columns}
+    divided = [] if plan.cell is None else [plan.cell.partition("=")[0]]
+    Curator.require(source, plan.schema, *divided)
+    known = {*plan.schema.names, *plan.schema.unit.columns, *divided}
     return tuple(column.name for column in Curator.columns(source) if column.name not in known)
 
 
@@ -305,6 +308,15 @@ def _check_account(plan: Plan, accountant: Accountant, name: str) -> None:
         raise ConfigurationError(
             f"account {name!r} protects {account.unit}; the schema's [unit] has entity {unit.entity!r}, column "
             f"{unit.column!r} and neighbours {unit.neighbours!r}: use an account of that unit, or mend the schema"
+        )
+    where = None if account.cell is None else account.cell.where
+    if where != plan.cell:
+        raise ConfigurationError(
+            f"account {name!r} lies in no cell, and the plan reads {plan.cell!r} alone: remove [data] cell (or "
+            "cell=...), or name the account of that cell"
+            if where is None
+            else f'account {name!r} pays for one cell alone: write [data] cell = "{where}" (or cell=...), so that the '
+            "plan says so, or name another account"
         )
     if account.measure != plan.measure:
         raise ConfigurationError(

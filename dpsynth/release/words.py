@@ -30,7 +30,7 @@ def rows_told(plan: Plan) -> str:
 
 def _total_is_public(plan: Plan) -> bool:
     unit = plan.schema.unit
-    return privacy.total(unit.most, unit.neighbours, unit.row_unit) == 0
+    return privacy.total(unit.most, unit.neighbours, unit.row_unit and plan.cell is None) == 0
 
 
 def _told(workload: Workload) -> str:
@@ -74,6 +74,8 @@ def public_things(plan: Plan) -> tuple[str, ...]:
         )
     if told := workload_told(plan):
         things.append(f"the workload: {told}")
+    if plan.cell is not None:
+        things.append(f"the cell: the rows of {plan.cell} alone count, of entities that lie in it")
     if plan.rows is not None:
         things.append(f"the number of rows to write, {plan.rows}")
     if _total_is_public(plan):
@@ -117,6 +119,11 @@ def outside(release: Release) -> tuple[str, ...]:
         things.append(
             "a virtual machine copied while it draws: the noise is OpenDP's, which reads OpenSSL's generator in the "
             "process, so that the copies may repeat noise"
+        )
+    if release.plan.cell is not None:
+        things.append(
+            "whether the entities of this table were ever in another cell, in an earlier or a later state of it: the "
+            "accounts above add up cells as if each entity had one for ever"
         )
     if lost:
         things.append(f"that {lost} answers were lost to a crash; they stay charged")

@@ -15,20 +15,44 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from dpsynth.accountant import Accountant, Charge, Reservation
 from dpsynth.accountant.store import Store
 from dpsynth.errors import DpsynthError
-from dpsynth.privacy import GRID, Budget, Cost
+from dpsynth.privacy import GRID, Budget, Cells, Cost
 
 PLAN = "sha256:" + "a" * 64
-CAPS = {"top": "1", "left": "3/4", "right": "1"}
-RELEASES = {"a": ("left", 30), "b": ("left", 22), "c": ("right", 25), "d": ("right", 18), "e": ("top", 12)}
+CAPS = {
+    "top": "1",
+    "left": "3/4",
+    "right": "1",
+    "split": "9/10",
+    "north": "1",
+    "south": "3/4",
+    "west": "1",
+    "desk": "1",
+}
+ABOVE = {
+    "left": "top",
+    "right": "top",
+    "split": "top",
+    "desk": "north",
+    **dict.fromkeys(("north", "south", "west"), "split"),
+}
+CELLS = ("north", "south", "west")
+RELEASES = {
+    "a": ("left", 20), "b": ("left", 22), "c": ("right", 25), "d": ("right", 18), "e": ("top", 12), "f": ("north", 20),
+    "g": ("south", 23), "h": ("west", 15), "i": ("desk", 10), "j": ("split", 8), "k": ("south", 9),
+}  # fmt: skip
 UNIT = Fraction(int(Budget("1", "1e-9").cost().amount * GRID) // 64, GRID)
 
 
 @dataclass
 class Model:
-    """What is held by whom, and for each release what is left of its reserve and what it came to."""
+    """What is held by whom, and for each release what is left of its reserve and what it came to.
+
+    The cells of ``split`` cost it the ``moved`` largest of their sums.
+    """
 
     caps: dict[str, Fraction]
-    held: dict[str, Fraction] = field(default_factory=lambda: dict.fromkeys(CAPS, Fraction(0)))
+    moved: int = 1
+    holds: dict[str, tuple[str, Fraction]] = field(default_factory=dict)
     left: dict[str, Fraction] = field(default_factory=dict)
     answers: dict[str, list[bytes | None]] = field(default_factory=dict)
     drawn: set[str] = field(default_factory=set)
@@ -36,15 +60,21 @@ class Model:
     void: set[str] = field(default_factory=set)
     refused: int = 0
 
+    def held(self, name: str) -> Fraction:
+        own = sum((cost for account, cost in self.holds.values() if account == name), Fraction(0))
+        below = {child: self.held(child) for child, above in ABOVE.items() if above == name}
+        cells = sorted((below.pop(cell) for cell in CELLS if cell in below), reverse=True)
+        return own + sum(below.values()) + sum(cells[: self.moved])
+
     def reserve(self, release: str, account: str, cost: Fraction) -> bool:
         if release in self.void:
             return False
         if release not in self.left:
-            if any(self.held[payer] + cost > self.caps[payer] for payer in {account, "top"}):
+            self.holds[release] = account, cost
+            if any(self.held(payer) > cap for payer, cap in self.caps.items()):
+                del self.holds[release]
                 self.refused += 1
                 return False
-            for payer in {account, "top"}:
-                self.held[payer] += cost
             self.left[release], self.answers[release] = cost, []
         self.lose(release)
         return True
@@ -73,13 +103,12 @@ class Model:
             self.over.add(release)
         return release not in self.drawn
 
-    def give_up(self, release: str, account: str, cost: Fraction) -> bool:
+    def give_up(self, release: str) -> bool:
         if release in self.void:
             return True
         if release in self.drawn | self.over or self.answers[release]:
             return False
-        for payer in {account, "top"}:
-            self.held[payer] -= cost
+        del self.holds[release]
         self.void.add(release)
         return True
 
@@ -100,11 +129,15 @@ class AccountMachine(RuleBasedStateMachine):
         self.accountant.close()
         self.folder.cleanup()
 
-    @initialize()
-    def open_tree(self) -> None:
-        unit: dict[str, Any] = {"entity": "person", "column": "id", "neighbours": "add-remove"}
+    @initialize(neighbours=st.sampled_from(["add-remove", "replace-one"]))
+    def open_tree(self, neighbours: str) -> None:
+        self.neighbours, self.model.moved = neighbours, 1 if neighbours == "add-remove" else 2
+        unit: dict[str, Any] = {"entity": "person", "column": "id", "neighbours": neighbours}
+        levels = {"top": "organisation", "split": "population", **dict.fromkeys(CELLS, "source")}
         for name, epsilon in CAPS.items():
-            place: dict[str, Any] = {"level": "population"} if name == "top" else {"parent": "top"}
+            place: dict[str, Any] = {"level": levels.get(name, "project"), "parent": ABOVE.get(name)}
+            place |= {"cells": Cells("region", CELLS)} if name == "split" else {}
+            place |= {"cell": name} if name in CELLS else {}
             self.accountant.open_account(name, **unit, budget=Budget(epsilon, "1e-9"), **place)
 
     def did(self, act: Callable[[], object]) -> bool:
@@ -135,7 +168,7 @@ class AccountMachine(RuleBasedStateMachine):
         cost = size * UNIT / 3
 
         def act() -> None:
-            self.open_verbs[release] = self.handles[release].draw([charge(cost)])
+            self.open_verbs[release] = self.handles[release].draw([charge(cost, self.neighbours)])
 
         assert self.did(act) == self.model.draw(release, cost)
 
@@ -157,9 +190,8 @@ class AccountMachine(RuleBasedStateMachine):
 
     @rule(release=st.sampled_from(sorted(RELEASES)))
     def void(self, release: str) -> None:
-        account, size = RELEASES[release]
         if release in self.handles and not self.handles[release]._closed:
-            assert self.did(self.handles[release].void) == self.model.give_up(release, account, size * UNIT)
+            assert self.did(self.handles[release].void) == self.model.give_up(release)
 
     @rule()
     def crash(self) -> None:
@@ -172,7 +204,7 @@ class AccountMachine(RuleBasedStateMachine):
     @invariant()
     def sums_are_the_model_s(self) -> None:
         for account in self.accountant.accounts():
-            assert account.held.amount == self.model.held[account.name] <= account.cap.amount
+            assert account.held.amount == self.model.held(account.name) <= account.cap.amount
             if account.name == "top":
                 assert account.attempts.refused == self.model.refused
 
@@ -184,11 +216,11 @@ class AccountMachine(RuleBasedStateMachine):
                 assert handle.settled == (release in self.model.over)
 
 
-def charge(cost: Fraction) -> Charge:
+def charge(cost: Fraction, neighbours: str) -> Charge:
     """A charge whose line the ledger takes."""
     fields: dict[str, Any] = {
         "unit": {"entity": "person", "column": "id", "max_rows": 1},
-        "neighbours": "add-remove",
+        "neighbours": neighbours,
         "sensitivity_squared": "1",
         "chosen_by": [],
         "mechanism": {"type": "rounded_gaussian", "sigma": "20"},

@@ -26,8 +26,9 @@ from dpsynth.ledger import amount, leaf_hash, parse
 from dpsynth.privacy import GRID, UNITS, Budget, Cost, Measure, decimal_text, epsilon_of
 
 pytest.register_assert_rewrite(
-    *(f"tests.accountant.{name}" for name in ("governed_contract", "states_contract", "machine"))
+    *(f"tests.accountant.{name}" for name in ("governed_contract", "states_contract", "cells_contract", "machine"))
 )
+from tests.accountant.cells_contract import CellsContract  # noqa: E402
 from tests.accountant.governed_contract import GovernedContract  # noqa: E402
 from tests.accountant.machine import AccountMachine  # noqa: E402
 from tests.accountant.states_contract import StatesContract  # noqa: E402
@@ -113,7 +114,7 @@ class NoLock:
         """Nothing was held."""
 
 
-class StoreContract(StatesContract, GovernedContract):
+class StoreContract(CellsContract, StatesContract, GovernedContract):
     """Inherit, and give ``opener``: a function that a new process can import."""
 
     @staticmethod

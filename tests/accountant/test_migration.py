@@ -1,4 +1,4 @@
-"""A store of version 2 is brought to version 3: what it holds stays what it was, and goes on."""
+"""A store of version 2 or 3 is brought to version 4: what it holds stays what it was, and goes on."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from dpsynth.accountant import Accountant, Attempts, log
-from dpsynth.accountant.sqlite_additions import VERSION
+from dpsynth.accountant.sqlite_cells import VERSION
 from dpsynth.accountant.sqlite_schema import APPLICATION_ID, FIRST_VERSION, SCHEMA
 from dpsynth.accountant.store import EntryRow, Reading
 from dpsynth.errors import ConfigurationError, LogInconsistent, StoreBusy, StoreDamaged
 from dpsynth.ledger import amount, claim, leaf_hash, parse, render
 from dpsynth.ledger.entries import FIELDS, OLDER
 from dpsynth.ledger.log import root_of
-from dpsynth.privacy import Cost
+from dpsynth.privacy import Cells, Cost
 
 pytest.register_assert_rewrite("tests.accountant.store_contract")
 from tests.accountant.store_contract import CAP, PLAN, TENTH, charge, open_people, reserve  # noqa: E402
@@ -115,7 +115,7 @@ def lines(path: Path) -> list[bytes]:
 def test_everything_is_there_and_goes_on(old: Path) -> None:
     before = lines(old)
     with Accountant.open(old) as accountant:
-        assert version(old) == VERSION == 3
+        assert version(old) == VERSION == 4
         assert lines(old) == before
         assert accountant.secret == SECRET
         people, others = accountant.accounts()
@@ -202,7 +202,7 @@ def test_a_busy_store_is_brought_along_another_time(old: Path, monkeypatch: pyte
             Accountant.open(old)
     assert old.read_bytes() == before
     Accountant.open(old).close()
-    assert version(old) == 3
+    assert version(old) == VERSION
 
 
 def test_many_processes_bring_one_store_along(old: Path) -> None:
@@ -234,6 +234,7 @@ def _steps(old: Path, folder: Path) -> Iterator[None]:
     from dpsynth.accountant import sqlite
 
     statements = [*sqlite._statements(sqlite.TABLES), sqlite.EARLIER_HEADS, *sqlite._statements(sqlite.TRIGGERS)]
+    statements += sqlite._statements(sqlite.CELLS)
     work = Path(shutil.copy(old, folder / "work.db"))
     with closing(sqlite3.connect(work, isolation_level=None)) as db:
         db.execute("PRAGMA cache_size = 1")  # pages reach the file before the commit
@@ -256,3 +257,45 @@ def test_old_and_new_rows_are_told_apart_by_nothing_else(old: Path) -> None:
         rows: tuple[EntryRow, ...] = accountant._store.read(lambda tx: tx.log_of_account("people"))
         kinds = [("above" in parse(row.line).fields) for row in rows if parse(row.line).kind == "reserve"]
         assert kinds == [False, False, False, True]
+
+
+@pytest.fixture
+def third(old: Path) -> Path:
+    """The same store as version 3 had it."""
+    from dpsynth.accountant import sqlite
+
+    with closing(sqlite3.connect(old, isolation_level=None)) as db:
+        db.execute("BEGIN")
+        for text in (sqlite.TABLES, sqlite.EARLIER_HEADS + ";\n", sqlite.TRIGGERS):
+            for statement in sqlite._statements(text):
+                db.execute(statement)
+        db.execute("INSERT INTO log VALUES (1, ?)", (f"dpsynth.log/{'0' * 32}",))
+        db.execute("PRAGMA user_version = 3")
+        db.execute("COMMIT")
+    return old
+
+
+def test_a_store_of_version_3_goes_on_and_may_have_cells(third: Path) -> None:
+    before = lines(third)
+    with Accountant.open(third) as accountant:
+        assert (version(third), lines(third), accountant.origin) == (4, before, f"dpsynth.log/{'0' * 32}")
+        assert [account.held.amount / TENTH.amount for account in accountant.accounts()] == [3, 0]
+        assert {(account.cells, account.cell) for account in accountant.accounts()} == {(None, None)}
+        unit: dict[str, Any] = {"entity": "person", "column": "id", "neighbours": "add-remove", "budget": CAP}
+        accountant.open_account("study", **unit, level="source", cells=Cells("region", ("north", "south")))
+        for label in ("north", "south"):
+            accountant.open_account(label, **unit, parent="study", cell=label)
+            reserve(accountant, label, account=label).close()
+        assert accountant.account("study").held == TENTH
+        reserve(accountant, "new").close()
+    with Accountant.open(third) as accountant:
+        assert accountant.account("study").held == TENTH
+
+
+def test_a_store_of_version_3_with_something_else_is_left_as_it_is(third: Path) -> None:
+    with closing(sqlite3.connect(third, isolation_level=None)) as db:
+        db.executescript("CREATE TABLE cell (account TEXT)")
+    before = third.read_bytes()
+    with pytest.raises(StoreDamaged):
+        Accountant.open(third)
+    assert third.read_bytes() == before

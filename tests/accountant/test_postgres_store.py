@@ -19,6 +19,7 @@ from dpsynth.accountant import Accountant
 from dpsynth.accountant.postgres import PostgresStore
 from dpsynth.accountant.postgres_schema import VERSION
 from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged
+from dpsynth.privacy import Cells
 
 pytest.register_assert_rewrite("tests.accountant.store_contract")
 from tests.accountant.postgres_server import (  # noqa: E402
@@ -33,7 +34,7 @@ from tests.accountant.postgres_server import (  # noqa: E402
     schema_of,
     url,
 )
-from tests.accountant.store_contract import TENTH, StoreContract, charge, open_people, reserve  # noqa: E402
+from tests.accountant.store_contract import CAP, TENTH, StoreContract, charge, open_people, reserve  # noqa: E402
 
 __all__ = ["postgres"]
 
@@ -493,3 +494,42 @@ def test_another_alphabet_is_refused(postgres: Server) -> None:
     )
     with pytest.raises(ConfigurationError, match=r"is in LATIN1; .*ENCODING 'UTF8'"):
         PostgresStore.open(url(OWNER, database="latin"), create=True)
+
+
+def first_version(schema: str) -> None:
+    """Take from a store what version 2 added, as its owner."""
+    with psycopg.connect(url(OWNER), autocommit=True) as connection:
+        connection.execute(f"DROP TABLE {schema}.cell, {schema}.divided CASCADE")
+        connection.execute(f"DROP TRIGGER verb_is_priced ON {schema}.verb")
+        for name in ("divided_is_kept", "cell_is_kept", "divided_is_new", "divided_is_priced", "divided_is_charged"):
+            connection.execute(f"DROP FUNCTION {schema}.{name}")
+        connection.execute(f"DROP FUNCTION {schema}.cell_is_new, {schema}.verb_is_priced")
+        connection.execute(f"ALTER TABLE {schema}.store DISABLE TRIGGER store_is_kept")
+        connection.execute(f"UPDATE {schema}.store SET version = 1")
+        connection.execute(f"ALTER TABLE {schema}.store ENABLE TRIGGER store_is_kept")
+
+
+def test_a_store_of_version_1_is_brought_along_by_its_owner(schema: str) -> None:
+    before = everything(schema)
+    first_version(schema)
+    with pytest.raises(ConfigurationError, match=r"store version 1\): let its owner open it once"):
+        PostgresStore.open(url(APP, schema=schema))
+    PostgresStore.open(url(OWNER, schema=schema)).close()
+    assert everything(schema) == before
+    unit: dict[str, Any] = {"entity": "person", "column": "id", "neighbours": "add-remove", "budget": CAP}
+    with Accountant(PostgresStore.open(url(APP, schema=schema))) as accountant:
+        accountant.open_account("study", **unit, level="source", cells=Cells("region", ("north", "south")))
+        for label in ("north", "south"):
+            accountant.open_account(label, **unit, parent="study", cell=label)
+            reserve(accountant, label, account=label).close()
+        assert accountant.account("study").held == TENTH
+
+
+def test_a_store_of_version_1_with_something_else_is_left_as_it_is(schema: str) -> None:
+    first_version(schema)
+    with psycopg.connect(url(OWNER), autocommit=True) as connection:
+        connection.execute(f"DROP TRIGGER hold_is_kept ON {schema}.hold")
+    with pytest.raises(StoreDamaged):
+        PostgresStore.open(url(OWNER, schema=schema))
+    with psycopg.connect(url(OWNER)) as connection:
+        assert connection.execute(f"SELECT version FROM {schema}.store").fetchone() == (1,)

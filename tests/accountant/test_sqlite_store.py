@@ -20,7 +20,7 @@ from dpsynth.accountant import Accountant
 from dpsynth.accountant.anchors import AnchoredStore
 from dpsynth.accountant.locks import FileLock
 from dpsynth.accountant.sqlite import SqliteStore
-from dpsynth.accountant.sqlite_additions import VERSION
+from dpsynth.accountant.sqlite_cells import VERSION
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, StoreBusy, StoreDamaged, StoreError
 from dpsynth.ledger import seal
 from tests.ledger.office import ANA

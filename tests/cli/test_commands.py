@@ -152,13 +152,13 @@ class TestInitAndPlan:
         assert "this is a schema" in result.stderr
 
     def test_init_never_reads_a_value(self, desk: Desk) -> None:
-        desk.table.write_text("age,city\n31,CANARY\n")
+        desk.table.write_text("age,city\n77,CANARY\n")
         result = call("init", desk.table, "-o", desk.folder / "new.toml")
         assert result.exit_code == 0
         text = (desk.folder / "new.toml").read_text()
         assert "age" in text
         assert "CANARY" not in text
-        assert "31" not in text
+        assert "77" not in text
         assert call("init", desk.table, "-o", desk.folder / "new.toml").exit_code == 2
 
     def test_plan_reads_no_row(self, desk: Desk) -> None:

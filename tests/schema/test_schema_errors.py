@@ -23,9 +23,17 @@ def message(text: str) -> str:
     [
         ("[column.age]\ntype = 'integer'", ["people.toml: column: unknown key; did you mean 'columns'?"]),
         ("[unit]\nmax_row = 2\n" + AGE, ["unit.max_row: unknown key; did you mean 'max_rows'?"]),
-        ("[unit]\nfoo = 2\n" + AGE, ["unit.foo: unknown key; known here: column, entity, max_rows, max_weight, neighbours, weight, weight_origin"]),
+        (
+            "[unit]\nfoo = 2\n" + AGE,
+            [
+                "unit.foo: unknown key; known here: column, entity, max_rows, max_weight, neighbours, weight, weight_origin"
+            ],
+        ),
         (AGE + "bin = 3", ["columns.age.bin: unknown key; did you mean 'bins'?"]),
-        (AGE + "values = ['a']", ["columns.age.values: unknown key; known here: bins, bounds, max, min, nullable, type"]),
+        (
+            AGE + "values = ['a']",
+            ["columns.age.values: unknown key; known here: bins, bounds, max, min, nullable, type"],
+        ),
         ("[columns.age]\ntipe = 'integer'", ["columns.age.tipe: unknown key; did you mean 'type'?"]),
         ("[columns.age]\ntype = 'int'", ["columns.age.type: must be one of", "did you mean 'integer'?"]),
         ("[columns.age]\ntype = 'fraction'", ["columns.age.type: must be one of"]),

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import Any, TypeVar
 
-from sqlalchemy import CTE, Connection, Row, Select, func, insert, literal, null, select, update
+from sqlalchemy import (
+    CTE,
+    BindParameter,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from dpsynth.accountant import postgres_schema as tables
@@ -13,15 +26,23 @@ from dpsynth.accountant.grid import Amount, cost_of, split
 from dpsynth.accountant.store import AccountRow, Attempts, EntryRow, GrantRow, ReleaseRow, VerbRow, another_file
 from dpsynth.privacy import Cost
 
+Owned = TypeVar("Owned", EntryRow, GrantRow)
+_MOST = 1000
+_NAME: BindParameter[str] = bindparam("name")
 _before = tables.entry.alias("before")
-_ENTRY = select(
+_LINE = (
     tables.entry.c.seq,
     tables.entry.c.account,
     tables.entry.c.release,
     tables.entry.c.line,
     tables.entry.c.chain,
     _before.c.chain,
-).join_from(tables.entry, _before, _before.c.seq == tables.entry.c.seq - 1, isouter=True)
+)
+_ENTRY = (
+    select(*_LINE)
+    .join_from(tables.entry, _before, _before.c.seq == tables.entry.c.seq - 1, isouter=True)
+    .order_by(tables.entry.c.seq)
+)
 _OPENED = select(func.min(tables.entry.c.seq)).where(tables.entry.c.account == tables.account.c.name).scalar_subquery()
 _ACCOUNT = (
     select(
@@ -42,18 +63,27 @@ _RELEASE = select(
     tables.release.c.source,
     tables.release.c.state,
     tables.release.c.lease,
-)
+).where(tables.release.c.id == _NAME)
 
 
 def _verbs(answer: Any) -> Select[Any]:
     closed = tables.outcome.c.verb.is_not(None)
-    return select(tables.verb.c.release, tables.verb.c.first, tables.verb.c.last, closed, answer).join_from(
+    found = select(tables.verb.c.release, tables.verb.c.first, tables.verb.c.last, closed, answer).join_from(
         tables.verb, tables.outcome, tables.outcome.c.verb == tables.verb.c.first, isouter=True
     )
+    return found.where(tables.verb.c.release == _NAME)
 
 
 _VERBS = _verbs(tables.outcome.c.answer).order_by(tables.verb.c.first)
 _LAST_VERB = _verbs(null()).order_by(tables.verb.c.first.desc()).limit(1)
+_HEAD = select(tables.entry.c.seq + 1, tables.entry.c.chain).order_by(tables.entry.c.seq.desc()).limit(1)
+_LINES_OF_RELEASE = _ENTRY.where(tables.entry.c.release == _NAME)
+_TERMS = _ENTRY.where(
+    tables.entry.c.account.in_(bindparam("names", expanding=True)),
+    tables.entry.c.kind.in_(bindparam("kinds", expanding=True)),
+)
+_ADD = {table.name: insert(table) for table in (tables.release, tables.hold, tables.entry, tables.verb, tables.outcome)}
+"""Statements are built once: that takes longer than the way to a server that is near."""
 
 
 class PostgresTransaction:
@@ -87,8 +117,7 @@ class PostgresTransaction:
     def account(self, name: str) -> AccountRow | None:
         """The account of this name."""
         if name not in self._accounts:
-            paying = select(_above(name).c.name)
-            rows = self._connection.execute(_ACCOUNT.where(tables.account.c.name.in_(paying)))
+            rows = self._connection.execute(_PAYING, {"name": name})
             self._accounts |= {row.name: _account(row) for row in rows}
         return self._accounts.get(name)
 
@@ -127,7 +156,7 @@ class PostgresTransaction:
     def release(self, name: str) -> ReleaseRow | None:
         """The release of this id."""
         if name not in self._releases:
-            row = self._connection.execute(_RELEASE.where(tables.release.c.id == name)).first()
+            row = self._connection.execute(_RELEASE, {"name": name}).first()
             if row is None:
                 return None
             self._releases[name] = ReleaseRow(*row)
@@ -136,13 +165,13 @@ class PostgresTransaction:
     def verbs(self, release: str) -> tuple[VerbRow, ...]:
         """All verbs of a release with their outcomes, in order."""
         if release not in self._verbs:
-            rows = self._connection.execute(_VERBS.where(tables.verb.c.release == release))
+            rows = self._connection.execute(_VERBS, {"name": release})
             self._verbs[release] = tuple(VerbRow(*row) for row in rows)
         return self._verbs[release]
 
     def last_verb(self, release: str) -> VerbRow | None:
         """The newest verb of a release, without its answer's bytes."""
-        row = self._connection.execute(_LAST_VERB.where(tables.verb.c.release == release)).first()
+        row = self._connection.execute(_LAST_VERB, {"name": release}).first()
         return None if row is None else VerbRow(*row)
 
     def opening(self, account: str) -> EntryRow | None:
@@ -156,16 +185,15 @@ class PostgresTransaction:
 
     def log_of_release(self, release: str) -> tuple[EntryRow, ...]:
         """All log lines of a release, in order."""
-        return self._lines(_ENTRY.where(tables.entry.c.release == release))
+        return self._lines(_LINES_OF_RELEASE, name=release)
 
     def lines_of(self, account: str, kinds: Collection[str]) -> tuple[EntryRow, ...]:
         """The log lines of an account that are of one of these kinds, in order."""
         asked = frozenset(kinds)
         if (account, asked) not in self._terms:
-            names = {account, *self._accounts}
-            found = self._lines(_ENTRY.where(tables.entry.c.account.in_(names), tables.entry.c.kind.in_(asked)))
-            for name in names:
-                self._terms[name, asked] = tuple(row for row in found if row.account == name)
+            names = self._with(account)
+            found = self._lines(_TERMS, names=list(names), kinds=list(asked))
+            self._terms |= {(name, asked): rows for name, rows in _by_account(names, found).items()}
         return self._terms[account, asked]
 
     def attempts(self, account: str) -> Attempts:
@@ -185,15 +213,15 @@ class PostgresTransaction:
     def granted(self, account: str) -> tuple[GrantRow, ...]:
         """The grants that make up the cap of an account, in order."""
         if account not in self._granted:
-            names = {account, *self._accounts}
-            rows = self._connection.execute(_GRANTED.where(tables.granted.c.account.in_(names)))
+            names = self._with(account)
+            rows = self._connection.execute(_GRANTED, {"names": list(names)})
             found = [
                 GrantRow(
                     row.seq, row.account, row.digest, cost_of(row.measure, Amount(row.whole, row.units, row.delta))
                 )
                 for row in rows
             ]
-            self._granted |= {name: tuple(row for row in found if row.account == name) for name in names}
+            self._granted |= _by_account(names, found)
         return self._granted[account]
 
     def attestation(self, digest: str) -> bytes | None:
@@ -205,8 +233,7 @@ class PostgresTransaction:
     def head(self) -> tuple[int, bytes]:
         """The length of the whole log and the link of its last line (zeros if it is empty)."""
         if self._head is None:
-            last = select(tables.entry.c.seq + 1, tables.entry.c.chain).order_by(tables.entry.c.seq.desc()).limit(1)
-            row = self._connection.execute(last).first()
+            row = self._connection.execute(_HEAD).first()
             self._head = (0, bytes(32)) if row is None else (row[0], row[1])
         return self._head
 
@@ -252,11 +279,11 @@ class PostgresTransaction:
     def add_release(self, row: ReleaseRow) -> None:
         """Add a reserved release."""
         values = {"id": row.id, "account": row.account, "plan": row.plan, "source": row.source}
-        self._connection.execute(insert(tables.release).values(**values, state=row.state, lease=row.lease))
+        self._connection.execute(_ADD["release"], {**values, "state": row.state, "lease": row.lease})
 
     def hold(self, release: str, account: str, cost: Cost) -> None:
         """Add to what an account holds; a trigger adds it up, a CHECK compares it with the cap."""
-        self._connection.execute(insert(tables.hold).values(release=release, account=account, **_columns("", cost)))
+        self._connection.execute(_ADD["hold"], {"release": release, "account": account, **_columns("", cost)})
         self._accounts.clear()
 
     def price(self, account: str, together: Cost) -> None:
@@ -281,19 +308,19 @@ class PostgresTransaction:
     def append(self, row: EntryRow) -> None:
         """Add the next line of the log."""
         values = {"seq": row.seq, "account": row.account, "release": row.release, "chain": row.chain}
-        self._connection.execute(insert(tables.entry).values(**values, line=row.line.decode("ascii")))
+        self._connection.execute(_ADD["entry"], {**values, "line": row.line.decode("ascii")})
         self._last = row.seq, row.chain
         self._head = row.seq + 1, row.chain
         self._terms.clear()
 
     def add_verb(self, row: VerbRow) -> None:
         """Add a verb without outcome."""
-        self._connection.execute(insert(tables.verb).values(first=row.first, last=row.last, release=row.release))
+        self._connection.execute(_ADD["verb"], {"first": row.first, "last": row.last, "release": row.release})
         self._verbs.clear()
 
     def close_verb(self, first: int, answer: bytes | None) -> None:
         """Give a verb its one outcome."""
-        self._connection.execute(insert(tables.outcome).values(verb=first, answer=answer))
+        self._connection.execute(_ADD["outcome"], {"verb": first, "answer": answer})
         self._verbs.clear()
 
     def add_head(self, size: int) -> None:
@@ -307,8 +334,12 @@ class PostgresTransaction:
         if self.attestation(digest) != data:
             raise another_file(digest)
 
-    def _lines(self, query: Select[Any]) -> tuple[EntryRow, ...]:
-        rows = self._connection.execute(query.order_by(tables.entry.c.seq))
+    def _with(self, account: str) -> set[str]:
+        """An account, and those that were read before it, unless they are more than one statement may name."""
+        return {account, *(self._accounts if len(self._accounts) <= _MOST else ())}
+
+    def _lines(self, query: Select[Any], **given: Any) -> tuple[EntryRow, ...]:
+        rows = self._connection.execute(query, given)
         return tuple(
             EntryRow(seq, account, release, line.encode(), chain, bytes(32) if before is None else before)
             for seq, account, release, line, chain, before in rows
@@ -326,15 +357,27 @@ _GRANTED = (
         tables.granted.c.delta,
     )
     .join_from(tables.granted, tables.account, tables.account.c.name == tables.granted.c.account)
+    .where(tables.granted.c.account.in_(bindparam("names", expanding=True)))
     .order_by(tables.granted.c.seq)
 )
 
 
-def _above(name: str) -> CTE:
-    """This account and all that pay with it."""
+def _by_account(names: Iterable[str], rows: Iterable[Owned]) -> dict[str, tuple[Owned, ...]]:
+    """The rows of each of these accounts, in order."""
+    found: dict[str, list[Owned]] = {name: [] for name in names}
+    for row in rows:
+        found[row.account].append(row)
+    return {name: tuple(own) for name, own in found.items()}
+
+
+def _above() -> CTE:
+    """The account ``name`` and all that pay with it."""
     columns = tables.account.c.name, tables.account.c.parent
-    own = select(*columns).where(tables.account.c.name == name).cte("above", recursive=True)
+    own = select(*columns).where(tables.account.c.name == _NAME).cte("above", recursive=True)
     return own.union(select(*columns).join_from(tables.account, own, tables.account.c.name == own.c.parent))
+
+
+_PAYING = _ACCOUNT.where(tables.account.c.name.in_(select(_above().c.name)))
 
 
 def _below(name: str) -> CTE:

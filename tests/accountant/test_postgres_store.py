@@ -7,19 +7,22 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import psycopg
 import pytest
+from sqlalchemy import Connection
 
-from dpsynth.accountant import Accountant
+from dpsynth.accountant import Accountant, postgres_rows
 from dpsynth.accountant.postgres import PostgresStore
 from dpsynth.accountant.postgres_schema import VERSION
 from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged
-from dpsynth.privacy import Cells
+from dpsynth.ledger.entries import LEVELS
+from dpsynth.privacy import Cells, Cost
 
 pytest.register_assert_rewrite("tests.accountant.store_contract")
 from tests.accountant.postgres_server import (  # noqa: E402
@@ -34,7 +37,15 @@ from tests.accountant.postgres_server import (  # noqa: E402
     schema_of,
     url,
 )
-from tests.accountant.store_contract import CAP, TENTH, StoreContract, charge, open_people, reserve  # noqa: E402
+from tests.accountant.store_contract import (  # noqa: E402
+    CAP,
+    TENTH,
+    StoreContract,
+    charge,
+    open_people,
+    open_under,
+    reserve,
+)
 
 __all__ = ["postgres"]
 
@@ -51,8 +62,66 @@ def open_postgres(place: Path, wait: float = 20) -> PostgresStore:
         return PostgresStore.open(url(APP, schema=schema), wait=wait)
 
 
+TINY = Cost("gdp", Fraction(1, 2**20))
+
+
 class TestPostgres(StoreContract):
     opener = staticmethod(open_postgres)
+
+
+class Ways:
+    """The statements that a store sends: each is a way to the server and back."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sent: list[str] = []
+        begun, done = Connection.exec_driver_sql, Connection.execute
+
+        def by_hand(connection: Connection, statement: str, *more: Any) -> Any:
+            self.sent.append(statement)
+            return begun(connection, statement, *more)
+
+        def built(connection: Connection, statement: Any, *more: Any) -> Any:
+            self.sent.append(str(statement))
+            return done(connection, statement, *more)
+
+        monkeypatch.setattr(Connection, "exec_driver_sql", by_hand)
+        monkeypatch.setattr(Connection, "execute", built)
+
+    def of(self, act: Callable[[], Any]) -> tuple[int, Any]:
+        self.sent.clear()
+        made = act()
+        return len(self.sent), made
+
+
+def test_an_account_deeper_in_its_tree_takes_one_way_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All who pay are read at once; each holds by a row of its own. What was read is not asked for again."""
+    with Accountant(open_postgres(tmp_path)) as accountant:
+        names = ("top", "people", "source", "map")
+        for name, above, level in zip(names, (None, *names), LEVELS, strict=False):
+            open_under(accountant, name, above, level, CAP)
+        ways = Ways(monkeypatch)
+        found = {}
+        for name in names:
+            found[name], handle = ways.of(lambda name=name: reserve(accountant, name, TINY, account=name))
+            drawn, seqs = ways.of(lambda handle=handle: handle.draw([charge(TINY)]))
+            stored, _ = ways.of(lambda handle=handle, seqs=seqs: handle.store(seqs, b"x"))
+            assert (drawn, stored) == (8, 8)
+            assert len(ways.sent) == len(set(ways.sent))
+        assert [found[name] - found["top"] for name in names] == [0, 1, 2, 3]
+        assert found["top"] <= 21
+
+
+def test_more_accounts_than_a_statement_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_rows, "_MOST", 2)
+    with Accountant(open_postgres(tmp_path)) as accountant:
+        for name in "abcd":
+            open_people(accountant, name)
+        before = accountant.accounts()
+        reserve(accountant, account="b").settle()
+    with Accountant(open_postgres(tmp_path)) as accountant:
+        found = accountant.accounts()
+    assert [account.name for account in found] == list("abcd")
+    assert [account.held != other.held for account, other in zip(found, before, strict=True)] == [0, 1, 0, 0]
 
 
 @pytest.fixture

@@ -43,9 +43,13 @@ class Guarantee:
     unit_column: str | None
     max_rows: int
     neighbours: str
+    weight_units: int = 1
 
     def to_json(self) -> dict[str, Any]:
-        """``{"epsilon", "delta", "measure", "reserved", "entity", "unit_column", "max_rows", "neighbours"}``."""
+        """``{"epsilon", "delta", "measure", "reserved", "entity", "unit_column", "max_rows", "neighbours"}``.
+
+        And ``"weight_units"``, the most that one row counts for, where that is not 1.
+        """
         return {
             **claim(self.quote),
             "measure": self.reserved.measure,
@@ -54,6 +58,7 @@ class Guarantee:
             "unit_column": self.unit_column,
             "max_rows": self.max_rows,
             "neighbours": self.neighbours,
+            **({} if self.weight_units == 1 else {"weight_units": self.weight_units}),
         }
 
 

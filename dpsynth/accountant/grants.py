@@ -184,7 +184,8 @@ def _require_policy(grant: Grant, before: Cost) -> None:
     split(grant.added)
     split(cap)
     grant.policy.require(cap.measure)
-    if not cap.fits(grant.policy.cost(cap.measure, cap.delta)):
+    most = grant.policy.delta
+    if (cap.delta and cap.delta >= most) or not cap.fits(grant.policy.cost(cap.measure, cap.delta)):
         raise ConfigurationError(
             f"the grants for account {grant.account!r} would add up to more than the policy that this one states: "
             "grant less, or state the policy that the whole cap has"

@@ -144,7 +144,15 @@ def plan(file: Path, as_json: bool) -> None:
 
 def _noise(line: PlannedQuery) -> str:
     """The standard deviation of the noise, and of what: of each cell of a table, or of each distance to a model."""
-    of = "a count" if line.threshold is not None else "a distance" if line.cells is None else "a cell" if line.columns != () else "in all"
+    of = (
+        "a count"
+        if line.threshold is not None
+        else "a distance"
+        if line.cells is None
+        else "a cell"
+        if line.columns != ()
+        else "in all"
+    )
     return f"±{_people(line.scale)} {of}"
 
 

@@ -101,7 +101,7 @@ def read_plan(data: bytes) -> Plan:
 
 
 def read_found(data: bytes, plan: Plan) -> Mapping[str, tuple[str, ...]]:
-    """The values found of each column of a plan that has such; DigestMismatch if the ``datapackage.json`` lacks some."""
+    """The values found of each column of a plan that has such; DigestMismatch if ``datapackage.json`` lacks some."""
     stated = json.loads(data)["dpsynth"].get("found", {})
     try:
         found = {name: tuple(map(str, values)) for name, values in stated.items()}

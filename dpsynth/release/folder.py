@@ -87,7 +87,9 @@ def _write(release: Release, folder: Path, progress: Progress | None) -> str:
         tell(progress, f"{tally.changed} of {release.rows} rows were moved to keep the constraints")
     (folder / "measurements.npz").write_bytes(pack(release.answers))
     release.tables.save(folder / "model.npz")
-    (folder / "datapackage.json").write_bytes(datapackage(plan, release.rows, release.day, plan.formats, found=release.found))
+    (folder / "datapackage.json").write_bytes(
+        datapackage(plan, release.rows, release.day, plan.formats, found=release.found)
+    )
     (folder / "CITATION.cff").write_bytes(citation(plan, release.day))
     (folder / "report.html").write_text(render(facts(release, tally)), encoding="utf-8")
     return tally.text
@@ -97,9 +99,7 @@ def sign_ledger(release: Release, folder: Path, signer: SigningKey, digest: str)
     """Write ``ledger.dsse.json`` over everything in the folder. ``digest`` is that of the synthetic rows."""
     plan, unit = release.plan, release.plan.schema.unit
     predicate = LedgerPredicate(
-        Guarantee(
-            plan.budget, plan.cost, unit.entity, unit.column, unit.max_rows, unit.neighbours, unit.weight_units
-        ),
+        Guarantee(plan.budget, plan.cost, unit.entity, unit.column, unit.max_rows, unit.neighbours, unit.weight_units),
         release.accounts[0],
         ReleaseFacts(
             plan.release,

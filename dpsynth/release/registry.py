@@ -215,9 +215,9 @@ def _accounting(release: Signed, told: Told) -> dict[str, Node]:
         "composition": paragraphs(
             f"Sequential, under {SUMS[measure]}, also where a question and its noise were chosen by earlier answers. "
             f"{reserved} was reserved beforehand, and the sum cannot exceed it. {_parallel(release)}",
-            f"Tables measured: {tables};{values} private choices: {picks}; lists of scores: {scores}. The ledger states "
-            "the sensitivity, the noise and the cost of each as exact fractions, and a verifier that shares no code with "
-            "the program reckons them again.",
+            f"Tables measured: {tables};{values} private choices: {picks}; lists of scores: {scores}. The ledger "
+            "states the sensitivity, the noise and the cost of each as exact fractions, and a verifier that shares no "
+            "code with the program reckons them again.",
         ),
     }
 

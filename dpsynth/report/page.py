@@ -170,8 +170,9 @@ def _what(query: QueryFact) -> str:
         return "number of rows"
     if query.kind == "values":
         return (
-            f"values of {' × '.join(query.columns or ())} that about {text.count(query.threshold)} or more share, found "
-            f"privately; with a probability of {text.near(query.delta, 3)} at most one that nobody else has is among them"
+            f"values of {' × '.join(query.columns or ())} that about {text.count(query.threshold)} or more share, "
+            f"found privately; with a probability of {text.near(query.delta, 3)} at most one that nobody else has is "
+            "among them"
         )
     if query.kind == "scores":
         return f"{text.count(query.cells)} candidate tables compared with the model: noisy distances"

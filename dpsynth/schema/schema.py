@@ -139,7 +139,8 @@ class Schema(Declared):
             if name in schema.unit.columns:
                 key = "column" if name == schema.unit.column else "weight"
                 raise SchemaError(
-                    f"{where}: is the {key} of the unit, which is never synthesized: delete this section, or [unit] {key}"
+                    f"{where}: is the {key} of the unit, which is never synthesized: "
+                    f"delete this section, or [unit] {key}"
                 )
         if wrong := contradictions(schema):
             raise SchemaError(listed(wrong))

@@ -26,7 +26,8 @@ def message(text: str) -> str:
         (
             "[unit]\nfoo = 2\n" + AGE,
             [
-                "unit.foo: unknown key; known here: column, entity, max_rows, max_weight, neighbours, weight, weight_origin"
+                "unit.foo: unknown key; known here: column, entity, max_rows, max_weight, neighbours, weight, "
+                "weight_origin"
             ],
         ),
         (AGE + "bin = 3", ["columns.age.bin: unknown key; did you mean 'bins'?"]),

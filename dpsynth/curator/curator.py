@@ -11,6 +11,7 @@ import numpy as np
 from dpsynth import privacy
 from dpsynth.accountant import Charge, Reservation
 from dpsynth.curator import charges
+from dpsynth.curator.fitting import require_fitting
 from dpsynth.curator.interruptions import held_back
 from dpsynth.curator.partitions import Naming
 from dpsynth.curator.residuals import residual
@@ -40,9 +41,6 @@ from dpsynth.measurement import (
 from dpsynth.noise import Noise, noise_for, permitted
 from dpsynth.schema import Schema, Unlisted
 from dpsynth.table import ColumnInfo, Data, PrivateTable, Source, columns, open_table, require
-
-MAX_CELLS = 2**27
-"""Most cells of the queries of one verb together: their exact counts take eight bytes a cell."""
 
 Progress = Callable[[str], None]
 """Told how many queries were answered. It never hears of rows, nor of anything that depends on them."""
@@ -186,7 +184,7 @@ class Curator:
         shares = [1] * len(asked) if weights is None else list(weights)
         if not asked or len(shares) != len(asked) or any(type(w) is not int or w < 1 for w in shares):
             raise ConfigurationError("marginals take one or more queries and a whole weight of at least 1 for each")
-        self._require(asked)
+        require_fitting(asked, self.domain, self.unfound)
         priced = [
             self._charge(query, price * Fraction(share, sum(shares)))
             for query, share in zip(asked, shares, strict=True)
@@ -354,7 +352,7 @@ class Curator:
             raise ConfigurationError("a score is of one or more candidates")
         if score not in SCORES:
             raise ConfigurationError(f"score {score!r}: the scores are {', '.join(map(repr, SCORES))}")
-        self._require([candidate.query for candidate in asked])
+        require_fitting([candidate.query for candidate in asked], self.domain, self.unfound)
         require_expected(asked)
         names = tuple(candidate.query.columns for candidate in asked)
         return names, SCORES[score].sensitivity(asked, self._unit.most, self._unit.neighbours)
@@ -369,26 +367,6 @@ class Curator:
             noisy = self._noise.noisy(exact.reshape(-1), scale)
             result.append(NoisyMarginal(query, noisy.reshape(query.shape), scale, self._noise.law, entry))
         return result
-
-    def _require(self, queries: Sequence[Query]) -> None:
-        """ConfigurationError unless the queries are tables of the schema's columns at levels of their grids."""
-        for query in queries:
-            if not query.levels:
-                raise ConfigurationError("a query is of one or more columns; ask for the total by itself")
-            for level in query.levels:
-                if level.column in self.unfound:
-                    raise ConfigurationError(
-                        f"the values of column {level.column!r} are not found yet: ask for its partitions first"
-                    )
-                if level.column not in self.domain or level.fine != self.domain.size(level.column):
-                    raise ConfigurationError(f"a query with a level of {level.column!r} that does not fit the schema")
-        cells = sum(query.cells for query in queries)
-        if cells > MAX_CELLS:
-            largest = max(queries, key=lambda query: query.cells)
-            raise ConfigurationError(
-                f"the queries have {cells:,} cells together; at most {MAX_CELLS:,} are counted at once. The largest is "
-                f"of {largest.columns}: ask for fewer columns, or for coarser levels"
-            )
 
 
 def _losing(error: DpsynthError) -> DpsynthError:

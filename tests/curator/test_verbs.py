@@ -355,7 +355,7 @@ class TestRefusals:
     @pytest.mark.parametrize("act", BAD.values(), ids=BAD.keys())
     def test_before_anything_is_paid_or_read(self, act: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("dpsynth.curator.curator.open_table", lambda *_: pytest.fail("the table was opened"))
-        monkeypatch.setattr("dpsynth.curator.curator.MAX_CELLS", 15)
+        monkeypatch.setattr("dpsynth.curator.fitting.MAX_CELLS", 15)
         curator = opened()
         with pytest.raises(ConfigurationError):
             act(curator)

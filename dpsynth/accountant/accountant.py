@@ -25,7 +25,7 @@ from dpsynth.accountant.values import Account
 from dpsynth.errors import ConfigurationError
 from dpsynth.ledger import Claim, amount, claim
 from dpsynth.ledger.dsse import read_envelope
-from dpsynth.ledger.entries import DecisionKind, Level
+from dpsynth.ledger.kinds import DecisionKind, Level
 from dpsynth.ledger.trust import Trust
 from dpsynth.privacy import Budget, Cells, Cost, Measure
 

@@ -15,7 +15,8 @@ from dpsynth.accountant.store import AccountRow, GrantRow, Reading, Writing
 from dpsynth.accountant.values import Account, unit_text
 from dpsynth.errors import BudgetRefused, ConfigurationError, StoreDamaged, nearest
 from dpsynth.ledger import Entry, amount, claim, cost_of
-from dpsynth.ledger.entries import LEVELS, Level, cells_json
+from dpsynth.ledger.entries import cells_json
+from dpsynth.ledger.kinds import LEVELS, Level
 from dpsynth.privacy import (
     NEIGHBOURS,
     Budget,

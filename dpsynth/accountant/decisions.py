@@ -13,7 +13,7 @@ from dpsynth.accountant import accounts, grants, log
 from dpsynth.accountant.store import Reading, ReleaseRow, Writing
 from dpsynth.errors import ConfigurationError, KeyRefused
 from dpsynth.ledger import Entry, Stamp
-from dpsynth.ledger.entries import DECISIONS, DecisionKind
+from dpsynth.ledger.kinds import DECISIONS, DecisionKind
 from dpsynth.ledger.trust import Trust
 
 _FROM = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from dpsynth.accountant.store import Attempts
 from dpsynth.ledger import ChargeKind
-from dpsynth.ledger.entries import Level
+from dpsynth.ledger.kinds import Level
 from dpsynth.privacy import Budget, Cell, Cells, Cost, Measure, epsilon_of
 
 

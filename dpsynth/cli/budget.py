@@ -16,7 +16,7 @@ from dpsynth.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dpsynth.ledger import Entry
-    from dpsynth.ledger.entries import Level
+    from dpsynth.ledger.kinds import Level
     from dpsynth.privacy import Measure
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)

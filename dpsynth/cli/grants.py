@@ -14,7 +14,7 @@ from dpsynth.errors import ConfigurationError
 if TYPE_CHECKING:
     from dpsynth.accountant import Account
     from dpsynth.ledger.attestations import Grant
-    from dpsynth.ledger.entries import GrantReason, Level
+    from dpsynth.ledger.kinds import GrantReason, Level
     from dpsynth.privacy import Cells, Measure
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)

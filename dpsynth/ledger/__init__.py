@@ -3,8 +3,8 @@
 It touches no data, no account and no noise: it turns what others decided into bytes, signs them, and says whose
 signatures count.
 
-- :mod:`entries`: what each kind of line holds; nonces and secrets. :mod:`strict_json`, :mod:`fields`: JSON in one form
-  only, read key by key.
+- :mod:`kinds`: what each kind of line holds. :mod:`entries`: lines, nonces and secrets. :mod:`strict_json`,
+  :mod:`fields`: JSON in one form only, read key by key.
 - :mod:`log`: the Merkle tree of RFC 6962, its proofs, and checkpoints. :mod:`heads`: where a release stands in it.
 - :mod:`keys`: Ed25519 keys and their files. :mod:`dsse`: DSSE 1.0.2. :mod:`intoto`: in-toto Statement v1.
 - :mod:`people`, :mod:`chain`, :mod:`trust`: the root of the officers, its versions, and whose signatures count.
@@ -45,21 +45,9 @@ from dpsynth.ledger.dsse import (
     seal,
 )
 from dpsynth.ledger.entries import (
-    CHARGES,
-    FIELDS,
-    GRANT_REASONS,
-    KINDS,
-    LEVELS,
-    WITHDRAW_REASONS,
-    ChargeKind,
     Claim,
-    DecisionKind,
     Entry,
-    GrantReason,
-    Kind,
-    Level,
     Stamp,
-    WithdrawReason,
     amount,
     claim,
     cost_of,
@@ -82,6 +70,20 @@ from dpsynth.ledger.intoto import (
     statement,
 )
 from dpsynth.ledger.keys import PublicKey, SigningKey, default_key, default_key_path
+from dpsynth.ledger.kinds import (
+    CHARGES,
+    FIELDS,
+    GRANT_REASONS,
+    KINDS,
+    LEVELS,
+    WITHDRAW_REASONS,
+    ChargeKind,
+    DecisionKind,
+    GrantReason,
+    Kind,
+    Level,
+    WithdrawReason,
+)
 from dpsynth.ledger.log import (
     Tree,
     checkpoint,

@@ -14,18 +14,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from dpsynth.errors import BudgetFormatError, ConfigurationError, SignatureInvalid, UnknownEntry
 from dpsynth.ledger.dsse import Envelope
-from dpsynth.ledger.entries import (
-    GRANT_REASONS,
-    LEVELS,
-    WITHDRAW_REASONS,
-    GrantReason,
-    Level,
-    WithdrawReason,
-    amount,
-    cells_json,
-    claim,
-    parse,
-)
+from dpsynth.ledger.entries import amount, cells_json, claim, parse
 from dpsynth.ledger.fields import Fields
 from dpsynth.ledger.heads import LogHead
 from dpsynth.ledger.intoto import (
@@ -38,6 +27,14 @@ from dpsynth.ledger.intoto import (
     statement,
 )
 from dpsynth.ledger.keys import ALGORITHM, PublicKey, SigningKey
+from dpsynth.ledger.kinds import (
+    GRANT_REASONS,
+    LEVELS,
+    WITHDRAW_REASONS,
+    GrantReason,
+    Level,
+    WithdrawReason,
+)
 from dpsynth.ledger.predicate import Software
 from dpsynth.privacy import MEASURES, NEIGHBOURS, UNITS, Budget, Cells, Cost
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dpsynth.ledger.entries import Claim, Level, amount, claim
+from dpsynth.ledger.entries import Claim, amount, claim
 from dpsynth.ledger.heads import LogHead
 from dpsynth.ledger.keys import PublicKey, SigningKey
+from dpsynth.ledger.kinds import Level
 from dpsynth.ledger.log import merkle_root
 from dpsynth.privacy import Cost
 

@@ -20,7 +20,7 @@ from dpsynth.accountant.sqlite_schema import APPLICATION_ID, FIRST_VERSION, SCHE
 from dpsynth.accountant.store import EntryRow, Reading
 from dpsynth.errors import ConfigurationError, LogInconsistent, StoreBusy, StoreDamaged
 from dpsynth.ledger import amount, claim, leaf_hash, parse, render
-from dpsynth.ledger.entries import FIELDS, OLDER
+from dpsynth.ledger.kinds import FIELDS, OLDER
 from dpsynth.ledger.log import root_of
 from dpsynth.privacy import Cells, Cost
 

@@ -21,7 +21,7 @@ from dpsynth.accountant import Accountant, postgres_rows
 from dpsynth.accountant.postgres import PostgresStore
 from dpsynth.accountant.postgres_schema import VERSION
 from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged
-from dpsynth.ledger.entries import LEVELS
+from dpsynth.ledger.kinds import LEVELS
 from dpsynth.privacy import Cells, Cost
 
 pytest.register_assert_rewrite("tests.accountant.store_contract")

@@ -26,7 +26,7 @@ from dpsynth.ledger import (
     parse,
     render,
 )
-from dpsynth.ledger.entries import MECHANISMS
+from dpsynth.ledger.kinds import MECHANISMS
 
 STAMP = Stamp("2026-11-22", "0" * 32)
 DIGEST = "sha256:" + "a" * 64

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from dpsynth.errors import ConfigurationError
 from dpsynth.ledger import FIELDS, KINDS, Trust, read_chain, read_envelope
-from dpsynth.ledger.entries import OLDER
+from dpsynth.ledger.kinds import OLDER
 from dpsynth.ledger.schemas import NAMES, schema
 from tests.ledger.office import GOLDEN, log
 from tests.ledger.test_entries import EXAMPLES, STAMP, render

@@ -25,6 +25,9 @@ VARIANCES: Floats = np.array([0.0, *(4.0**power for power in range(-1, 14))])
 ROUNDS = 50
 """Rounds of expectation-maximisation for the weights of the mixture."""
 
+MOST_WEIGHED = 4096
+"""Coefficients of one scale that the weights follow from one by one; of more, many of like size count as one."""
+
 
 def smoothed(values: Floats, sigma: float) -> Floats:
     """The table of one column, smoothed: an array of the same shape with the same sum.
@@ -71,17 +74,38 @@ def _posterior_mean(noisy: Floats, variance: float) -> Floats:
 
     The weight of zero gets the evidence of one more coefficient, so that a few do not find a pattern in noise.
     """
-    squares = noisy.ravel()[:, None] ** 2 / variance
-    surprise = -squares / (2 * (1 + VARIANCES)) - np.log(1 + VARIANCES) / 2
-    likely = np.exp(surprise - surprise.max(axis=1, keepdims=True))
+    squares = noisy.ravel() ** 2 / variance
     starts, count = noisy.shape
+    weighed, times = _weighed(squares)
+    likely = _likely(weighed)
     weights = np.full(VARIANCES.size, 1 / VARIANCES.size)
     nothing = (VARIANCES == 0).astype(np.float64)
     for _ in range(ROUNDS):
         shares = likely * weights
         shares /= shares.sum(axis=1, keepdims=True)
-        weights = (shares.sum(axis=0) / starts + nothing) / (count + 1)
-    shares = likely * weights
+        held = shares.sum(axis=0) if times is None else times @ shares
+        weights = (held / starts + nothing) / (count + 1)
+    shares = (likely if times is None else _likely(squares)) * weights
     shares /= shares.sum(axis=1, keepdims=True)
     kept: Floats = (shares @ (VARIANCES / (1 + VARIANCES))).reshape(noisy.shape) * noisy
     return kept
+
+
+def _likely(squares: Floats) -> Floats:
+    """How likely each part of the mixture makes each coefficient, whose square is in units of the noise's variance."""
+    surprise = -squares[:, None] / (2 * (1 + VARIANCES)) - np.log(1 + VARIANCES) / 2
+    likely: Floats = np.exp(surprise - surprise.max(axis=1, keepdims=True))
+    return likely
+
+
+def _weighed(squares: Floats) -> tuple[Floats, Floats | None]:
+    """The squares that the weights follow from, and how often each counts; None: all of them, once each.
+
+    The largest half of MOST_WEIGHED is kept, the others are means of neighbours in size.
+    """
+    if squares.size <= MOST_WEIGHED:
+        return squares, None
+    ordered, kept = np.sort(squares), MOST_WEIGHED // 2
+    starts = np.append(np.arange(kept) * (ordered.size - kept) // kept, np.arange(ordered.size - kept, ordered.size))
+    times = np.diff(starts, append=ordered.size).astype(np.float64)
+    return np.add.reduceat(ordered, starts) / times, times

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.measurement import LATTICE
+from dpsynth.mechanisms import smoothing
 from dpsynth.mechanisms.smoothing import smoothed
 
 TABLES = st.lists(st.integers(-1000, 10**6), min_size=1, max_size=40).map(lambda cells: np.array(cells, dtype=float))
@@ -50,3 +51,12 @@ def test_unlike_neighbours_are_left_alone() -> None:
     noisy = [truth + rng.normal(0, 20, truth.size) for _ in range(30)]
     before = np.mean([np.abs(y - truth).sum() for y in noisy])
     assert np.mean([np.abs(smoothed(y, 20.0) - truth).sum() for y in noisy]) < 1.1 * before
+
+
+def test_many_cells_are_smoothed_by_weights_of_groups_as_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    truth = np.where(rng.random(9000) < 0.01, 2000.0, 0.0) + 300 * np.exp(-((np.arange(9000) - 3000.0) ** 2) / 10**6)
+    noisy = np.rint(truth + rng.normal(0, 40, 9000))
+    grouped = smoothed(noisy, 40.0)
+    monkeypatch.setattr(smoothing, "MOST_WEIGHED", 10**6)
+    assert np.abs(grouped - smoothed(noisy, 40.0)).max() < 0.1

@@ -2,88 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import (
-    CTE,
-    BindParameter,
     Connection,
     Row,
     Select,
-    bindparam,
     func,
     insert,
     literal,
-    null,
     select,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from dpsynth.accountant import postgres_schema as tables
+from dpsynth.accountant import postgres_statements as statements
 from dpsynth.accountant.grid import Amount, cost_of, split
 from dpsynth.accountant.store import AccountRow, Attempts, EntryRow, GrantRow, ReleaseRow, VerbRow, another_file
 from dpsynth.privacy import Cost
 
 Owned = TypeVar("Owned", EntryRow, GrantRow)
 _MOST = 1000
-_NAME: BindParameter[str] = bindparam("name")
-_before = tables.entry.alias("before")
-_LINE = (
-    tables.entry.c.seq,
-    tables.entry.c.account,
-    tables.entry.c.release,
-    tables.entry.c.line,
-    tables.entry.c.chain,
-    _before.c.chain,
-)
-_ENTRY = (
-    select(*_LINE)
-    .join_from(tables.entry, _before, _before.c.seq == tables.entry.c.seq - 1, isouter=True)
-    .order_by(tables.entry.c.seq)
-)
-_OPENED = select(func.min(tables.entry.c.seq)).where(tables.entry.c.account == tables.account.c.name).scalar_subquery()
-_ACCOUNT = (
-    select(
-        tables.account,
-        tables.cell.c.label,
-        tables.divided.c.moved,
-        tables.divided.c.whole,
-        tables.divided.c.units,
-        tables.divided.c.delta,
-    )
-    .join_from(tables.account, tables.cell, tables.cell.c.account == tables.account.c.name, isouter=True)
-    .join(tables.divided, tables.divided.c.account == tables.account.c.name, isouter=True)
-)
-_RELEASE = select(
-    tables.release.c.id,
-    tables.release.c.account,
-    tables.release.c.plan,
-    tables.release.c.source,
-    tables.release.c.state,
-    tables.release.c.lease,
-).where(tables.release.c.id == _NAME)
-
-
-def _verbs(answer: Any) -> Select[Any]:
-    closed = tables.outcome.c.verb.is_not(None)
-    found = select(tables.verb.c.release, tables.verb.c.first, tables.verb.c.last, closed, answer).join_from(
-        tables.verb, tables.outcome, tables.outcome.c.verb == tables.verb.c.first, isouter=True
-    )
-    return found.where(tables.verb.c.release == _NAME)
-
-
-_VERBS = _verbs(tables.outcome.c.answer).order_by(tables.verb.c.first)
-_LAST_VERB = _verbs(null()).order_by(tables.verb.c.first.desc()).limit(1)
-_HEAD = select(tables.entry.c.seq + 1, tables.entry.c.chain).order_by(tables.entry.c.seq.desc()).limit(1)
-_LINES_OF_RELEASE = _ENTRY.where(tables.entry.c.release == _NAME)
-_TERMS = _ENTRY.where(
-    tables.entry.c.account.in_(bindparam("names", expanding=True)),
-    tables.entry.c.kind.in_(bindparam("kinds", expanding=True)),
-)
-_ADD = {table.name: insert(table) for table in (tables.release, tables.hold, tables.entry, tables.verb, tables.outcome)}
-"""Statements are built once: that takes longer than the way to a server that is near."""
 
 
 class PostgresTransaction:
@@ -117,13 +58,13 @@ class PostgresTransaction:
     def account(self, name: str) -> AccountRow | None:
         """The account of this name."""
         if name not in self._accounts:
-            rows = self._connection.execute(_PAYING, {"name": name})
+            rows = self._connection.execute(statements.PAYING, {"name": name})
             self._accounts |= {row.name: _account(row) for row in rows}
         return self._accounts.get(name)
 
     def accounts(self) -> tuple[AccountRow, ...]:
         """All accounts, in the order opened."""
-        found = [_account(row) for row in self._connection.execute(_ACCOUNT.order_by(_OPENED))]
+        found = [_account(row) for row in self._connection.execute(statements.ACCOUNT.order_by(statements.OPENED))]
         self._accounts = {row.name: row for row in found}
         return tuple(found)
 
@@ -141,7 +82,9 @@ class PostgresTransaction:
 
     def cells(self, name: str) -> tuple[AccountRow, ...]:
         """The accounts that are cells of this one."""
-        return tuple(_account(row) for row in self._connection.execute(_ACCOUNT.where(tables.cell.c.above == name)))
+        return tuple(
+            _account(row) for row in self._connection.execute(statements.ACCOUNT.where(tables.cell.c.above == name))
+        )
 
     def sources(self, name: str) -> tuple[bytes, ...]:
         """The hashes of the sources of all releases for which this account holds anything, each once."""
@@ -156,7 +99,7 @@ class PostgresTransaction:
     def release(self, name: str) -> ReleaseRow | None:
         """The release of this id."""
         if name not in self._releases:
-            row = self._connection.execute(_RELEASE, {"name": name}).first()
+            row = self._connection.execute(statements.RELEASE, {"name": name}).first()
             if row is None:
                 return None
             self._releases[name] = ReleaseRow(*row)
@@ -165,40 +108,40 @@ class PostgresTransaction:
     def verbs(self, release: str) -> tuple[VerbRow, ...]:
         """All verbs of a release with their outcomes, in order."""
         if release not in self._verbs:
-            rows = self._connection.execute(_VERBS, {"name": release})
+            rows = self._connection.execute(statements.VERBS, {"name": release})
             self._verbs[release] = tuple(VerbRow(*row) for row in rows)
         return self._verbs[release]
 
     def last_verb(self, release: str) -> VerbRow | None:
         """The newest verb of a release, without its answer's bytes."""
-        row = self._connection.execute(_LAST_VERB, {"name": release}).first()
+        row = self._connection.execute(statements.LAST_VERB, {"name": release}).first()
         return None if row is None else VerbRow(*row)
 
     def opening(self, account: str) -> EntryRow | None:
         """The first log line of an account."""
-        found = self._lines(_ENTRY.where(tables.entry.c.account == account).limit(1))
+        found = self._lines(statements.ENTRY.where(tables.entry.c.account == account).limit(1))
         return found[0] if found else None
 
     def log_of_account(self, account: str) -> tuple[EntryRow, ...]:
         """All log lines of an account, in order."""
-        return self._lines(_ENTRY.where(tables.entry.c.account == account))
+        return self._lines(statements.ENTRY.where(tables.entry.c.account == account))
 
     def log_of_release(self, release: str) -> tuple[EntryRow, ...]:
         """All log lines of a release, in order."""
-        return self._lines(_LINES_OF_RELEASE, name=release)
+        return self._lines(statements.LINES_OF_RELEASE, {"name": release})
 
     def lines_of(self, account: str, kinds: Collection[str]) -> tuple[EntryRow, ...]:
         """The log lines of an account that are of one of these kinds, in order."""
         asked = frozenset(kinds)
         if (account, asked) not in self._terms:
             names = self._with(account)
-            found = self._lines(_TERMS, names=list(names), kinds=list(asked))
+            found = self._lines(statements.TERMS, {"names": list(names), "kinds": list(asked)})
             self._terms |= {(name, asked): rows for name, rows in _by_account(names, found).items()}
         return self._terms[account, asked]
 
     def attempts(self, account: str) -> Attempts:
         """The lines ``refused`` and ``lost`` and the releases REJECTED of an account and of all accounts below it."""
-        below = _below(account)
+        below = statements.below(account)
 
         def lines(kind: str) -> Any:
             found = select(func.count()).select_from(below).join(tables.entry, tables.entry.c.account == below.c.name)
@@ -214,7 +157,7 @@ class PostgresTransaction:
         """The grants that make up the cap of an account, in order."""
         if account not in self._granted:
             names = self._with(account)
-            rows = self._connection.execute(_GRANTED, {"names": list(names)})
+            rows = self._connection.execute(statements.GRANTED, {"names": list(names)})
             found = [
                 GrantRow(
                     row.seq, row.account, row.digest, cost_of(row.measure, Amount(row.whole, row.units, row.delta))
@@ -233,7 +176,7 @@ class PostgresTransaction:
     def head(self) -> tuple[int, bytes]:
         """The length of the whole log and the link of its last line (zeros if it is empty)."""
         if self._head is None:
-            row = self._connection.execute(_HEAD).first()
+            row = self._connection.execute(statements.HEAD).first()
             self._head = (0, bytes(32)) if row is None else (row[0], row[1])
         return self._head
 
@@ -279,11 +222,11 @@ class PostgresTransaction:
     def add_release(self, row: ReleaseRow) -> None:
         """Add a reserved release."""
         values = {"id": row.id, "account": row.account, "plan": row.plan, "source": row.source}
-        self._connection.execute(_ADD["release"], {**values, "state": row.state, "lease": row.lease})
+        self._connection.execute(statements.ADD["release"], {**values, "state": row.state, "lease": row.lease})
 
     def hold(self, release: str, account: str, cost: Cost) -> None:
         """Add to what an account holds; a trigger adds it up, a CHECK compares it with the cap."""
-        self._connection.execute(_ADD["hold"], {"release": release, "account": account, **_columns("", cost)})
+        self._connection.execute(statements.ADD["hold"], {"release": release, "account": account, **_columns("", cost)})
         self._accounts.clear()
 
     def price(self, account: str, together: Cost) -> None:
@@ -308,19 +251,19 @@ class PostgresTransaction:
     def append(self, row: EntryRow) -> None:
         """Add the next line of the log."""
         values = {"seq": row.seq, "account": row.account, "release": row.release, "chain": row.chain}
-        self._connection.execute(_ADD["entry"], {**values, "line": row.line.decode("ascii")})
+        self._connection.execute(statements.ADD["entry"], {**values, "line": row.line.decode("ascii")})
         self._last = row.seq, row.chain
         self._head = row.seq + 1, row.chain
         self._terms.clear()
 
     def add_verb(self, row: VerbRow) -> None:
         """Add a verb without outcome."""
-        self._connection.execute(_ADD["verb"], {"first": row.first, "last": row.last, "release": row.release})
+        self._connection.execute(statements.ADD["verb"], {"first": row.first, "last": row.last, "release": row.release})
         self._verbs.clear()
 
     def close_verb(self, first: int, answer: bytes | None) -> None:
         """Give a verb its one outcome."""
-        self._connection.execute(_ADD["outcome"], {"verb": first, "answer": answer})
+        self._connection.execute(statements.ADD["outcome"], {"verb": first, "answer": answer})
         self._verbs.clear()
 
     def add_head(self, size: int) -> None:
@@ -338,28 +281,12 @@ class PostgresTransaction:
         """An account, and those that were read before it, unless they are more than one statement may name."""
         return {account, *(self._accounts if len(self._accounts) <= _MOST else ())}
 
-    def _lines(self, query: Select[Any], **given: Any) -> tuple[EntryRow, ...]:
+    def _lines(self, query: Select[Any], given: Mapping[str, Any] | None = None) -> tuple[EntryRow, ...]:
         rows = self._connection.execute(query, given)
         return tuple(
             EntryRow(seq, account, release, line.encode(), chain, bytes(32) if before is None else before)
             for seq, account, release, line, chain, before in rows
         )
-
-
-_GRANTED = (
-    select(
-        tables.granted.c.seq,
-        tables.granted.c.account,
-        tables.granted.c.digest,
-        tables.account.c.measure,
-        tables.granted.c.whole,
-        tables.granted.c.units,
-        tables.granted.c.delta,
-    )
-    .join_from(tables.granted, tables.account, tables.account.c.name == tables.granted.c.account)
-    .where(tables.granted.c.account.in_(bindparam("names", expanding=True)))
-    .order_by(tables.granted.c.seq)
-)
 
 
 def _by_account(names: Iterable[str], rows: Iterable[Owned]) -> dict[str, tuple[Owned, ...]]:
@@ -368,24 +295,6 @@ def _by_account(names: Iterable[str], rows: Iterable[Owned]) -> dict[str, tuple[
     for row in rows:
         found[row.account].append(row)
     return {name: tuple(own) for name, own in found.items()}
-
-
-def _above() -> CTE:
-    """The account ``name`` and all that pay with it."""
-    columns = tables.account.c.name, tables.account.c.parent
-    own = select(*columns).where(tables.account.c.name == _NAME).cte("above", recursive=True)
-    return own.union(select(*columns).join_from(tables.account, own, tables.account.c.name == own.c.parent))
-
-
-_PAYING = _ACCOUNT.where(tables.account.c.name.in_(select(_above().c.name)))
-
-
-def _below(name: str) -> CTE:
-    """This account and all below it."""
-    top = select(tables.account.c.name).where(tables.account.c.name == name).cte("below", recursive=True)
-    return top.union(
-        select(tables.account.c.name).join_from(tables.account, top, tables.account.c.parent == top.c.name)
-    )
 
 
 def _columns(prefix: str, cost: Cost) -> dict[str, int]:

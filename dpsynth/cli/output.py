@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -49,9 +49,16 @@ def heeding() -> Iterator[list[str]]:
         warnings.simplefilter("always", AnchorMissing)
         usual = warnings.showwarning
 
-        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
             if not issubclass(category, AnchorMissing):
-                usual(message, category, *place, **more)
+                usual(message, category, filename, lineno, file, line)
             elif str(message) not in heard:
                 heard.append(str(message))
                 hint(f"warning: {message}")

@@ -7,7 +7,8 @@ answers.
 from dpsynth.release.check import verify
 from dpsynth.release.config import ReleaseConfig
 from dpsynth.release.derive import derive
-from dpsynth.release.plan import Plan, PlannedQuery, errors_by_size, largest_model, most_measured_cells, preview
+from dpsynth.release.plan import Plan
+from dpsynth.release.planned import PlannedQuery, errors_by_size, largest_model, most_measured_cells, preview
 from dpsynth.release.progress import Progress
 from dpsynth.release.release import Release
 from dpsynth.release.run import Published, load_plan, run_file, synthesize

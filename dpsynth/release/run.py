@@ -18,7 +18,8 @@ from dpsynth.model import FittedModel
 from dpsynth.privacy import Budget, Measure
 from dpsynth.release.config import NoiseKind, ReleaseConfig
 from dpsynth.release.folder import require_place, signing_key
-from dpsynth.release.plan import Plan, preview
+from dpsynth.release.plan import Plan
+from dpsynth.release.planned import preview
 from dpsynth.release.progress import Progress, tell
 from dpsynth.release.publish import Publisher
 from dpsynth.release.release import Release

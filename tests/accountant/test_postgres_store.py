@@ -266,10 +266,17 @@ def test_the_role_that_uses_a_store_may_add_and_move_releases_on(postgres: Serve
         f"    pg_class.oid WHERE relnamespace = '{schema}'::regnamespace) AS r "
         f"WHERE grantee = '{APP}'::regrole AND privilege_type <> 'SELECT' GROUP BY 1, 2 ORDER BY 1, 2"
     )
-    added = ["account", "attestation", "entry", "granted", "head", "hold", "outcome", "release", "verb"]
+    added = ["account", "attestation", "cell", "divided", "entry", "granted", "head", "hold", "outcome", "release"]
+    added.append("verb")
     expected: list[tuple[str, str, str | None]] = [(table, "INSERT", None) for table in added]
     assert rights == sorted(
-        [*expected, ("release", "UPDATE", "lease,state"), ("turn", "UPDATE", None)], key=lambda r: r[:2]
+        [
+            *expected,
+            ("divided", "UPDATE", "delta,units,whole"),
+            ("release", "UPDATE", "lease,state"),
+            ("turn", "UPDATE", None),
+        ],
+        key=lambda r: r[:2],
     )
 
 

@@ -19,7 +19,8 @@ from dpsynth.mechanisms import REGISTRY
 from dpsynth.privacy import Budget
 from dpsynth.release import derive, synthesize
 from dpsynth.release.describe import read_found, read_plan
-from dpsynth.release.plan import Plan, preview
+from dpsynth.release.plan import Plan
+from dpsynth.release.planned import preview
 from dpsynth.release.rebuild import rebuild_release, redraw_sample
 from dpsynth.release.release import Release
 from dpsynth.schema import Schema

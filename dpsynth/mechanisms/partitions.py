@@ -35,12 +35,12 @@ def with_finding(unfound: Sequence[str], steps: Sequence[Step]) -> tuple[Step, .
 
 
 def fit_found(mechanism: Mechanism, measurer: Finder, budget: Fraction, delta: Fraction) -> FittedModel:
-    """Find what is unfound for its share of the budget and all of ``delta``, split equally; then let the mechanism fit.
+    """Find what is unfound for its share of the budget and ``delta`` for each column; then let the mechanism fit.
 
     The mechanism sees found columns alone, and what is left of the budget.
     """
     names = measurer.unfound
     for step in finding_steps(names):
         for name in step.columns or ():
-            measurer.partitions(name, budget * step.share, delta / len(names))
+            measurer.partitions(name, budget * step.share, delta)
     return mechanism.fit(measurer, budget * (1 - finding_share(len(names))))

@@ -15,13 +15,7 @@ from dpsynth.errors import ConfigurationError, nearest
 from dpsynth.ledger import RowsRule
 from dpsynth.measurement import Answer, Domain, Grid, Level, Replayer, found, grid, unfound
 from dpsynth.mechanisms import Mechanism, Workload, by_name
-from dpsynth.privacy import (
-    Budget,
-    Cost,
-    Measure,
-    floor_to_grid,
-    require_measure,
-)
+from dpsynth.privacy import Budget, Cost, Measure, floor_to_grid, part_of, require_measure
 from dpsynth.release.config import NoiseKind, ReleaseConfig, checked
 from dpsynth.schema import Schema
 
@@ -180,7 +174,12 @@ class Plan:
     @property
     def delta0(self) -> Fraction:
         """The part of delta for finding the values of each such column; a multiple of 2^-60, as accounts hold."""
-        return floor_to_grid(self.budget.delta * FINDING_DELTA / max(1, len(self.unfound)))
+        return floor_to_grid(self._finding / max(1, len(self.unfound)))
+
+    @property
+    def _finding(self) -> Fraction:
+        """The part of delta for finding values, rounded as that which an account sets aside: so the same fits."""
+        return part_of(self.budget.delta * FINDING_DELTA) if self.unfound else Fraction(0)
 
     @cached_property
     def cost(self) -> Cost:
@@ -188,7 +187,7 @@ class Plan:
 
         A part of delta is its own where values are to be found privately.
         """
-        return self.budget.cost(self.measure, len(self.unfound) * self.delta0)
+        return self.budget.cost(self.measure, self._finding)
 
     def replayer(self, answers: Sequence[Answer]) -> Replayer:
         """What gives these answers back, on the grid of the values that they found."""

@@ -169,7 +169,7 @@ def _match_found(release: OpenedRelease, answers: Sequence[Answer]) -> None:
 def _refit(release: OpenedRelease, answers: Sequence[Answer]) -> float:
     plan = release.plan
     replayer = plan.replayer(answers)
-    fitted = fit_found(plan.algorithm(), replayer, plan.cost.amount, plan.cost.delta)
+    fitted = fit_found(plan.algorithm(), replayer, plan.cost.amount, plan.delta0)
     if replayer.left():
         raise DigestMismatch("measurements.npz: the mechanism does not use all of the answers")
     if number_of_rows(plan, fitted) != release.predicate["release"]["rows"]:

@@ -249,7 +249,7 @@ def number_of_rows(plan: Plan, fitted: FittedModel) -> int:
 
 
 def _fit(plan: Plan, measurer: Finder, progress: Progress | None) -> FittedModel:
-    fitted = fit_found(plan.algorithm(), measurer, plan.cost.amount, plan.cost.delta)
+    fitted = fit_found(plan.algorithm(), measurer, plan.cost.amount, plan.delta0)
     ended = fitted.network.convergence
     tell(progress, "model fitted" if ended.converged else f"model fitted to within {ended.distance:.0e} only")
     return fitted

@@ -74,6 +74,8 @@ def one_test(draw: st.DrawFn) -> tuple[str, Callable[[Row], bool]]:
     if kind == "born":
         sign = draw(st.sampled_from(["=", "!=", "<", "<=", ">", ">="]))
         other = dt.date(1999, 12, 25) + dt.timedelta(draw(st.integers(0, 80)))
+        if sign in ("=", "!="):  # of a day that the column never holds they are refused, being a slip of the pen
+            other = min(max(other, dt.date(1999, 12, 30)), dt.date(2000, 3, 2))
         compare = {"=": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}[sign]
         return f"born {sign} '{other}'", lambda row: row["born"] is not None and getattr(row["born"], compare)(other)
     if kind == "weekday":

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 MOST_BINS = 64
 """Most bins of a column whose bins are found."""
 
-FAN_OUT = 16
-"""Cells of a grid in one of the next coarser grid, where bins are found."""
+COARSEST = 64
+"""About so many cells has the coarser grid on which bins are found; a column of no more leaves is counted at them."""
+
+FEW = 32
+"""Leaves between declared bounds below which each is a bin."""
 
 FAN_OUT_OF_OCTAVES = 32
-"""The same inside an octave."""
+"""Cells of a grid in one of the next coarser grid, inside an octave."""
 
 
 @dataclass(frozen=True)
@@ -85,24 +88,22 @@ class _Grid(Codec):
         return self._with_null(np.arange(self.leaves) * bins // self.leaves)
 
     def tree(self) -> tuple[NDArray[np.uint16], ...]:
-        """The nested grids on which bins are found: :data:`FAN_OUT` cells in one, up to octaves if bounds are found.
+        """The nested grids on which bins are found, from fine to coarse, up to octaves if bounds are found.
 
-        A few leaves between declared bounds are bins themselves.
+        Between declared bounds the leaves, and about :data:`COARSEST` cells; a few leaves are bins themselves.
         """
-        if not self.column.found or (self.bounded and self.leaves < 2 * FAN_OUT):
+        if not self.column.found or (self.bounded and self.leaves < FEW):
             return ()
         if self.bounded:
             apart = self.spikes[: self.leaves]
             stretch = np.cumsum(apart | np.append(False, apart[:-1]))
-            fan_out, levels = FAN_OUT, 0
-            while self.leaves >= 2 * FAN_OUT ** (levels + 1):
-                levels += 1
+            fan_outs = [1, *[round(self.leaves / COARSEST)] * (2 * self.leaves >= 3 * COARSEST)]
         else:
-            stretch, fan_out, levels = self.octaves, FAN_OUT_OF_OCTAVES, 0
-            while np.bincount(stretch).max() > FAN_OUT_OF_OCTAVES**levels:
-                levels += 1
+            stretch, fan_outs = self.octaves, [1]
+            while np.bincount(stretch).max() > fan_outs[-1]:
+                fan_outs.append(fan_outs[-1] * FAN_OUT_OF_OCTAVES)
         within = np.arange(self.leaves) - np.searchsorted(stretch, stretch)
-        begins = [(np.diff(stretch) != 0) | (np.diff(within // fan_out**level) != 0) for level in range(levels + 1)]
+        begins = [(np.diff(stretch) != 0) | (np.diff(within // fan_out) != 0) for fan_out in fan_outs]
         return tuple(self._with_null(np.append(0, np.cumsum(begin))) for begin in begins)
 
     @property

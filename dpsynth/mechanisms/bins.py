@@ -23,10 +23,14 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 SCALES = 4
-"""Noise scales that a bin holds at least, and an octave that is refined."""
+"""Noise scales that an octave holds at least that is refined."""
 
 WINDOW = 5
 """Neighbouring octaves that are taken for those in use where noise drowns each by itself: the ones that hold most."""
+
+SCALES_OF_CELLS = 6
+"""Noise scales that some coarse cell between declared bounds holds where finer ones are asked: with fewer, their noise
+is louder than what they tell, and the price is better spent on the coarse ones."""
 
 SCALES_OF_LAPLACE = 7
 """Those of such an octave where noise is Laplace's, whose tails are heavier: one octave in 30,000 is found in vain."""
@@ -138,7 +142,7 @@ class Found:
         mass = project(counts, np.ones_like(counts), max(rows, 1.0))
         held: list[int] = np.rint(mass[:values] * LATTICE).astype(np.int64).tolist()
         noise = sum(float(np.median(variance)) for variance in counted.below) ** 0.5
-        bins = runs(held, max(1, round(SCALES * noise * LATTICE)), most - support.nullable)
+        bins = runs(held, max(1, round(noise * LATTICE)), most - support.nullable)
         groups = np.array([*bins, *[bins[-1] + 1] * support.nullable])
         level = finest.merged(groups)
         sigma = counted.variance(groups, level.size) ** 0.5
@@ -163,9 +167,15 @@ class Support:
         return np.bincount(self.level.cells, self.inside & ~self.spikes, minlength=self.level.size) > 0
 
     @classmethod
-    def whole(cls, tree: Tree) -> Support:
-        """All of the finest grid."""
-        return cls(tree.levels[0], np.ones(tree.levels[0].fine, dtype=np.bool_), tree.spikes, tree.nullable)
+    def bounded(cls, tree: Tree, answer: NoisyMarginal) -> Support:
+        """All of the grid, its finest level if any cell of the coarsest one holds enough, spikes aside; else that one.
+
+        ``answer`` is that at the coarsest level of the tree.
+        """
+        inside = np.ones(answer.query.levels[0].fine, dtype=np.bool_)
+        coarse, fine = (cls(tree.levels[at], inside, tree.spikes, tree.nullable) for at in (-1, 0))
+        enough = any(count >= SCALES_OF_CELLS * answer.sigma for count in answer.values[coarse.smooth].tolist())
+        return fine if enough else coarse
 
     @classmethod
     def found(cls, tree: Tree, answer: NoisyMarginal) -> Support:

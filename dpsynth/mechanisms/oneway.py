@@ -34,10 +34,10 @@ def one_way_weights(
 ) -> tuple[int, ...]:
     """How a price is split over the one-way tables: in proportion to cells^(2/3), rounded up to a tenth.
 
-    It minimises the sum of expected L1 errors, cells / sqrt(price), for a given sum of prices. A column whose bins are
-    found counts as often as its tree has levels.
+    It minimises the sum of expected L1 errors, cells / sqrt(price), for a given sum of prices. A column whose bounds
+    are found counts as often as its tree has levels.
     """
-    times = {name: len(tree.levels) for name, tree in trees.items()}
+    times = {name: len(tree.levels) for name, tree in trees.items() if not tree.bounded}
     return tuple(times.get(name, 1) * _cube_root(1000 * levels[name].size ** 2) for name in names)
 
 
@@ -57,7 +57,8 @@ def first_steps(
 ) -> tuple[Step, ...]:
     """The plan of the total and of all one-way tables; ``share`` is for the latter.
 
-    A column whose bins are found has a table for each level of its tree, of which the finest ones may turn out smaller.
+    A column whose bins are found has a table for each level of its tree, of which the finest ones may turn out smaller,
+    down to the coarsest one asked again.
     """
     steps = [Step("total", (), 1, TOTAL_SHARE, 1)]
     weights = one_way_weights(levels, domain.names, trees)
@@ -80,8 +81,8 @@ def measure_one_ways(measurer: Measurer, levels: Mapping[str, Level], price: Fra
 def measure_first(measurer: Measurer, budget: Fraction, one_way: Fraction) -> First:
     """The total for its share of the budget, the one-way tables for the share ``one_way``.
 
-    Where the total is public and free, its share goes to the one-way tables. A column whose bins are found is asked at
-    all levels of its tree; where the bounds are found, too, at the coarsest one first, and then at what that leaves.
+    Where the total is public and free, its share goes to the one-way tables. A column whose bins are found is asked
+    at the coarsest level of its tree first, and then at what that leaves.
     """
     names, declared, trees = measurer.domain.names, measurer.levels, measurer.trees
     total = measurer.total(budget * TOTAL_SHARE)
@@ -101,7 +102,7 @@ def measure_first(measurer: Measurer, budget: Fraction, one_way: Fraction) -> Fi
         levels = trees[name].levels if name in trees else (declared[name],)
         split = _split(name, levels, trees)
         every = [(level, Fraction(weight, sum(each)) * part) for level, part in zip(levels, split, strict=True)]
-        kept = every if name not in trees or trees[name].bounded else every[-1:]
+        kept = every[-1:] if name in trees else every
         first += kept
         if len(kept) < len(every):
             later[name] = sum((part for _, part in every[:-1]), Fraction(0))
@@ -111,11 +112,11 @@ def measure_first(measurer: Measurer, budget: Fraction, one_way: Fraction) -> Fi
     for answer in answers:
         of.setdefault(answer.query.columns[0], []).append(answer)
     supports = {
-        name: Support.whole(tree) if tree.bounded else Support.found(tree, of[name][0]) for name, tree in trees.items()
+        name: (Support.bounded if tree.bounded else Support.found)(tree, of[name][0]) for name, tree in trees.items()
     }
     second: list[tuple[Level, Fraction]] = []
     for name, part in later.items():
-        # The coarsest is what was asked; where no octave has more than one cell, it is asked again.
+        # The coarsest is what was asked; where nothing finer is worth a price, it is asked again.
         levels = supports[name].levels(trees[name])[:-1] or (supports[name].level,)
         second += [(level, part / len(levels)) for level in levels]
     for answer in ask(second) if second else ():

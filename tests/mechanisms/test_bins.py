@@ -193,3 +193,23 @@ def test_no_noise_level_leaves_a_column_without_bins() -> None:
         fake, _ = fake_of(True, seed)
         first = measure_first(fake, Fraction(1, 10**6), Fraction(1, 2))
         assert all(one.level.size >= 1 for one in first.known.values())
+
+
+@pytest.mark.parametrize(("held", "fine"), [(59, False), (60, True)])
+def test_finer_cells_are_asked_where_a_coarse_one_holds_enough(held: int, fine: bool) -> None:
+    fake, _ = fake_of(False)
+    tree = fake.trees["gain"]
+    coarsest = tree.levels[-1]
+    values = np.where(np.bincount(coarsest.cells, tree.spikes) > 0, 10**6, 0)
+    values[np.flatnonzero(values == 0)[3]] = held
+    support = Support.bounded(tree, noisy(coarsest, values, 10))
+    assert support.level == (tree.levels[0] if fine else coarsest) and support.inside.all()
+
+
+@pytest.mark.parametrize("price", [Fraction(1, 10**5), Fraction(100)])
+def test_either_way_the_whole_price_is_spent(price: Fraction) -> None:
+    fake, _ = fake_of(False)
+    measure_first(fake, price, Fraction(1, 2))
+    assert fake.spent == price * Fraction(101, 200)
+    asked = [answer.query.cells for answer in fake.answers if answer.query.columns == ("rate",)]
+    assert len(asked) == 2 and (len(set(asked)) == 1) == (price < 1)

@@ -37,6 +37,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+INTERRUPTIONS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""What asks to stop. Anything else that is raised is a failure, a panic of Rust too, which is no ``Exception``."""
+
 
 class DpsynthError(Exception):
     """The root of every error that dpsynth raises on purpose."""

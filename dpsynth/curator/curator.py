@@ -19,7 +19,7 @@ from dpsynth.curator.rules import remaining, require_rule
 from dpsynth.curator.scores import SCORES, require_expected
 from dpsynth.curator.stored import StoredAnswers
 from dpsynth.encoding import Constraints, UnlistedCodec, codecs
-from dpsynth.errors import ConfigurationError, DpsynthError
+from dpsynth.errors import INTERRUPTIONS, ConfigurationError, DpsynthError
 from dpsynth.measurement import (
     TOTAL,
     Answer,
@@ -312,7 +312,9 @@ class Curator:
             return tuple(act(self._opened(), entries))
         except DpsynthError as error:
             problem = _losing(error)
-        except Exception:  # whatever it says or holds may be of the rows
+        except INTERRUPTIONS:
+            raise
+        except BaseException:  # whatever it says or holds may be of the rows
             problem = _losing(DpsynthError("the private table could not be counted"))
         problem.__context__ = problem.__cause__ = None
         raise problem.with_traceback(None)

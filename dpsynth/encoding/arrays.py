@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kind
 
+from dpsynth.errors import INTERRUPTIONS
 from dpsynth.schema.text import canonical, clean, number, plain
 
 if TYPE_CHECKING:
@@ -179,7 +180,9 @@ def text_of(value: object) -> str | None:
         array = _stored(pa.array([value], from_pandas=True))
         found, where = unfold(array)
         return spelt(found)[0] if where[0] >= 0 else None
-    except Exception:  # an object of any kind may do anything here, and no value may raise
+    except INTERRUPTIONS:
+        raise
+    except BaseException:  # an object of any kind may do anything here, and no value may raise
         return NO_TEXT
 
 

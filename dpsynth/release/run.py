@@ -53,9 +53,10 @@ def synthesize(
     """Make a differentially private synthetic table; nothing is written but the store of accounts.
 
     ``source``: path of a CSV file, or of a file, a folder or a pattern of Parquet files; ``sqlite:PATH#TABLE`` or
-    ``postgresql://USER@HOST/DATABASE#TABLE``; pandas or Polars data frame, DuckDB relation, or whatever hands over its
-    rows by ``__arrow_c_stream__`` each time that it is asked. ``schema``: a Schema or the path of a ``schema.toml``.
-    ``epsilon``, ``delta``: exact, so text, integers, Fractions or Decimals, never floats.
+    ``postgresql://USER@HOST/DATABASE#TABLE``; pandas or Polars data frame, Arrow table, DuckDB relation, or whatever
+    gives its columns by ``__arrow_c_schema__`` and its rows by ``__arrow_c_stream__``, each time anew.
+    ``schema``: a Schema or the path of a ``schema.toml``. ``epsilon``, ``delta``: exact, so text, integers, Fractions
+    or Decimals, never floats.
     ``mechanism``: ``"mrm"``, ``"aim"``, ``"mst"``, ``"privbayes"`` or ``"independent"``. ``workload``: which marginals
     matter; without it all of two columns. ``rows``: how many to draw, 1 to 10^9; without it the noisy, charged number
     of rows. ``seed``: of the public sampling, 0 to 2^63 - 1. ``release``: the id, of which one release can be made;

@@ -113,6 +113,7 @@ def outside(release: Release) -> tuple[str, ...]:
     things = [
         "whether this release was made at all, and whether earlier ones were given up",
         "anything else that was computed from the same rows, by this or any other program",
+        "how the table came to be before it was handed over: types that another reader guessed, a view, a query",
         "facts about a person that hold whether or not that person is in the table",
     ]
     if release.plan.noise == "opendp" or release.plan.measure == "pure":

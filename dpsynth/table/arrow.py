@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
     from dpsynth.table.reader import Batch
 
+UNDECLARED = (
+    "the data have no __arrow_c_schema__, which declares their columns without a look at a row, and many such objects "
+    "convert all their rows to give a stream: give pyarrow.table(...) of them"
+)
+
 ONCE = (
     "the data are a stream, which can be read once only, and a run that is resumed reads its rows again: give the "
     "table that the stream comes from (reader.read_all() keeps it in memory), or write it to a Parquet file"
@@ -43,9 +48,10 @@ class ArrowTable(Reader):
 
 @dataclass(frozen=True, eq=False)
 class ArrowStreams(Reader):
-    """An object whose ``__arrow_c_stream__`` gives its rows anew each time.
+    """An object whose ``__arrow_c_stream__`` gives its rows anew each time, and ``__arrow_c_schema__`` their structure.
 
-    Its types do not count as declared: most such objects came to them by looking at values.
+    To make a stream, many such objects convert all rows, which may fail for one of them. So there is none before the
+    rows are read. Its types do not count as declared: most such objects came to them by looking at values.
     """
 
     data: Any = field(repr=False)
@@ -53,39 +59,40 @@ class ArrowStreams(Reader):
     advice = "check what the data come from"
 
     def parts(self) -> Iterator[Part]:
-        """The schema of a stream, of which no row is taken."""
+        """The schema that the object declares; no stream is opened."""
         message = "data frame: its columns cannot be handed over in Arrow's format; give a table of plain types"
         schema = guarded(lambda: _schema(self.data), message)
         yield Part(self.name, tuple(ColumnInfo(name, None) for name in schema.names))
 
-    def probe(self, names: Sequence[str]) -> None:
-        """That there is another stream after the first."""
-        for _ in range(2):
-            guarded(lambda: _stream(self.data).close(), ONCE)
-
     def batches(self, names: Sequence[str]) -> Iterator[Batch]:
         """The stream, of which the other columns are passed over."""
-        with _stream(self.data) as stream:
+        import pyarrow as pa
+
+        with pa.RecordBatchReader.from_stream(self.data) as stream:
             yield from gathered(stream, names)
 
 
-def streams(data: object) -> ArrowStreams:
-    """The reader of such an object; ConfigurationError for one that gives its rows once, such as a batch reader.
+def of_batch(batch: pa.RecordBatch) -> ArrowTable:
+    """The reader of a lone batch, whose columns are shared and not copied."""
+    import pyarrow as pa
 
-    What reads on from where it stopped before is an iterator, by which it is known: a second stream of pyarrow's
-    RecordBatchReader is no error, it has no rows.
+    return ArrowTable(pa.Table.from_batches([batch]))
+
+
+def streams(data: object) -> ArrowStreams:
+    """The reader of such an object; ConfigurationError for one that gives its rows once or declares no columns.
+
+    What reads on from where it stopped before, such as a batch reader, is an iterator, by which it is known: a second
+    stream of pyarrow's RecordBatchReader is no error, it has no rows.
     """
     if hasattr(data, "__next__") or hasattr(data, "read_next_batch"):
         raise ConfigurationError(ONCE)
+    if not hasattr(data, "__arrow_c_schema__"):
+        raise ConfigurationError(UNDECLARED)
     return ArrowStreams(data)
 
 
 def _schema(data: Any) -> pa.Schema:
-    with _stream(data) as stream:
-        return stream.schema
-
-
-def _stream(data: Any) -> pa.RecordBatchReader:
     import pyarrow as pa
 
-    return pa.RecordBatchReader.from_stream(data)
+    return pa.schema(data)  # its __arrow_c_schema__, whatever else it is

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dpsynth.errors import INTERRUPTIONS
 from dpsynth.table.cells import texts
 from dpsynth.table.reader import ColumnInfo, Part, Reader
 
@@ -49,8 +49,10 @@ def _series(values: Any) -> pa.ChunkedArray:
         found = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), texts(values.cat.categories.tolist()))
     else:
         kind = pa.large_string() if pd.api.types.is_object_dtype(values.dtype) else None
-        with suppress(Exception):  # an object column that is not all text, or a type that Arrow does not know
+        try:
             found = pa.array(values, type=kind, from_pandas=True)
-    if found is None:
-        found = texts(values.tolist())
+        except INTERRUPTIONS:
+            raise
+        except BaseException:  # an object column that is not all text, or a type that Arrow does not know
+            found = texts(values.tolist())
     return found if isinstance(found, pa.ChunkedArray) else pa.chunked_array([found])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
-from dpsynth.errors import ConfigurationError, SourceError
+from dpsynth.errors import INTERRUPTIONS, ConfigurationError, SourceError
 from dpsynth.table.postgres_cells import SETTINGS, Form, array, asked, form_of
 from dpsynth.table.reader import ColumnInfo, Part, Reader
 
@@ -109,9 +109,9 @@ class PostgresTable(Reader):
             with self._session() as connection:
                 refused = "the server refuses to read the table"
                 return act(connection)
-        except SourceError:
+        except (SourceError, *INTERRUPTIONS):
             raise
-        except Exception as error:
+        except BaseException as error:
             refused = _REFUSALS.get(getattr(error, "sqlstate", None) or "", refused)
         raise SourceError(f"{self.name}: {refused}")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from dpsynth.errors import SourceError
+from dpsynth.errors import INTERRUPTIONS, SourceError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,15 +58,15 @@ class Reader(ABC):
 
 
 def guarded(act: Callable[[], T], message: str) -> T:
-    """What ``act`` gives. SourceError with this message for whatever it raises but a SourceError.
+    """What ``act`` gives. SourceError with this message for whatever it raises but a SourceError and an interruption.
 
     It is raised outside the handler, so that the reader's own error, which may quote a row, is not its context.
     """
     try:
         return act()
-    except SourceError:
+    except (SourceError, *INTERRUPTIONS):
         raise
-    except Exception:  # whatever it says, it may quote a row or a password
+    except BaseException:  # whatever it says, it may quote a row or a password
         problem = SourceError(message)
     raise problem
 

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 FORMS = (
     "data are a CSV file (.csv, .txt), a Parquet file (.parquet, .pq), a folder or pattern of Parquet files, a table "
     "written sqlite:PATH#TABLE or postgresql://USER@HOST/DATABASE#TABLE, or, in Python, a pandas or Polars data frame, "
-    "a DuckDB relation or whatever has __arrow_c_stream__"
+    "a pyarrow table, a DuckDB relation or whatever has __arrow_c_stream__ and __arrow_c_schema__"
 )
 
 
 class ArrowStreamable(Protocol):
-    """What hands over its rows by the Arrow PyCapsule interface, as often as it is asked."""
+    """What hands over its rows by the Arrow PyCapsule interface, as often as it is asked.
+
+    But for pyarrow's, Polars's and DuckDB's own it needs ``__arrow_c_schema__`` too.
+    """
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """A capsule of an Arrow stream."""
@@ -56,7 +59,8 @@ class Source:
     def of(cls, data: Data, folder: Path = Path()) -> Source:
         """The source for a path or a text of ``FORMS``, seen from ``folder``, or for a table in memory.
 
-        ConfigurationError for anything else, and for a stream that can be read once only.
+        ConfigurationError for anything else, for a stream that can be read once only, and for one whose columns are
+        not declared apart from its rows.
         """
         if isinstance(data, Source):
             return data
@@ -103,6 +107,8 @@ def _in_memory(data: Any) -> PandasFrame | PolarsFrame | DuckdbRelation | arrow.
         return DuckdbRelation(data)
     if _is(data, "pyarrow", "Table"):
         return arrow.ArrowTable(data)
+    if _is(data, "pyarrow", "RecordBatch"):
+        return arrow.of_batch(data)
     if hasattr(data, "__arrow_c_stream__") and not isinstance(data, type):
         return arrow.streams(data)
     raise ConfigurationError(FORMS)

@@ -87,6 +87,7 @@ class SqliteTable(Reader):
         connection = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
         connection.text_factory = bytes  # text that is not UTF-8 raises nothing
         try:
+            connection.execute("PRAGMA temp_store = MEMORY")  # a view that sorts would leave rows in files
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except sqlite3.Error as error:
             held = error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

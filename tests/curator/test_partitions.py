@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from polars.exceptions import PanicException
 
 from dpsynth.accountant import Accountant, Reservation
 from dpsynth.curator import Curator
 from dpsynth.curator import curator as room
-from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError
+from dpsynth.errors import INTERRUPTIONS, BudgetRefused, ConfigurationError, DpsynthError
 from dpsynth.measurement import Law, Partitions, Query, found, pack, unpack
 from dpsynth.privacy import Budget, Cost, threshold
 from dpsynth.schema import Schema
@@ -325,10 +326,11 @@ class TestOnADesk:
                 accountant.open_account("people", **terms)
 
 
-def test_what_goes_wrong_with_a_table_says_nothing_of_it() -> None:
+@pytest.mark.parametrize("failure", [ValueError, PanicException])
+def test_what_goes_wrong_with_a_table_says_nothing_of_it(failure: type[BaseException]) -> None:
     class Broken(Frozen):
         def noisy(self, counts: NDArray[np.int64], scale: Fraction) -> NDArray[np.int64]:
-            raise ValueError(f"secret {counts}")
+            raise failure(f"secret {counts}")
 
     with (
         Curator.open(frame([(1, "secret")]), schema_of(), LightReservation.new(), _noise=Broken()) as curator,
@@ -337,6 +339,19 @@ def test_what_goes_wrong_with_a_table_says_nothing_of_it() -> None:
         curator.partitions("town", RHO, DELTA)
     assert "secret" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("stop", INTERRUPTIONS)
+def test_an_interruption_is_no_failure_of_the_table(stop: type[BaseException]) -> None:
+    class Stopped(Frozen):
+        def noisy(self, counts: NDArray[np.int64], scale: Fraction) -> NDArray[np.int64]:
+            raise stop
+
+    with (
+        Curator.open(frame([(1, "a")]), schema_of(), LightReservation.new(), _noise=Stopped()) as curator,
+        pytest.raises(stop),
+    ):
+        curator.partitions("town", RHO, DELTA)
 
 
 def test_parts_of_a_table_may_store_texts_and_ids_in_different_types(tmp_path: Path) -> None:

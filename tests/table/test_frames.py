@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from dpsynth.encoding import arrays
-from dpsynth.errors import ConfigurationError, SourceError
+from dpsynth.errors import INTERRUPTIONS, ConfigurationError, SourceError
 from dpsynth.table import ColumnInfo, Source, columns, require
 from dpsynth.table.batches import batches
 
@@ -24,6 +24,9 @@ class Capsule:
     """Any object of the interface."""
 
     table: Any
+
+    def __arrow_c_schema__(self) -> object:
+        return self.table.schema.__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.table.__arrow_c_stream__(requested_schema)
@@ -65,6 +68,26 @@ class TestPolars:
         assert found == ["u", "u", str(2**100), "f", None, "f", "1.5", arrays.NO_TEXT]
         assert all(cells[1] is None for cells in texts(frame, *frame.columns))
 
+    @pytest.mark.parametrize(
+        ("kind", "cell"),
+        [
+            (pl.List(pl.Int128), [1]),
+            (pl.Array(pl.Int128, 1), [1]),
+            (pl.Struct({"x": pl.Int128}), {"x": 1}),
+            (pl.List(pl.Struct({"x": pl.List(pl.Int128)})), [{"x": [1]}]),
+        ],
+    )
+    def test_what_arrow_lacks_within_another_type_is_read_cell_by_cell(self, kind: Any, cell: Any) -> None:
+        frame = pl.DataFrame({"a": pl.Series([cell, None], dtype=kind)})
+        assert texts(frame, "a") == [[arrays.NO_TEXT, None]]
+
+    def test_a_type_that_cannot_be_handed_over_is_told_before_a_row_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("dpsynth.table.polars._NOT_IN_ARROW", ())
+        frame = pl.DataFrame({"a": pl.Series([1], dtype=pl.Int128), "b": [1]})
+        require(Source.of(frame), ["b"])
+        with pytest.raises(SourceError, match="cannot be handed over in Arrow's format"):
+            require(Source.of(frame), ["a"])
+
     def test_slices_are_the_same_rows(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("dpsynth.table.polars.ROWS", 2)
         assert texts(pl.DataFrame({"a": range(5)}), "a") == [["0", "1", "2", "3", "4"]]
@@ -95,17 +118,67 @@ class TestStreams:
         with pytest.raises(ConfigurationError, match=r"can be read once only.*reader\.read_all\(\)"):
             Source.of(pa.table({"a": [1]}).to_reader())
 
-    def test_an_object_that_gives_one_stream_alone_is_refused_before_anything_is_spent(self) -> None:
-        class Once(Capsule):
-            def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-                table, self.table = self.table, None
-                if table is None:
-                    raise RuntimeError(CANARY)
-                return table.__arrow_c_stream__(requested_schema)
+    def test_no_stream_is_opened_before_the_rows_are_read(self) -> None:
+        class Watched(Capsule):
+            opened = 0
 
-        with pytest.raises(SourceError) as caught:
-            require(Source.of(Once(pa.table({"a": [1], "b": [2]}))), ["a"])
+            def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+                self.opened += 1
+                return super().__arrow_c_stream__(requested_schema)
+
+        data = Watched(pa.table({"a": [1], "b": [2]}))
+        source = Source.of(data)
+        assert columns(source) == (ColumnInfo("a", None), ColumnInfo("b", None))
+        require(source, ["a"])
+        with pytest.raises(SourceError, match="no column 'c'"):
+            require(source, ["c"])
+        assert data.opened == 0
+        assert len(list(batches(source, ["a"]))) == data.opened == 1
+
+    def test_an_object_that_shows_its_columns_by_a_stream_alone_is_refused(self) -> None:
+        class Undeclared:
+            def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+                raise AssertionError("opened")
+
+        for data in (Undeclared(), pl.Series("a", [{"a": 1}])):
+            with pytest.raises(ConfigurationError, match=r"no __arrow_c_schema__.*give pyarrow\.table\(\.\.\.\)"):
+                Source.of(data)
+
+    @pytest.mark.parametrize("failure", [ValueError, pl.exceptions.PanicException])
+    def test_columns_that_cannot_be_declared_are_told_in_fixed_words(self, failure: type[BaseException]) -> None:
+        class Fails(Capsule):
+            def __arrow_c_schema__(self) -> object:
+                raise failure(CANARY)
+
+        with pytest.raises(SourceError, match="its columns cannot be handed over in Arrow's format") as caught:
+            require(Source.of(Fails(None)), ["a"])
         assert CANARY not in str(caught.value)
+        assert caught.value.__context__ is None
+
+    def test_a_stream_that_lacks_what_was_declared_fails_in_fixed_words(self) -> None:
+        class Other(Capsule):
+            def __arrow_c_schema__(self) -> object:
+                return pa.schema({CANARY: pa.int64()}).__arrow_c_schema__()
+
+        with pytest.raises(SourceError, match="to their end; check what the data come from"):
+            texts(Other(pa.table({"a": [1]})), CANARY)
+
+    @pytest.mark.parametrize("stop", INTERRUPTIONS)
+    def test_an_interruption_passes(self, stop: type[BaseException]) -> None:
+        class Stops(Capsule):
+            def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+                raise stop
+
+        with pytest.raises(stop):
+            texts(Stops(pa.table({"a": [1]})), "a")
+
+    def test_a_panic_is_told_in_fixed_words(self) -> None:
+        class Panics(Capsule):
+            def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+                raise pl.exceptions.PanicException(CANARY)
+
+        with pytest.raises(SourceError, match="to their end; check what the data come from") as caught:
+            texts(Panics(pa.table({"a": [1]})), "a")
         assert caught.value.__context__ is None
 
     def test_a_failure_on_the_way_is_told_in_fixed_words(self) -> None:
@@ -114,6 +187,9 @@ class TestStreams:
             raise ValueError(f"row of {CANARY}")
 
         class Fails(Capsule):
+            def __arrow_c_schema__(self) -> object:
+                return pa.schema({"a": pa.string()}).__arrow_c_schema__()
+
             def __arrow_c_stream__(self, requested_schema: object = None) -> object:
                 reader = pa.RecordBatchReader.from_batches(pa.schema({"a": pa.string()}), rows())
                 return reader.__arrow_c_stream__(requested_schema)

@@ -12,12 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.exceptions import PanicException
 
-from dpsynth.encoding import codecs
-from dpsynth.errors import SourceError
+from dpsynth.encoding import arrays, codecs
+from dpsynth.errors import INTERRUPTIONS, SourceError
 from dpsynth.measurement import TOTAL, Level, Query
 from dpsynth.schema import Schema
 from dpsynth.table import PrivateTable, Source, csv, lines, open_table, parquet, reader
+from dpsynth.table.pandas import _series
 
 CANARY = "canary-51ac"
 KEY = b"k" * 32
@@ -120,6 +122,32 @@ def test_no_object_raises_or_changes_another_row(cells: list[object], others: li
 
     apart = sum((of([cell]) for cell in [*cells, *others]), of([]))
     assert np.array_equal(of(cells + others), apart)
+
+
+def test_an_object_on_which_arrow_panics_has_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def panics(*_: object, **__: object) -> None:
+        raise PanicException("canary-a0d7")
+
+    monkeypatch.setattr(arrays, "_stored", panics)
+    assert arrays.text_of(b"f") == arrays.NO_TEXT
+
+
+@pytest.mark.parametrize("stop", INTERRUPTIONS)
+def test_an_interruption_is_no_cell_without_text(stop: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    def stops(*_: object, **__: object) -> None:
+        raise stop
+
+    monkeypatch.setattr(arrays, "_stored", stops)
+    with pytest.raises(stop):
+        arrays.text_of(b"f")
+
+
+def test_a_pandas_column_on_which_arrow_panics_is_read_cell_by_cell() -> None:
+    class Panics(pd.Series):
+        def __arrow_array__(self, type: object = None) -> object:  # noqa: A002
+            raise PanicException("canary-a0d7")
+
+    assert _series(Panics([1, None, 2])).to_pylist() == [b"1", None, b"2"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from polars.exceptions import PanicException
 
 from dpsynth.encoding import arrays
 from dpsynth.errors import ConfigurationError, SourceError
@@ -219,6 +220,14 @@ class TestRefusals:
 
     def test_no_server(self) -> None:
         assert refused(f"postgresql://ann:{CANARY}@127.0.0.1:1/db#t", "a").startswith("postgresql://127.0.0.1:1/db#t: ")
+
+    def test_a_panic_is_told_like_any_failure(self, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
+        def panics(*_: object) -> None:
+            raise PanicException(CANARY)
+
+        monkeypatch.setattr(tables, "form_of", panics)
+        sql("CREATE TABLE census.t (a text)")
+        assert refused(address(), "a") == f"{Source.of(address()).name}: the server refuses to read the table"
 
     def test_a_table_that_is_locked(self, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
         import psycopg

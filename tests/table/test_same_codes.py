@@ -139,6 +139,9 @@ class Capsule:
 
     table: Any
 
+    def __arrow_c_schema__(self) -> object:
+        return pa.table(self.table).schema.__arrow_c_schema__()
+
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.table.__arrow_c_stream__(requested_schema)
 

@@ -11,7 +11,7 @@ import pytest
 
 from dpsynth.errors import ConfigurationError, SourceError
 from dpsynth.table import ColumnInfo, Source, columns, require
-from dpsynth.table.arrow import ArrowStreams, ArrowTable
+from dpsynth.table.arrow import ArrowTable
 from dpsynth.table.csv import CsvFile
 from dpsynth.table.duckdb import DuckdbRelation
 from dpsynth.table.pandas import PandasFrame
@@ -43,7 +43,7 @@ class TestOf:
             (pd.DataFrame({"a": [1]}), PandasFrame),
             (pl.DataFrame({"a": [1]}), PolarsFrame),
             (pa.table({"a": [1]}), ArrowTable),
-            (pa.record_batch({"a": [1]}), ArrowStreams),
+            (pa.record_batch({"a": [1]}), ArrowTable),
             (duckdb.sql("SELECT 1 AS a"), DuckdbRelation),
             ("sqlite:people.db#people", SqliteTable),
             ("postgresql://ann@example.org/db#people", PostgresTable),

@@ -45,6 +45,12 @@ def test_declared_types_are_told_and_a_missing_one_is_none(path: Path, connectio
     assert [found.name for found in columns(Source.of(f"sqlite:{path}#v"))] == ["a", "c"]
 
 
+def test_what_a_view_sorts_is_written_to_no_temporary_file(path: Path, connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE t (a)")
+    with closing(sqlite.SqliteTable(path, "t")._connected()) as reading:
+        assert reading.execute("PRAGMA temp_store").fetchone() == (2,)  # MEMORY
+
+
 def test_a_column_may_hold_cells_of_any_type(path: Path, connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE t (a INTEGER)")
     cells = ["1", 2, 2.0, 2.5, "x", None, b"f", b"\xff", float("inf"), -0.0, float("nan"), "", 2**62, 1e300, "a\0b\nc"]

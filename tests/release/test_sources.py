@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -10,7 +11,8 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -26,6 +28,7 @@ from dpsynth.errors import ConfigurationError, DpsynthError, ReleaseConflict, So
 from dpsynth.measurement import pack
 from dpsynth.privacy import Budget
 from dpsynth.release import run_file, synthesize, verify
+from dpsynth.release.words import outside
 from dpsynth.schema import Schema
 from tests.accountant.postgres_server import ADMIN, APP, DATABASE, PASSWORDS, Server, postgres, quoted, url
 from tests.desk import Desk, call
@@ -34,6 +37,19 @@ __all__ = ["postgres"]
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
 BUDGET = 'account = "people"\nstore = "accounts.db"'
+
+
+@dataclass
+class Capsule:
+    """An object that declares its columns apart from its rows."""
+
+    table: pa.Table
+
+    def __arrow_c_schema__(self) -> object:
+        return self.table.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
 
 
 def store(folder: Path) -> Path:
@@ -180,7 +196,7 @@ def test_no_canary_of_a_database_in_any_output(
     assert not any(canary.encode() in path.read_bytes() for path in written)
 
 
-@pytest.mark.parametrize("kind", ["polars", "arrow", "duckdb", "capsule"])
+@pytest.mark.parametrize("kind", ["polars", "arrow", "batch", "duckdb", "capsule"])
 def test_tables_in_memory(desk: Desk, frame: pd.DataFrame, kind: str) -> None:
     with duckdb.connect() as connection:
         connection.register("people", frame)
@@ -188,7 +204,8 @@ def test_tables_in_memory(desk: Desk, frame: pd.DataFrame, kind: str) -> None:
             "polars": lambda: pl.from_pandas(frame),
             "arrow": lambda: pa.Table.from_pandas(frame),
             "duckdb": lambda: connection.table("people"),
-            "capsule": lambda: pa.record_batch(pa.Table.from_pandas(frame).to_batches()[0]),
+            "batch": lambda: pa.record_batch(pa.Table.from_pandas(frame).to_batches()[0]),
+            "capsule": lambda: Capsule(pa.Table.from_pandas(frame)),
         }[kind]()
         schema = Schema.load(desk.folder / "schema.toml")
         asked = {"schema": schema, "epsilon": "1", "delta": "1e-6"}
@@ -197,6 +214,24 @@ def test_tables_in_memory(desk: Desk, frame: pd.DataFrame, kind: str) -> None:
         release = synthesize(data, **asked, account="people", store=store(desk.folder))
         again = synthesize(data, **asked, account="people", store=desk.folder / "accounts.db")
         assert pack(again.answers) == pack(release.answers)
+        assert any(thing.startswith("how the table came to be before it was handed over") for thing in outside(release))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_stream_that_a_row_breaks_is_charged_like_any_other(desk: Desk, frame: pd.DataFrame, fails: bool) -> None:
+    class Breaking(Capsule):
+        def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+            if fails:
+                raise ValueError("a row")
+            return super().__arrow_c_stream__(requested_schema)
+
+    asked = {"schema": Schema.load(desk.folder / "schema.toml"), "epsilon": "1", "delta": "1e-6", "account": "people"}
+    place = store(desk.folder)
+    with pytest.raises(SourceError, match="to their end") if fails else nullcontext():
+        synthesize(Breaking(pa.Table.from_pandas(frame)), **asked, store=place, release="r")
+    with Accountant.open(place) as accountant:
+        kinds = [json.loads(line)["kind"] for line in accountant.history("people")]
+    assert kinds[:3] == ["open", "reserve", "measure"]
 
 
 class TestDocument:

@@ -33,8 +33,8 @@ def folder() -> Iterator[Path]:
         yield made
 
 
-class Died(BaseException):
-    """Nothing in the engine catches it, as nothing catches a kill."""
+class Died(SystemExit):
+    """The engine lets it pass without a word, as it would any request to stop; it stands for a kill."""
 
 
 def dying_at(fatal: str, error: type[BaseException] = Died) -> Callable[[str], None]:

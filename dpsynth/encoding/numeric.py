@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from dpsynth.encoding.codec import Codes
 
-MOST_BINS = 64
+MOST_BINS = 32
 """Most bins of a column whose bins are found."""
 
-COARSEST = 64
+COARSEST = 32
 """About so many cells has the coarser grid on which bins are found; a column of no more leaves is counted at them."""
 
 FEW = 32

@@ -158,7 +158,7 @@ def test_names_are_quoted(sql: Sql) -> None:
 
 
 def test_a_table_without_a_schema_is_looked_up_as_the_role_does(sql: Sql) -> None:
-    sql("DROP TABLE IF EXISTS plain; CREATE TABLE plain AS SELECT 1 AS a")
+    sql("DROP TABLE IF EXISTS plain CASCADE; CREATE TABLE plain AS SELECT 1 AS a")
     assert texts(address("plain"), "a") == [["1"]]
 
 

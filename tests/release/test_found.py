@@ -13,7 +13,6 @@ import pytest
 
 from dpsynth.accountant import Accountant
 from dpsynth.errors import BudgetRefused, ConfigurationError, DigestMismatch
-from dpsynth.ledger import fraction_text
 from dpsynth.measurement import Partitions, labels, pack, read_archive
 from dpsynth.mechanisms import REGISTRY
 from dpsynth.privacy import Budget, part_of

@@ -553,7 +553,7 @@ def check_charges(entries: list[Json], guarantee: Json, report: Report, apart: b
         f"answers paid for and never seen: {len(waiting)} unfinished, {counts['lost']} lost",
     ]
     if counts["partitions"]:
-        report.notes.append(f"columns whose values were found privately: {counts['partitions']}, delta {shown} of all")
+        report.notes.append(f"columns with values found privately: {counts['partitions']}, delta {decimal(shown, 18)}")
     return {UNITS[measure]: str(spent), "delta": str(shown)}
 
 

@@ -63,14 +63,14 @@ def public_things(plan: Plan) -> tuple[str, ...]:
     things = [
         f"the schema {plan.schema.digest}",
         f"the unit: {who} {unit.entity}, of whose rows at most {kept} kept",
-        *columns_told(plan),
         *constraints_told(plan),
         f"the plan {plan.digest}: mechanism {plan.mechanism!r}, budget, sampling seed {plan.seed}",
     ]
     if unit.weight is not None:
         things.append(
-            f"the weights: each row counts with its weight of column {unit.weight!r}, at most {unit.max_weight:g}, "
-            f"which the sampling design fixed"
+            f"the weights: each row counts with its weight of column {unit.weight!r}, as that of at most "
+            f"{unit.max_weight:g} people, in 64ths of that, which the sampling design fixed; counts and numbers of "
+            "people on these pages are weighted sums"
         )
     if told := workload_told(plan):
         things.append(f"the workload: {told}")
@@ -82,7 +82,8 @@ def public_things(plan: Plan) -> tuple[str, ...]:
         things.append("the number of rows of the private table")
     if plan.artificial:
         things.append("that everybody in the table is artificial")
-    return tuple(things)
+    # Last, so that a page that shows the first ones alone leaves out columns and neither weights nor constraints.
+    return (*things, *columns_told(plan))
 
 
 def columns_told(plan: Plan) -> tuple[str, ...]:
@@ -139,7 +140,8 @@ def _declared(column: Column) -> str:
                 text += f", grouped by {', then by '.join(column.levels)}"
         case Integer() | Real():
             bins = "in bins that noisy counts find" if column.found else f"in {column.bins} bins"
-            span = "between bounds" if column.bounds else f"from {column.min} to {column.max}"
+            bins += "; they find the bounds, too, and are paid for" if column.bounds else ""
+            span = "without declared bounds," if column.bounds else f"from {column.min} to {column.max}"
             text = f"{column.type} {span} {bins}"
         case Boolean():
             text = "boolean"

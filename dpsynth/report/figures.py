@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import log, pi, sqrt
 
+from dpsynth.privacy import Cost, exact_text
 from dpsynth.report.facts import ColumnFit, Hazard, QueryFact, ReportFacts
 
 LAPLACE = "discrete_laplace"
@@ -151,14 +152,7 @@ def hazards(facts: ReportFacts) -> tuple[Hazard, ...]:
             "handled",
             "No clock adds budget to an account and nothing is refunded.",
         ),
-        Hazard(
-            "Catastrophic failure through delta (2.3)",
-            "handled",
-            "There is no delta: the promise is pure."
-            if claim.reserved.measure == "pure"
-            else f"The noise has no failure event: the account adds {SYMBOLS[claim.reserved.measure]}, and delta "
-            "appears only when that is quoted as epsilon.",
-        ),
+        _failure(claim.reserved),
         Hazard(
             "Arithmetic, timing, error messages (4.3)",
             "handled",
@@ -176,4 +170,24 @@ def hazards(facts: ReportFacts) -> tuple[Hazard, ...]:
             "judge",
             "One party held the rows in clear. How they are stored and who may run the engine is outside this page.",
         ),
+    )
+
+
+def _failure(cost: Cost) -> Hazard:
+    """Whether a step may fail outright: finding values privately may, with a probability that is charged as delta."""
+    name = "Catastrophic failure through delta (2.3)"
+    if cost.measure == "pure":
+        return Hazard(name, "handled", "There is no delta: the promise is pure.")
+    if cost.delta:
+        return Hazard(
+            name,
+            "judge",
+            f"Finding values privately may show one that a single entity has: that takes delta "
+            f"{exact_text(cost.delta)} of the promise. The other noise has no failure event.",
+        )
+    return Hazard(
+        name,
+        "handled",
+        f"The noise has no failure event: the account adds {SYMBOLS[cost.measure]}, and delta appears only when that "
+        "is quoted as epsilon.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -125,7 +126,9 @@ def _line(error: ErrorDetails, path: Sequence[str], data: object) -> str:
             return f"{toml.key(*path)}: {REFUSED[str(written)]}"
         return f"{toml.key(*path, 'type')}: must be one of {TYPES}{_near_value(data, [*path, 'type'], COLUMN_TYPES)}"
     if kind == "literal_error":
-        words = [word.strip("' ") for word in str(limits.get("expected", "")).split(" or ")]
+        words = re.findall(r"'([^']*)'", str(limits.get("expected", "")))
+        if path == ["unit", "weight_origin"]:
+            words = ["design"]  # the others are known only to be refused with their reason
         allowed = " or ".join(f'"{word}"' for word in words)
         return f"{where}: must be {allowed}{_near_value(data, path, words)}"
     if kind == "value_error":

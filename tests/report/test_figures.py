@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dpsynth.privacy import Cost, exact_text
 from dpsynth.report import ColumnFit, QueryFact, WorstCase
 from dpsynth.report.bars import DRAWN, LISTED, WIDTH, panel, short
-from dpsynth.report.figures import expected_tvd, fit, posterior, shares, within
+from dpsynth.report.figures import expected_tvd, fit, hazards, posterior, shares, within
 from dpsynth.report.text import above, brief, count, near, percent, percent_above
 from tests.report.sample_facts import sample_facts
 
@@ -172,3 +172,14 @@ def test_labels_are_cut_in_the_middle():
 def test_a_fit_needs_cells_of_one_length():
     with pytest.raises(ValueError, match="'x'"):
         ColumnFit("x", ("a",), (1, 2), (1, 2), 1.0)
+
+
+@pytest.mark.parametrize("delta", [Fraction(0), Fraction(1, 2**40)])
+def test_a_part_of_delta_for_found_values_is_told_as_a_failure_event(delta):
+    facts = sample_facts()
+    reserved = replace(facts.claim.reserved, delta=delta)
+    told = hazards(replace(facts, claim=replace(facts.claim, reserved=reserved)))
+    (row,) = [row for row in told if "(2.3)" in row.name]
+    assert row.status == ("judge" if delta else "handled")
+    assert ("appears only when" in row.how) is (not delta)
+    assert (exact_text(delta) in row.how) or not delta

@@ -137,3 +137,9 @@ def test_files(tmp_path: Path) -> None:
         Schema.load(str(path))
     path.write_bytes(b"\xef\xbb\xbf" + AGE.replace("\n", "\r\n").encode())
     assert Schema.load(path).names == ("age",)
+
+
+def test_only_the_origin_that_is_taken_is_offered():
+    text = '[unit]\nentity = "p"\nweight = "w"\nmax_weight = 2.0\nweight_origin = "x"\n[columns.a]\ntype = "boolean"\n'
+    with pytest.raises(SchemaError, match=r'weight_origin: must be "design"$'):
+        Schema.parse(text, "people.toml")

@@ -87,7 +87,8 @@ def test_an_honest_release_passes(tmp_path: Path, measure: Measure, noise: Noise
     folder = make(tmp_path, measure, noise, neighbours)
     verdict = verify(folder)
     assert verdict.ok, verdict.failures
-    assert any("columns whose values were found privately: 2" in note for note in verdict.notes)
+    (told,) = [note for note in verdict.notes if "columns with values found privately: 2" in note]
+    assert "/" not in told and "delta 0." in told
     predicate = read_statement(folder).predicate
     entry = found([json.loads(line) for line in predicate["entries"]])
     assert entry["sensitivity_squared"] == ("2" if neighbours == "add-remove" else "4")

@@ -250,6 +250,16 @@ class TestThePage:
         assert "there is no meaningful bound left" in text_of(wide)
         assert "there is no meaningful bound left" not in text_of(facts)
 
+    def test_weights_and_the_part_of_delta_set_aside_stand_in_their_boxes(self, facts: OfficerFacts) -> None:
+        ledger = ledger_of(facts)
+        (own, *above), aside = ledger.payers, Cost("gdp", Fraction(0), Fraction(1, 10**12))
+        paying = replace(own, cap=own.cap + aside, after=own.after + aside)
+        public = ("the weights: each row counts with its own", *ledger.public)
+        text = text_of(replace(facts, ledger=replace(ledger, payers=(paying, *above), public=public)))
+        assert "set aside for finding values privately: 1e-12, of which 1e-12 is" in text
+        assert "each row counts with its own" in text[text.index("Who is protected") :]
+        assert "δ₀" not in text_of(facts)
+
     def test_a_folder_that_does_not_verify_shows_nothing_else(self, facts: OfficerFacts) -> None:
         check = Check(False, False, False, 21, "", (), ("[21] the file data.parquet was changed after it was signed",))
         bad = OfficerFacts("x", "2026-11-22", check)

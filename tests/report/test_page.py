@@ -272,8 +272,8 @@ def test_a_browser_shows_it(page, tmp_path):
 
 def test_weights_and_the_part_of_delta_set_aside_stand_on_the_first_sheet():
     facts = sample_facts()
-    assert "Of the weights" not in render(facts) and "δ₀" not in render(facts)
+    assert "Weights: " not in render(facts) and "δ₀" not in render(facts)
     account = replace(facts.account, cap=replace(facts.account.cap, delta=facts.account.policy_delta / 8))
     page = render(replace(facts, account=account, public=("the weights: each row counts", *facts.public)))
-    assert "<p>Of the weights: each row counts.</p>" in page
+    assert "<p>Weights: each row counts.</p>" in page
     assert "δ₀, the part of δ set aside" in page

@@ -59,12 +59,24 @@ def explain(errors: Sequence[ErrorDetails], data: object) -> str:
         else:
             lines.append(_line(error, path, data))
     if blanks:
-        named = "; ".join(f"{where} has no {' and no '.join(words)}" for where, words in blanks.items())
-        lines.append(
-            f"still blank: {named}. Only the owner can declare these: fill them in, "
-            "or delete the section of a column to leave the column out"
-        )
+        named = [f"{where} has no {' and no '.join(words)}" for where, words in blanks.items()]
+        found = ' (or bounds = "private" for a range that nobody knows)' if _ranges(blanks, data) else ""
+        what = f"Only the owner can declare these: fill them in{found}, "
+        what += "or delete the section of a column to leave the column out"
+        several = "".join(f"\n    {one}" for one in named)
+        lines.append(f"still blank: {named[0]}. {what}" if len(named) == 1 else f"still blank. {what}:{several}")
     return listed(list(dict.fromkeys(lines)))
+
+
+def _ranges(blanks: Mapping[str, Sequence[str]], data: object) -> bool:
+    """Whether a column of numbers has neither bound."""
+    columns = _look_up(data, ["columns"])
+    numbers = {
+        toml.key("columns", str(name))
+        for name, column in (columns.items() if isinstance(columns, Mapping) else ())
+        if isinstance(column, Mapping) and column.get("type") in ("integer", "real")
+    }
+    return any(where in numbers and {"min", "max"} <= {*words} for where, words in blanks.items())
 
 
 def listed(lines: Sequence[str]) -> str:

@@ -15,9 +15,10 @@ def test_an_unmodified_draft_is_refused_and_says_what_is_blank() -> None:
     with pytest.raises(SchemaError) as caught:
         Schema.parse(draft([*NAMES, ("ok", "BOOLEAN"), ("n", "int64")]), "schema.toml")
     assert str(caught.value) == (
-        'schema.toml: still blank: columns.age has no type; columns."a.b c" has no type; columns.sex has no type; '
-        "columns.n has no min and no max. Only the owner can declare these: fill them in, or delete the section of a "
-        "column to leave the column out"
+        'schema.toml: still blank. Only the owner can declare these: fill them in (or bounds = "private" for a range '
+        "that nobody knows), or delete the section of a column to leave the column out:\n"
+        '    columns.age has no type\n    columns."a.b c" has no type\n    columns.sex has no type\n'
+        "    columns.n has no min and no max"
     )
 
 

@@ -105,7 +105,7 @@ def test_problems_are_all_told() -> None:
     found = message("[unit]\nfoo = 1\n[columns.a]\ntype = 'boolean'\nbar = 2\n[columns.b]\n[columns.c]\ntype = 'real'")
     assert found.startswith("people.toml: 3 problems:\n  unit.foo: ")
     assert "\n  columns.a.bar: unknown key" in found
-    assert "columns.b has no type; columns.c has no min and no max" in found
+    assert "\n    columns.b has no type\n    columns.c has no min and no max" in found
 
 
 @pytest.mark.parametrize(("nullable", "most"), [(False, 65_535), (True, 65_534)])

@@ -173,6 +173,9 @@ class IntegerCodec(_Grid):
 
     def _place(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         whole = np.rint(values).astype(np.int64)
+        if not self.column.found:  # dividing takes a tenth of the time that searching does
+            places: NDArray[np.int64] = (whole - self.edges[0]) // (self.edges[1] - self.edges[0])
+            return places
         return np.searchsorted(self.edges[1:-1], whole, side="right").astype(np.int64)
 
     def _decode(self, cells: NDArray[np.int64], words: NDArray[np.uint64]) -> pa.Array:

@@ -57,7 +57,7 @@ def grid(codecs: Sequence[Codec]) -> Grid:
         Domain(tuple(codec.name for codec in codecs), tuple(codec.size for codec in codecs)),
         MappingProxyType({codec.name: Level(codec.name, codec.level()) for codec in codecs}),
         MappingProxyType({codec.name: _hierarchy(codec) for codec in codecs}),
-        MappingProxyType({codec.name: _tree(codec) for codec in codecs if codec.tree()}),
+        MappingProxyType({codec.name: tree for codec in codecs if (tree := _tree(codec))}),
     )
 
 
@@ -70,6 +70,8 @@ def _hierarchy(codec: Codec) -> tuple[Level, ...]:
     return tuple(dict.fromkeys([*declared, indicator]))
 
 
-def _tree(codec: Codec) -> Tree:
+def _tree(codec: Codec) -> Tree | None:
     levels = tuple(Level(codec.name, cells) for cells in codec.tree())
+    if not levels:
+        return None
     return Tree(levels, codec.bounded, bool(codec.size - codec.leaves), codec.spikes)

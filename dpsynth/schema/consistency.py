@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from dpsynth.errors import nearest
 from dpsynth.schema import toml
-from dpsynth.schema.columns import Boolean, Column, Integer, Real
+from dpsynth.schema.calendar import Date
+from dpsynth.schema.columns import Boolean, Categorical, Column, Integer, Ordinal, Real, Unlisted
 from dpsynth.schema.constraints import (
     Condition,
     Constraint,
@@ -79,26 +80,25 @@ def _condition(condition: Condition, column: Column) -> Iterator[str]:
                 yield f"value {place} is not one of the column's values{nearest(value, known)}"
     elif isinstance(column, Integer | Real):
         yield from _numbers(condition, column)
-    elif column.type == "date" and not getattr(column, "weekday", False):
+    elif isinstance(column, Date) and not column.weekday:
         yield from _dates(condition, column)
     else:
         yield _unsuited(column)
 
 
 def _unsuited(column: Column) -> str:
-    if getattr(column, "values", None) == "private":
+    if isinstance(column, Unlisted):
         return "the column's values are private, so that nothing public can be said of them: list its values"
-    if column.type == "date":
+    if isinstance(column, Date):
         return "the column has weekday = true, of which no constraint can be kept: delete that, or the constraint"
     return f"no constraint can be kept of a column of type {column.type}: name another one"
 
 
-def values_of(column: Any) -> tuple[str, ...] | None:
+def values_of(column: Column) -> tuple[str, ...] | None:
     """The listed values of a column, or None if it lists none."""
     if isinstance(column, Boolean):
         return ("false", "true")
-    values = getattr(column, "values", None)
-    return values if isinstance(values, tuple) else None
+    return column.values if isinstance(column, Categorical | Ordinal) else None
 
 
 def _numbers(condition: Condition, column: Integer | Real) -> Iterator[str]:
@@ -113,15 +113,13 @@ def _numbers(condition: Condition, column: Integer | Real) -> Iterator[str]:
             yield f"value {place} is no number, and the column is {column.type}"
         elif not low <= found <= high or (isinstance(column, Integer) and not found.is_integer()):
             yield f"value {place} is none that the column holds: {_range(column)}"
-    if (condition.min is not None and condition.min > high) or (  # type: ignore[operator]
-        condition.max is not None and condition.max < low  # type: ignore[operator]
-    ):
+    if _beside(condition, low, high):
         yield f"the range lies beside the column's values: {_range(column)}"
 
 
-def _dates(condition: Condition, column: Any) -> Iterator[str]:
+def _dates(condition: Condition, column: Date) -> Iterator[str]:
     for bound in (condition.min, condition.max):
-        if bound is not None and (not isinstance(bound, date) or hasattr(bound, "hour")):
+        if bound is not None and (not isinstance(bound, date) or isinstance(bound, datetime)):
             yield "min and max must be dates without quotes, as in 2020-12-31"
             return
     for place, value in enumerate(condition.values, 1):
@@ -132,20 +130,25 @@ def _dates(condition: Condition, column: Any) -> Iterator[str]:
             continue
         if not column.min <= found <= column.max:
             yield f"value {place} is none that the column holds: {_range(column)}"
-    if (condition.min is not None and condition.min > column.max) or (
-        condition.max is not None and condition.max < column.min
-    ):
+    if _beside(condition, column.min, column.max):
         yield f"the range lies beside the column's values: {_range(column)}"
 
 
-def bounds_of(column: Any) -> tuple[float, float]:
+def _beside(condition: Condition, low: Any, high: Any) -> bool:
+    """Whether a range holds none of ``low`` to ``high``: numbers, or dates, as its own ends are."""
+    first: Any = low if condition.min is None else condition.min
+    last: Any = high if condition.max is None else condition.max
+    return bool(first > high or last < low)
+
+
+def bounds_of(column: Integer | Real) -> tuple[float, float]:
     """The least and the greatest number of a column; infinite where its bounds are private."""
-    if getattr(column, "min", None) is None or getattr(column, "max", None) is None:
+    if column.min is None or column.max is None:
         return -float("inf"), float("inf")
     return column.min, column.max
 
 
-def _range(column: Any) -> str:
+def _range(column: Integer | Real | Date) -> str:
     return f"{column.min} to {column.max}"
 
 
@@ -158,7 +161,7 @@ def _depends(constraint: Depends, columns: Mapping[str, Column]) -> Iterator[str
             yield f"{key}: {_unknown(name, columns)}"
         elif values_of(columns[name]) is None:
             why = f"its values must be listed, and it is {columns[name].type}"
-            yield f"{key}: " + (_unsuited(columns[name]) if hasattr(columns[name], "values") else why)
+            yield f"{key}: " + (_unsuited(columns[name]) if isinstance(columns[name], Unlisted) else why)
     if constraint.column not in columns or constraint.on not in columns:
         return
     given, taken = values_of(columns[constraint.on]), values_of(columns[constraint.column])
@@ -201,9 +204,9 @@ def _scale(column: Column) -> object:
     """What orders the values of a column: columns of one scale compare. None where nothing does."""
     if isinstance(column, Integer | Real):
         return "number"
-    if column.type == "date":
-        return None if getattr(column, "weekday", False) else "date"
-    return values_of(column) if column.type == "ordinal" else None
+    if isinstance(column, Date):
+        return None if column.weekday else "date"
+    return column.values if isinstance(column, Ordinal) else None
 
 
 def _sum(constraint: Sum, columns: Mapping[str, Column]) -> Iterator[str]:
@@ -211,21 +214,20 @@ def _sum(constraint: Sum, columns: Mapping[str, Column]) -> Iterator[str]:
         yield "parts: names the total itself"
         return
     named = [("total", constraint.total), *(("parts", name) for name in constraint.parts)]
-    sound = True
+    found: list[Integer | Real] = []
     for key, name in named:
         column = columns.get(name)
         if column is None:
             yield f"{key}: {_unknown(name, columns)}"
         elif not isinstance(column, Integer | Real):
             yield f"{key}: {toml.quote(name)} is {column.type}, and only integer and real columns add up"
-        elif getattr(column, "min", None) is None:
+        elif column.min is None:
             yield f"{key}: {toml.quote(name)} has private bounds, by which no sum can be kept: give it min and max"
         else:
-            continue
-        sound = False
-    if not sound:
+            found.append(column)
+    if len(found) < len(named):
         return
-    total, parts = columns[constraint.total], [columns[name] for name in constraint.parts]
+    total, *parts = found
     if isinstance(total, Integer) and not all(isinstance(part, Integer) for part in parts):
         yield "total: is integer and a part is real: declare the total real, or the parts integer"
         return

@@ -53,10 +53,12 @@ class Condition(Declared):
         span = self.min is not None or self.max is not None
         if bool(self.values) + span > 1 or not (self.values or span or self.null is not None):
             raise ValueError(f"a condition is {FORMS}")
-        if self.min is not None and self.max is not None:
-            if isinstance(self.min, date) != isinstance(self.max, date):
+        low: Any = self.min
+        high: Any = self.max
+        if low is not None and high is not None:
+            if isinstance(low, date) != isinstance(high, date):
                 raise ValueError("min and max must both be numbers or both be dates")
-            if self.min > self.max:  # type: ignore[operator]
+            if low > high:
                 raise ValueError("min must not be above max")
         for bound in (self.min, self.max):
             if isinstance(bound, float) and not abs(bound) < float("inf"):

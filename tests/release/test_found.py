@@ -160,8 +160,8 @@ class TestRunningAgain:
 
 class TestSamples:
     def test_a_condition_may_name_a_found_value(self, made: Release, folder: Path, tmp_path: Path) -> None:
-        shop = made.found["shop"][0]
-        out = derive(folder, rows=50, seed=3, out=tmp_path / "ulm", where=f"town = 'Köln' and shop in ('{shop}', 'other')")
+        where = f"town = 'Köln' and shop in ('{made.found['shop'][0]}', 'other')"
+        out = derive(folder, rows=50, seed=3, out=tmp_path / "ulm", where=where)
         rows = pyarrow.parquet.read_table(out / "data.parquet").to_pylist()
         assert {row["town"] for row in rows} == {"Köln"}
         assert redraw_sample(out, folder)

@@ -21,6 +21,12 @@ NEW_FOLDER = click.Path(path_type=Path, file_okay=False)
 PATIENCE = 1.0
 """Seconds of silence before progress is shown."""
 
+memory_option = click.option(
+    "--memory",
+    help='The most memory to take, such as "3 GiB", in place of [data] memory; half of the machine\'s without both. No '
+    "result depends on it: less memory means more passes over the rows.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dpsynth.cli.output import hint, json_option, say, say_json, table
+from dpsynth.cli.output import hint, json_option, memory_option, say, say_json, table
 from dpsynth.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ def init(data: str, out: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@memory_option
 @json_option
-def plan(file: Path, as_json: bool) -> None:
+def plan(file: Path, memory: str | None, as_json: bool) -> None:
     """Show what the release in FILE would ask, at what price, and the error to expect. Reads no row."""
     from dpsynth.ledger import amount
     from dpsynth.privacy import NAMES, Cost, decimal_text, epsilon_of, exact_text
@@ -64,13 +65,14 @@ def plan(file: Path, as_json: bool) -> None:
         constraints_told,
         errors_by_size,
         largest_model,
+        load_memory,
         load_plan,
         most_measured_cells,
         preview,
         workload_told,
     )
 
-    found = load_plan(file)
+    found, limit = load_plan(file), load_memory(file, memory)
     lines = preview(found)
     quoted = epsilon_of(found.cost, found.budget.delta)
     cells, most = sum(found.domain.sizes), most_measured_cells(found)
@@ -90,6 +92,7 @@ def plan(file: Path, as_json: bool) -> None:
                 "reserved": amount(found.cost),
                 "certified_epsilon": decimal_text(quoted),
                 "cells": cells,
+                "memory": limit,
                 "most_measured_cells": most,
                 "largest_model_cells": largest_model(found),
                 "misplaced_people_by_cells": {str(size): people for size, people in errors_by_size(found)},

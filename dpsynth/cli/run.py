@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpsynth.cli.output import NEW_FOLDER, failure, hint, json_option, progress, report, say, say_json
+from dpsynth.cli.output import NEW_FOLDER, failure, hint, json_option, memory_option, progress, report, say, say_json
 from dpsynth.cli.passphrase import asking, passphrase_option
 from dpsynth.errors import WaitingForApproval
 
@@ -23,10 +23,16 @@ if TYPE_CHECKING:
     help="The release folder; with several FILES the folder that holds one folder a release id.",
 )
 @click.option("--store", help="The store of accounts, in place of [budget] store: a file, or postgresql://...")
+@memory_option
 @passphrase_option
 @json_option
 def run(
-    files: tuple[Path, ...], out: Path | None, store: str | None, passphrase_file: Path | None, as_json: bool
+    files: tuple[Path, ...],
+    out: Path | None,
+    store: str | None,
+    memory: str | None,
+    passphrase_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Make the releases that FILES (release.toml) describe.
 
@@ -47,6 +53,7 @@ def run(
                 out,
                 among_several=len(files) > 1,
                 store=store,
+                memory=memory,
                 passphrase=lambda key: asking(key, passphrase_file)(),
                 progress=tell,
             )

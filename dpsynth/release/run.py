@@ -25,6 +25,7 @@ from dpsynth.release.publish import Publisher
 from dpsynth.release.release import Release
 from dpsynth.sampling import IntegerTables, zeroed
 from dpsynth.schema import Schema
+from dpsynth.schema.quantity import limit_of
 
 OWN_ACCOUNT = "default"
 MAX_ROWS = 1_000_000_000
@@ -48,6 +49,7 @@ def synthesize(
     measure: Measure = "gdp",
     noise: NoiseKind = "exact",
     cell: str | None = None,
+    memory: str | int | None = None,
     progress: Progress | None = None,
 ) -> Release:
     """Make a differentially private synthetic table; nothing is written but the store of accounts.
@@ -66,6 +68,9 @@ def synthesize(
     ``measure``: what the account counts in, Gaussian DP (``"gdp"``), ``"zcdp"`` or ``"pure"``; delta 0 needs the last,
     and it delta 0. ``noise``: ``"exact"``, or ``"opendp"`` for OpenDP's discrete Gaussian, which needs ``"zcdp"``.
 
+    ``memory``: the most that this process may take, such as ``"3 GiB"``, or in bytes; half of the machine's if it is
+    not given. No result depends on it; what cannot fit is refused before anything is spent.
+
     Without ``account`` the first call opens one in ``store`` (``<source>.dpsynth.db`` beside the data, if not given)
     whose cap is its epsilon and delta, so that a second, different request on the same data is refused. The same
     request gives the same release back and spends nothing. Data that are no file or folder must name an account and
@@ -75,6 +80,7 @@ def synthesize(
     Afterwards only a file that cannot be read to its end, a store that fails, or an answer that an earlier crash lost
     can stop it; what was drawn then stays charged, and the same call goes on from the stored answers.
     """
+    limit = limit_of(memory)
     chosen = schema if isinstance(schema, Schema) else Schema.load(schema)
     plan = Plan(
         "unnamed" if release is None else release,
@@ -92,7 +98,7 @@ def synthesize(
     )
     if release is None:
         plan = replace(plan, release="r-" + plan.digest.removeprefix("sha256:")[:16])
-    return execute(plan, Source.of(source), account=account, store=store, progress=progress)
+    return execute(plan, Source.of(source), account=account, store=store, memory=limit, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -109,26 +115,38 @@ def load_plan(path: str | Path) -> Plan:
     return Plan.of(config, Schema.load(Path(path).parent / config.data.schema_))
 
 
+def load_memory(path: str | Path, memory: str | None = None) -> int:
+    """The limit on memory of a ``release.toml``, in bytes; ``memory`` takes the place of ``[data] memory``."""
+    return _limit(ReleaseConfig.load(path), memory)
+
+
+def _limit(config: ReleaseConfig, memory: str | None) -> int:
+    """The limit on memory: what was asked for with the command, else in the file, else the default."""
+    return limit_of(memory, "--memory") if memory is not None else limit_of(config.data.memory, "[data] memory")
+
+
 def run_file(
     path: str | Path,
     out: str | Path | None = None,
     *,
     among_several: bool = False,
     store: str | Path | None = None,
+    memory: str | None = None,
     passphrase: Callable[[Path], bytes] | None = None,
     progress: Progress | None = None,
 ) -> Published:
     """Run a ``release.toml`` and publish its folder; the paths in the file are relative to it.
 
     ``out`` is the release folder (the release id in the working folder, if not given), or, ``among_several``, the
-    folder that holds one such folder a release id. ``store`` takes the place of ``[budget] store``. ``passphrase`` is
-    asked for that of an encrypted signing key.
+    folder that holds one such folder a release id. ``store`` takes the place of ``[budget] store``, ``memory`` that of
+    ``[data] memory``. ``passphrase`` is asked for that of an encrypted signing key.
 
     Where officers decide about the account, the folder is written as ``pending/NAME`` beside ``out`` and
     WaitingForApproval (11) says what to do; running again publishes it once enough of them have approved. Rejected
     (12): enough of them turned it down. Withdrawn (13): it was published and taken back.
     """
     config, here = ReleaseConfig.load(path), Path(path).parent
+    limit = _limit(config, memory)
     plan = Plan.of(config, Schema.load(here / config.data.schema_))
     named = config.release.sign_with
     key = signing_key(named and here / named, passphrase)
@@ -143,7 +161,7 @@ def run_file(
         publisher = Publisher(accountant, name, accountant.trust(name), key)
         if not accountant.settled(plan.release):
             publisher.require_ready(folder, plan.supersedes)
-        release = _execute(plan, source, accountant, name, place, progress)
+        release = _execute(plan, source, accountant, name, place, limit, progress)
         return Published(release, publisher.publish(release, folder, progress))
 
 
@@ -158,12 +176,18 @@ def is_database(store: str | Path) -> bool:
 
 
 def execute(
-    plan: Plan, source: Source, *, account: str | None, store: str | Path | None, progress: Progress | None = None
+    plan: Plan,
+    source: Source,
+    *,
+    account: str | None,
+    store: str | Path | None,
+    memory: int,
+    progress: Progress | None = None,
 ) -> Release:
     """Price, check, reserve, measure, fit. A release that was settled is rebuilt from its stored answers."""
     preview(plan)  # prices every query: what cannot be bought is refused before anything is spent
     with _open_store(plan, source, account, store) as accountant:
-        return _execute(plan, source, accountant, account or OWN_ACCOUNT, store, progress)
+        return _execute(plan, source, accountant, account or OWN_ACCOUNT, store, memory, progress)
 
 
 def _execute(
@@ -172,6 +196,7 @@ def _execute(
     accountant: Accountant,
     name: str,
     store: str | Path | None,
+    memory: int,
     progress: Progress | None,
 ) -> Release:
     ignored: tuple[str, ...] = ()

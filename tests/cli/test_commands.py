@@ -87,6 +87,7 @@ class TestRun:
             ({"mechanism": "magic"}, 2),
             ({"budget": 'account = "a"\nstore = "nothing.db"'}, 10),
             ({"budget": 'account = "a"'}, 2),
+            ({"source": 'people.csv"\nmemory = "3 G'}, 2),
         ],
     )
     def test_exit_codes(self, desk: Desk, changes: dict[str, str], code: int) -> None:
@@ -102,6 +103,14 @@ class TestRun:
         assert call("run", desk.release("other"), "--out", desk.folder / "b").exit_code == 10
         Path(f"{desk.table}.dpsynth.db").write_bytes(b"garbage" * 100)
         assert call("run", desk.release(), "--out", desk.folder / "b").exit_code == 31
+
+
+@pytest.mark.parametrize("verb", ["run", "plan"])
+def test_a_wrong_limit_on_memory(desk: Desk, verb: str) -> None:
+    result = call(verb, desk.release(), "--memory", "much", "--json")
+    assert result.exit_code == 2
+    assert document(result)["error"].startswith("--memory: expected ")
+    assert not Path(f"{desk.table}.dpsynth.db").exists()
 
 
 class TestVerify:

@@ -45,6 +45,9 @@ def test_defaults() -> None:
         (('epsilon = "1"', 'epsilon = "1"\nnoise = "none"'), ["budget.noise", "'exact'", "'opendp'"]),
         (('epsilon = "1"', 'epsilon = "1"\nmeasure = "zdp"'), ["budget.measure': must be", "did you mean 'zcdp'?"]),
         (('epsilon = "1"', 'epsilon = "1"\nnoise = "exakt"'), ["budget.noise': must be", "did you mean 'exact'?"]),
+        (('schema = "people.toml"', 'schema = "people.toml"\nmemory = "3 G"'), ["data.memory", '"3 GiB"']),
+        (('schema = "people.toml"', 'schema = "people.toml"\nmemory = 3'), ["data.memory", '"3 GiB"']),
+        (('schema = "people.toml"', 'schema = "people.toml"\nmemroy = "3 GiB"'), ["data.memroy", "'memory'"]),
         (
             ("[release]", '[[mechanism.workload.marginals]]\ncolums = ["sex"]\n[release]'),
             ["mechanism.workload.marginals.0.colums", "did you mean 'columns'?"],
@@ -148,3 +151,10 @@ def test_the_plan_reads_back() -> None:
     again = Plan.from_document(plan.document(), SCHEMA)
     assert again == plan
     assert again.digest == plan.digest
+
+
+def test_memory_is_no_part_of_a_plan() -> None:
+    some = GOOD.replace('schema = "people.toml"', 'schema = "people.toml"\nmemory = "3 GiB"')
+    plans = [Plan.of(ReleaseConfig.parse(text, "release.toml"), SCHEMA) for text in (GOOD, some)]
+    assert plans[0] == plans[1]
+    assert plans[0].digest == plans[1].digest

@@ -113,6 +113,12 @@ class TestTwice:
         desk.table.unlink()
         assert contents(run_file(desk.release(), desk.folder / "two").folder) == before
 
+    def test_it_is_given_back_whatever_the_limit_on_memory(self, desk: Desk) -> None:
+        before = contents(run_file(desk.release(), desk.folder / "one", memory="2 GiB").folder)
+        assert contents(run_file(desk.release(), desk.folder / "two", memory="3 GB").folder) == before
+        limited = desk.release(source='people.csv"\nmemory = "4000 MB')
+        assert contents(run_file(limited, desk.folder / "three").folder) == before
+
     def test_the_same_id_with_another_plan(self, desk: Desk) -> None:
         run_file(desk.release(), desk.folder / "out")
         with pytest.raises(ReleaseConflict) as raised:

@@ -15,8 +15,8 @@ Table = Sequence[Sequence[float]]
 class Draws:
     """Uniform numbers from the raw words of a counter-based generator, whose stream never changes."""
 
-    def __init__(self, seed: int) -> None:
-        self._words = np.random.Philox(np.random.SeedSequence(seed))
+    def __init__(self, seed: int, chunk: int = 0) -> None:
+        self._words = np.random.Philox(np.random.SeedSequence(seed, spawn_key=(chunk,) if chunk else ()))
 
     def uniform(self, size: int) -> Floats:
         """``size`` numbers in [0, 1), multiples of 2^-53."""

@@ -14,9 +14,7 @@ on the sorting algorithm, which numpy picks by processor. A row's cell depends o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 
@@ -28,6 +26,7 @@ from dpsynth.measurement import Domain
 from dpsynth.sampling.fixed import ONE
 from dpsynth.sampling.tables import CHUNK, IntegerTables, Node
 from dpsynth.sampling.words import MAX_SEED, NODE, SPREAD, words
+from dpsynth.threads import in_order
 
 Codes = Mapping[str, NDArray[np.uint16]]
 """Column name -> uint16 codes on the fine grid, one a row."""
@@ -56,7 +55,8 @@ def sample_chunks(tables: IntegerTables, rows: int, seed: int, workers: int | No
     default one a processor, at most 8) draw at most that many chunks in advance, about 100 MB each.
     """
     _check(rows, seed)
-    return _iterate(_Sampler.of(tables), rows, seed, workers or min(os.cpu_count() or 1, 8))
+    sampler = _Sampler.of(tables)
+    return in_order(lambda chunk: sampler.chunk(rows, seed, chunk), chunks(rows), workers)
 
 
 def redraw(tables: IntegerTables, rows: int, seed: int, chunk: int, attempt: int) -> Codes:
@@ -79,26 +79,6 @@ def _check(rows: int, seed: int) -> None:
         raise ConfigurationError(f"rows = {rows}: give 0 or more")
     if not 0 <= seed <= MAX_SEED:
         raise ConfigurationError(f"seed = {seed}: give an integer from 0 to 2^63 - 1")
-
-
-def _iterate(sampler: _Sampler, rows: int, seed: int, workers: int) -> Iterator[Codes]:
-    count = chunks(rows)
-    if workers < 2 or count < 2:
-        for chunk in range(count):
-            yield sampler.chunk(rows, seed, chunk)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: list[Future[Codes]] = []
-        try:
-            for chunk in range(count):
-                waiting.append(pool.submit(sampler.chunk, rows, seed, chunk))
-                if len(waiting) > workers:
-                    yield waiting.pop(0).result()
-            while waiting:
-                yield waiting.pop(0).result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 @dataclass(frozen=True, eq=False)

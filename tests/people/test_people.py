@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pytest
 from numpy.typing import NDArray
 from pyarrow import parquet
+from pyarrow.csv import WriteOptions, write_csv
 
 from dpsynth import people
 from dpsynth.schema import Categorical, Integer, Ordinal, Real, Schema
@@ -100,7 +101,7 @@ def test_exactly_as_many_rows_as_asked(rows: int) -> None:
     assert table["person_id"].to_pylist() == list(range(1, rows + 1))
 
 
-@pytest.mark.parametrize(("rows", "seed"), [(-1, 0), (1, -1), (10**9, 0)])
+@pytest.mark.parametrize(("rows", "seed"), [(-1, 0), (1, -1), (10**9 + 1, 0)])
 def test_other_sizes_and_seeds_are_refused(rows: int, seed: int) -> None:
     with pytest.raises(ValueError, match="rows must be"):
         people.generate(rows, seed)
@@ -221,6 +222,64 @@ def test_parquet_reads_back_and_says_that_nobody_is_real(tmp_path: Path) -> None
     table = parquet.read_table(path)
     assert table.equals(people.generate(300, 3))
     assert b"nobody in this table exists" in table.schema.metadata[b"description"]
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Chunks of so many people, that a table of several is quickly made."""
+    monkeypatch.setattr("dpsynth.people.table.CHUNK", 500)
+    return 500
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("rows", [0, 1, 499, 500, 501, 2600])
+def test_a_chunk_alone_is_that_piece_of_the_table(small_chunks: int, rows: int, workers: int) -> None:
+    found = list(people.batches(rows, 7, workers))
+    assert [batch.num_rows for batch in found] == [min(500, rows - place * 500) for place in range(people.chunks(rows))]
+    for place, batch in enumerate(found):
+        assert batch.equals(people.chunk(place, rows, 7), check_metadata=True)
+    assert pa.Table.from_batches(found).equals(people.generate(rows, 7), check_metadata=True)
+    with pytest.raises(ValueError, match="chunks 0 to"):
+        people.chunk(len(found), rows, 7)
+
+
+def test_chunks_are_of_other_people_and_all_but_the_last_know_nothing_of_the_number_of_rows(small_chunks: int) -> None:
+    first, second = people.chunk(0, 1200), people.chunk(1, 1200)
+    assert not first.select(SCHEMA.names).equals(second.select(SCHEMA.names))
+    assert second.equals(people.chunk(1, 5000))
+
+
+def test_ids_and_households_go_on_over_the_chunks(small_chunks: int) -> None:
+    table = people.generate(2600, seed=3)
+    assert table["person_id"].to_pylist() == list(range(1, 2601))
+    frame = table.to_pandas()
+    assert frame.household_id.is_monotonic_increasing
+    assert frame.household_id.groupby(frame.index // small_chunks).agg(["min", "max"]).stack().is_unique
+    homes = frame.groupby("household_id")
+    assert homes.size().max() <= 6
+    assert (homes.relationship.agg(lambda roles: (roles == "head").sum()) == 1).all()
+    assert (homes.relationship.first() == "head").all()
+
+
+@pytest.mark.parametrize("rows", [1200, 500])
+def test_files_of_several_chunks_are_the_table(small_chunks: int, tmp_path: Path, rows: int) -> None:
+    people.write_parquet(tmp_path / "people.parquet", rows, 3)
+    people.write_csv(tmp_path / "people.csv", rows, 3)
+    table = people.generate(rows, 3)
+    assert parquet.read_table(tmp_path / "people.parquet").equals(table, check_metadata=True)
+    file = parquet.ParquetFile(tmp_path / "people.parquet")
+    assert file.num_row_groups == people.chunks(rows)
+    whole = io.BytesIO()
+    write_csv(table, whole, WriteOptions(include_header=False, quoting_style="none"))
+    header = ",".join(table.column_names).encode() + b"\n"
+    assert (tmp_path / "people.csv").read_bytes() == header + whole.getvalue()
+
+
+def test_a_million_is_the_first_chunk_of_a_hundred_million() -> None:
+    """The tables up to a chunk stay who they were before there were chunks; larger ones begin otherwise only there."""
+    assert people.CHUNK == 1 << 20
+    assert people.chunks(10**6) == 1
+    assert people.chunks(10**8) == 96
 
 
 def test_it_is_said_everywhere_that_these_people_are_artificial() -> None:

@@ -25,7 +25,7 @@ from dpsynth.privacy.normal import density, mills, root
 _GUARD = 60
 _SETTLED = Decimal("1e-24")
 _HALVINGS = 60
-_LEAST = Decimal("1e-12")
+_LEAST = Fraction(1, 10**12)
 """Below it, and above its inverse, nothing is guessed."""
 
 
@@ -46,7 +46,7 @@ def epsilon_of_gdp(mu_squared: Fraction, delta: Fraction, delta0: Fraction | int
     high = near.add(near.multiply(mu, _reach(free, digits)), Interval.of(mu_squared / 2, digits).hi)
     goal = Interval.of(free, digits).ln().lo
     start = _guess(mu_squared, free, high)
-    if not _LEAST < start < high and _fits(mu_squared, Fraction(0), free):
+    if not _LEAST < Fraction(start) < Fraction(high) and _fits(mu_squared, Fraction(0), free):
         return Fraction(0)
 
     def at(epsilon: Decimal) -> tuple[Decimal, Decimal]:

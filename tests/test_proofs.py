@@ -55,7 +55,8 @@ PRIVATE = {
     ),
     *(f"dpsynth.table.{name}" for name in ("counting", "lines", "load.open_table")),
     *(f"dpsynth.table.{name}" for name in ("batches.batches", "cells.texts", "postgres_cells")),
-    *(f"dpsynth.table.{name}" for name in ("members.members", "truncation.keep")),
+    *(f"dpsynth.table.{name}" for name in ("encoded.Encoder", "identities", "members.members")),
+    *(f"dpsynth.table.truncation.{name}" for name in ("enforced", "keep")),
     *(f"dpsynth.verifier.{name}" for name in ("charged", "check_accounts", "check_charges", "cost_of", "epsilon_of")),
     *(f"dpsynth.verifier.{name}" for name in ("gdp_gives", "gives", "hides", "mills", "sensitivity_squared")),
 }

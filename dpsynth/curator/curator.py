@@ -69,7 +69,13 @@ class Curator:
     """
 
     def __init__(
-        self, source: Source, schema: Schema, reservation: Reservation, progress: Progress | None, noise: Noise
+        self,
+        source: Source,
+        schema: Schema,
+        reservation: Reservation,
+        progress: Progress | None,
+        noise: Noise,
+        memory: int | None,
     ) -> None:
         self._source = source
         self._schema = schema
@@ -80,7 +86,7 @@ class Curator:
         self._reservation = reservation
         self._measure, self._cell = reservation.account.measure, reservation.account.cell
         self._stored = StoredAnswers(reservation)
-        self._noise = permitted(noise, self._measure)
+        self._noise, self._memory = permitted(noise, self._measure), memory
         self._progress = progress
         self._answers: list[Answer] = []
         self._entries: list[int] = []
@@ -105,12 +111,14 @@ class Curator:
         reservation: Reservation,
         progress: Progress | None = None,
         noise: str = "exact",
+        memory: int | None = None,
         _noise: Noise | None = None,
     ) -> Curator:
         """A curator over a source, charging a reserved release. Names of columns are checked; no row is read yet.
 
         The measure is the account's, and with it the law of the noise; ``noise="opendp"`` takes OpenDP's samplers,
-        which have a cost in zCDP alone: ConfigurationError in other accounts. ``_noise`` is for tests alone.
+        which have a cost in zCDP alone: ConfigurationError in other accounts. ``memory`` is the most bytes that this
+        process should take: half of the machine's by default. No answer depends on it. ``_noise`` is for tests alone.
 
         Where the account lies in a cell, the rows of that cell's entities are all that is ever seen.
         """
@@ -121,7 +129,8 @@ class Curator:
                 "table: a data frame has no name by which it is told from others; read a file or a database"
             )
         cls.require(found, schema, *([cell.column] if cell else []))
-        return cls(found, schema, reservation, progress, _noise or noise_for(reservation.account.measure, noise))
+        drawn = _noise or noise_for(reservation.account.measure, noise)
+        return cls(found, schema, reservation, progress, drawn, memory)
 
     @property
     def domain(self) -> Domain:
@@ -279,6 +288,8 @@ class Curator:
 
     def close(self) -> None:
         """Forget the rows."""
+        if self._table is not None:
+            self._table.close()
         self._table, self._closed = None, True
 
     def __enter__(self) -> Curator:
@@ -332,9 +343,8 @@ class Curator:
 
     def _opened(self) -> PrivateTable:
         if self._table is None:
-            self._table = open_table(
-                self._source, self._declared, self._unit, self._reservation.secret, self._constraints, self._cell
-            )
+            key, rest = self._reservation.secret, (self._constraints, self._cell, self._memory)
+            self._table = open_table(self._source, self._declared, self._unit, key, *rest)
         for declared, codec in zip(self._declared, self._codecs, strict=True):
             if codec != declared:
                 self._table.find(codec)

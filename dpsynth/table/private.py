@@ -1,8 +1,8 @@
-"""The private rows as compact codes, behind an object that answers three questions and no other."""
+"""The private rows behind an object that answers a few questions and no other."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from dpsynth.encoding import Codec
 from dpsynth.measurement import Query
-from dpsynth.table.counting import Codes, count
-from dpsynth.table.texts import Texts
+from dpsynth.table.engine import Engine
 
 
 class PrivateTable:
@@ -21,41 +20,33 @@ class PrivateTable:
     or accident publishes a row.
     """
 
-    __slots__ = ("__columns", "__entities", "__rows", "__texts", "__weights")
+    __slots__ = ("__engine",)
 
-    def __init__(
-        self,
-        columns: Mapping[str, Codes | Texts],
-        rows: int,
-        weights: Codes | None = None,
-        entities: NDArray[np.int64] | None = None,
-    ) -> None:
-        self.__columns = {name: column for name, column in columns.items() if not isinstance(column, Texts)}
-        self.__texts = {name: column for name, column in columns.items() if isinstance(column, Texts)}
-        self.__rows = rows
-        self.__weights = weights
-        self.__entities = entities
+    def __init__(self, engine: Engine) -> None:
+        self.__engine = engine
 
     def rows(self) -> int:
         """The exact number of rows: private, unless the neighbour relation makes it public."""
-        return self.__rows
+        return self.__engine.rows()
 
     def count(self, queries: Sequence[Query]) -> tuple[NDArray[np.int64], ...]:
         """The exact table of each query, in its shape, in rows or in units of their weights: private."""
-        return count(self.__columns, self.__rows, queries, self.__weights)
+        return self.__engine.count(queries)
 
     def holders(self, column: str, otherwise: str) -> tuple[list[str], NDArray[np.int64]]:
         """The texts of a column that has no codes yet, but ``otherwise``, sorted; the entities that hold each: private.
 
         KeyError for a column that has codes.
         """
-        return self.__texts[column].holders(self.__entities, otherwise)
+        return self.__engine.holders(column, otherwise)
 
     def find(self, codec: Codec) -> None:
         """Give a column the codes of its found values; nothing changes for one that has codes."""
-        if codec.name in self.__texts:
-            self.__columns[codec.name] = self.__texts[codec.name].codes(codec)
-            del self.__texts[codec.name]
+        self.__engine.find(codec)
+
+    def close(self) -> None:
+        """Forget the rows. Nothing is asked afterwards."""
+        self.__engine.close()
 
     def __repr__(self) -> str:
         return "<private table>"

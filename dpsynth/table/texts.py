@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,30 +17,11 @@ if TYPE_CHECKING:
 class Texts:
     """For each row the place of its text among ``words`` (distinct, UTF-8, in the order met), -1 for a null: private.
 
-    Places depend on other rows. So nothing but counts of texts, in the texts' own order, comes from here, and what
-    tells the rows of an entity apart is the text itself.
+    Places depend on other rows. So nothing but counts of texts, in the texts' own order, comes from here.
     """
 
     places: NDArray[np.int64]
     words: tuple[bytes, ...]
-
-    @property
-    def size(self) -> int:
-        """The number of rows."""
-        return self.places.size
-
-    def kept(self, rows: NDArray[np.intp]) -> Texts:
-        """The column of some of the rows."""
-        return Texts(self.places[rows], self.words)
-
-    def __getitem__(self, rows: NDArray[np.intp]) -> NDArray[np.uint16]:
-        """What each of some rows holds, as a function of its text alone: SHA-256, zeros for a null; shape (n, 16)."""
-        return self._content[self.places[rows]]
-
-    @cached_property
-    def _content(self) -> NDArray[np.uint16]:
-        digests = b"".join([*(sha256(word).digest() for word in self.words), bytes(32)])  # a null is at place -1
-        return np.frombuffer(digests, dtype="<u2").reshape(-1, 16)
 
     def holders(self, entities: NDArray[np.int64] | None, otherwise: str) -> tuple[list[str], NDArray[np.int64]]:
         """The texts that occur but ``otherwise``, sorted, and how many distinct entities hold each.

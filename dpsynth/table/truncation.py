@@ -4,20 +4,59 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.table.counting import Codes
-from dpsynth.table.texts import Texts
+from dpsynth.table.encoded import Encoder, Rows
+from dpsynth.table.identities import numbered
+from dpsynth.table.members import members
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Digests:
+    """In place of the codes of a column that has none: of each text SHA-256, zeros for a null."""
+
+    texts: pa.Array
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> NDArray[np.uint16]:
+        """Those of some rows: shape (n, 16)."""
+        from dpsynth.encoding import arrays
+
+        places, words = numbered(self.texts.take(arrays.of_numpy(rows)))
+        digests = b"".join([*(sha256(word).digest() for word in words.to_pylist()), bytes(32)])
+        return np.frombuffer(digests, dtype="<u2").reshape(-1, 16)[places]  # a null is at place -1
+
+
+def enforced(rows: Rows, encoder: Encoder, key: bytes) -> Rows:
+    """The rows that count: those of the cell, if there is one, and at most ``max_rows`` of each entity.
+
+    ``rows`` holds all rows of each of its entities.
+    """
+    unit, cell = encoder.unit, encoder.cell
+    entities, words = (None, None) if rows.entities is None else numbered(rows.entities)
+    if cell is not None and rows.labels is not None:
+        found = members(cell, rows.labels, entities, words, key)
+        rows, entities = rows.taken(found), None if entities is None else entities[found]
+    if entities is None or words is None:
+        return rows
+    columns: list[Codes | Digests] = [
+        rows.codes[codec.name] if codec.name in rows.codes else Digests(rows.texts[codec.name])
+        for codec in encoder.codecs
+    ]
+    content = columns if rows.weights is None else [*columns, rows.weights]  # what tells two rows of an entity apart
+    return rows.taken(keep(entities, words, content, unit.max_rows, key))
+
+
 def keep(
-    entities: NDArray[np.int64], words: Sequence[bytes], columns: Sequence[Codes | Texts], max_rows: int, key: bytes
+    entities: NDArray[np.int64], words: pa.Array, columns: Sequence[Codes | Digests], max_rows: int, key: bytes
 ) -> NDArray[np.intp]:
     """The positions of the rows that stay: at most ``max_rows`` of each entity, none of those without one.
 
@@ -26,38 +65,22 @@ def keep(
     A column without codes gives 16 numbers, the SHA-256 of its text. Rows that are equal in every code tie, and any of
     them may stay: the kept codes are the same.
     """
+    from dpsynth.encoding import arrays
+
     known = np.flatnonzero(entities >= 0)
     number = np.bincount(entities[known], minlength=len(words))
     crowded = number[entities[known]] > max_rows
     rows = known[crowded]
     found = np.column_stack([column[rows] for column in columns]).astype("<u2")
     content, width = found.tobytes(), 2 * found.shape[1]
+    those, whose = np.unique(entities[rows], return_inverse=True)
+    names = words.take(arrays.of_numpy(those)).to_pylist()
     digests = b"".join(
-        hmac.digest(key, words[entity] + b"\x00" + content[at : at + width], "sha256")
-        for entity, at in zip(entities[rows].tolist(), range(0, len(content), width), strict=True)
+        hmac.digest(key, names[entity] + b"\x00" + content[at : at + width], "sha256")
+        for entity, at in zip(whose.tolist(), range(0, len(content), width), strict=True)
     )
     ranks = np.frombuffer(digests, dtype=">u8").reshape(rows.size, 4)
     order = np.lexsort((ranks[:, 3], ranks[:, 2], ranks[:, 1], ranks[:, 0], entities[rows]))
-    sizes = number[np.unique(entities[rows])]
+    sizes = number[those]
     place = np.arange(rows.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return np.sort(np.concatenate((known[~crowded], rows[order[place < max_rows]])))
-
-
-def identities(*columns: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.int64], list[bytes]]:
-    """For each cell the index of its entity, -1 for a null, and the entities' texts in UTF-8.
-
-    The cells of several columns follow each other; their types may differ.
-
-    Two cells are one entity when their texts are the same in the sense of the encoding: white space around them does
-    not count, nor does ``1.0`` differ from ``1``; bytes that are not UTF-8 stay distinct.
-    """
-    from dpsynth.encoding import arrays
-
-    known: dict[bytes, int] = {}
-    parts = [np.zeros(0, dtype=np.int64)]
-    for chunk in (chunk for values in columns for chunk in arrays.chunks(values)):
-        found, where = arrays.unfold(chunk)
-        texts = [text.encode() if text else None for text in arrays.texts(found)]
-        table = np.array([known.setdefault(text, len(known)) if text else -1 for text in texts], dtype=np.int64)
-        parts.append(np.append(table, -1)[where])  # a null is at place -1, the last
-    return np.concatenate(parts), list(known)

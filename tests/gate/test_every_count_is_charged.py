@@ -47,6 +47,9 @@ class Spy:
         self.asked.append((list(queries), self._desk.lines()))  # type: ignore[arg-type]
         return self._table.count(queries)
 
+    def close(self) -> None:
+        self._table.close()
+
 
 verbs = st.lists(
     st.one_of(

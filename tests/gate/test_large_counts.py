@@ -35,6 +35,9 @@ class Rows:
         axes = [tuple(i for i, name in enumerate(names) if name not in query.columns) for query in queries]
         return [np.asarray(self._table.sum(axis=axis)) for axis in axes]
 
+    def close(self) -> None:
+        pass
+
 
 @pytest.mark.parametrize("large", LARGE)
 @pytest.mark.parametrize("real", [False, True], ids=["frozen", "drawn"])

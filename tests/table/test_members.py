@@ -6,6 +6,7 @@ from itertools import combinations_with_replacement, product
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,14 +28,12 @@ rows_of = st.lists(
 
 
 def kept(rows: list[Row], label: str, unit: bool = True) -> list[int]:
-    ids, words = (sorted({row[at] for row in rows if row[at] is not None}) for at in (0, 1))  # type: ignore[type-var]
-    entities, places = (
-        np.array([-1 if row[at] is None else known.index(row[at]) for row in rows], dtype=np.int64)
-        for at, known in ((0, ids), (1, words))
-    )
-    texts = [[str(text).encode() for text in known] for known in (words, ids)]
+    ids = sorted({who for who, _ in rows if who is not None})
+    entities = np.array([-1 if who is None else ids.index(who) for who, _ in rows], dtype=np.int64)
+    codes = np.array([REGIONS.labels.index(at) if at in REGIONS.labels else -1 for _, at in rows], dtype=np.int16)
+    names = pa.array([who.encode() for who in ids], pa.large_binary())
     cell = REGIONS.cell("study", label)
-    return members(cell, places, texts[0], entities if unit else None, texts[1], KEY).tolist()  # type: ignore[no-any-return]
+    return members(cell, codes, entities if unit else None, names if unit else None, KEY).tolist()  # type: ignore[no-any-return]
 
 
 def cell_of(rows: list[Row], who: str | None) -> str | None:

@@ -12,13 +12,15 @@ import pytest
 
 from dpsynth.measurement import Level, Query
 from dpsynth.table import PrivateTable
+from dpsynth.table.encoded import Rows
+from dpsynth.table.local import Local
 
 CODES = np.array([7, 7, 3], dtype=np.uint8)
 
 
 @pytest.fixture
 def table() -> PrivateTable:
-    return PrivateTable({"a": CODES}, 3)
+    return PrivateTable(Local(Rows(3, {"a": CODES})))
 
 
 def test_answers(table: PrivateTable) -> None:
@@ -28,7 +30,7 @@ def test_answers(table: PrivateTable) -> None:
 
 @pytest.mark.parametrize("show", [repr, str, ascii, "{}".format, lambda table: f"{table!r}"])
 def test_shows_nothing(table: PrivateTable, show: Callable[[object], str]) -> None:
-    empty = PrivateTable({}, 0)
+    empty = PrivateTable(Local(Rows(0, {})))
     assert show(table) == show(empty) == "<private table>"
 
 
@@ -68,5 +70,5 @@ def test_refuses(table: PrivateTable, act: Callable[[PrivateTable], object]) -> 
 
 
 def test_tables_of_the_same_rows_are_not_equal(table: PrivateTable) -> None:
-    assert table != PrivateTable({"a": CODES}, 3)
+    assert table != PrivateTable(Local(Rows(3, {"a": CODES})))
     assert table == table

@@ -28,7 +28,7 @@ from dpsynth.encoding import codecs
 from dpsynth.schema import Schema
 from dpsynth.table import Source, require
 from dpsynth.table.batches import batches
-from dpsynth.table.truncation import identities
+from dpsynth.table.identities import canonical
 from tests.accountant.postgres_server import ADMIN, Server, postgres, url
 
 __all__ = ["postgres"]
@@ -234,9 +234,8 @@ def codes(source: Source) -> list[list[int]]:
     found = list(batches(source, NAMES))
     result = [[code for batch in found for code in codec.encode(batch[codec.source]).tolist()] for codec in CODECS]
     for name in ("word", "whole", "real"):
-        chunks = [chunk for batch in found for chunk in batch[name].chunks]
-        entities, words = identities(pa.chunked_array(chunks) if chunks else pa.chunked_array([pa.nulls(0)]))
-        result.append([-1 if place < 0 else int.from_bytes(words[place]) for place in entities.tolist()])
+        texts = [text for batch in found for text in canonical(batch[name]).to_pylist()]
+        result.append([-1 if text is None else int.from_bytes(text) for text in texts])
     return result
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from dpsynth import privacy
 from dpsynth.accountant import Charge, Reservation
 from dpsynth.curator import charges
+from dpsynth.curator.batched import cells_at_once, compared, noised
 from dpsynth.curator.fitting import require_fitting
 from dpsynth.curator.interruptions import held_back
 from dpsynth.curator.partitions import Naming
-from dpsynth.curator.residuals import residual
-from dpsynth.curator.rules import remaining, require_rule
+from dpsynth.curator.rules import Remaining, require_rule
 from dpsynth.curator.scores import SCORES, require_expected
 from dpsynth.curator.stored import StoredAnswers
 from dpsynth.encoding import Constraints, UnlistedCodec, codecs
@@ -40,6 +40,7 @@ from dpsynth.measurement import (
 )
 from dpsynth.noise import Noise, noise_for, permitted
 from dpsynth.schema import Schema, Unlisted
+from dpsynth.schema.quantity import limit_of
 from dpsynth.table import ColumnInfo, Data, PrivateTable, Source, columns, open_table, require
 
 Progress = Callable[[str], None]
@@ -246,8 +247,8 @@ class Curator:
         charge, scale = charges.scored(self._measure, asked, score, sensitivity, law, price, self._unit, self._entries)
 
         def act(table: PrivateTable, entries: Sequence[int]) -> list[NoisyScores]:
-            counts = table.count([candidate.query for candidate in asked])
-            values = self._noise.noisy(SCORES[score].evaluate(counts, asked), scale)
+            exact = compared(table, asked, score, self._cells, self._progress)
+            values = self._noise.noisy(exact, scale)
             return [NoisyScores(score, names, values, scale, law, entries[0])]
 
         (answer,) = self._verb([charge], act, f"the scores of {len(asked)}")
@@ -274,11 +275,12 @@ class Curator:
         charge = charges.picked(self._measure, asked, score, picks, rule, scale, sensitivity, self._unit, self._entries)
 
         def act(table: PrivateTable, entries: Sequence[int]) -> list[Selection]:
-            counts = table.count([candidate.query for candidate in asked])
-            scores = SCORES[score].evaluate(counts, asked)
+            scores = compared(table, asked, score, self._cells, self._progress)
             chosen: list[int] = []
-            while len(chosen) < picks and (rest := remaining(names, chosen, rule)):
-                chosen.append(rest[self._noise.exponential(scores[rest], scale)])
+            left = Remaining(names, rule)
+            while len(chosen) < picks and (rest := left.indices()).size:
+                chosen.append(int(rest[self._noise.exponential(scores[rest], scale)]))
+                left.pick(chosen[-1])
             return [Selection(score, rule, names, tuple(chosen), scale, entries[0])]
 
         (answer,) = self._verb([charge], act, f"a choice among {len(asked)}")
@@ -373,12 +375,12 @@ class Curator:
         self, table: PrivateTable, queries: Sequence[Query], scales: Sequence[Fraction], entries: Sequence[int]
     ) -> list[NoisyMarginal]:
         """Exact tables, or their residuals, with independent noise on each cell."""
-        result = []
-        for query, scale, entry, counts in zip(queries, scales, entries, table.count(queries), strict=True):
-            exact = residual(counts) if query.basis == "residual" else counts
-            noisy = self._noise.noisy(exact.reshape(-1), scale)
-            result.append(NoisyMarginal(query, noisy.reshape(query.shape), scale, self._noise.law, entry))
-        return result
+        return noised(table, queries, scales, entries, self._noise, self._cells)
+
+    @property
+    def _cells(self) -> int:
+        """How many cells are counted at once."""
+        return cells_at_once(limit_of(self._memory))
 
 
 def _losing(error: DpsynthError) -> DpsynthError:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import Rule
 
@@ -16,17 +19,32 @@ def require_rule(rule: Rule, candidates: Sequence[tuple[str, ...]]) -> None:
         raise ConfigurationError("rule 'spanning-forest' takes candidates of two columns each")
 
 
-def remaining(candidates: Sequence[tuple[str, ...]], picks: Sequence[int], rule: Rule) -> list[int]:
-    """The indices, ascending, of the candidates that may be picked next.
+class Remaining:
+    """The candidates that may be picked next, while picks are made.
 
     ``"distinct"``: all that were not picked. ``"spanning-forest"``: of those, the pairs that join two columns which
     the picked pairs do not connect yet.
     """
-    rest = [index for index in range(len(candidates)) if index not in picks]
-    if rule == "distinct":
-        return rest
-    part = {column: column for columns in candidates for column in columns}
-    for pick in picks:
-        first, second = (part[column] for column in candidates[pick])
-        part = {column: first if root == second else root for column, root in part.items()}
-    return [index for index in rest if part[candidates[index][0]] != part[candidates[index][1]]]
+
+    def __init__(self, candidates: Sequence[tuple[str, ...]], rule: Rule) -> None:
+        self._left = np.ones(len(candidates), dtype=np.bool_)
+        self._joined: NDArray[np.intp] | None = None
+        if rule == "spanning-forest":
+            place = {
+                column: at for at, column in enumerate(dict.fromkeys(name for pair in candidates for name in pair))
+            }
+            self._ends = np.array([[place[name] for name in pair] for pair in candidates], dtype=np.intp).reshape(-1, 2)
+            self._joined = np.arange(len(place))
+
+    def indices(self) -> NDArray[np.intp]:
+        """Of the candidates that remain, ascending."""
+        return np.flatnonzero(self._left)
+
+    def pick(self, index: int) -> None:
+        """One of them was picked."""
+        self._left[index] = False
+        if self._joined is not None:
+            first, second = self._joined[self._ends[index]]
+            self._joined[self._joined == second] = first
+            ends = self._joined[self._ends]
+            self._left &= ends[:, 0] != ends[:, 1]

@@ -214,7 +214,7 @@ def _execute(
             )
             fitted = _fit(plan, plan.replayer(answers), progress)
         else:
-            with Curator.open(source, plan.schema, reservation, progress, plan.noise) as curator:
+            with Curator.open(source, plan.schema, reservation, progress, plan.noise, memory) as curator:
                 fitted = _fit(plan, curator, progress)
                 answers = curator.answers
             reservation.settle()

@@ -4,9 +4,10 @@ Only the curator may import this room. Nothing in it draws noise, spends budget 
 columns that the schema names, never a value; readers' own messages (Arrow's quote the line) do not leave it.
 """
 
+from dpsynth.table.counting import portions
 from dpsynth.table.load import open_table
 from dpsynth.table.private import PrivateTable
 from dpsynth.table.reader import ColumnInfo
 from dpsynth.table.source import Data, Source, columns, require
 
-__all__ = ["ColumnInfo", "Data", "PrivateTable", "Source", "columns", "open_table", "require"]
+__all__ = ["ColumnInfo", "Data", "PrivateTable", "Source", "columns", "open_table", "portions", "require"]

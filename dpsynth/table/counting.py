@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -88,50 +89,130 @@ def count(
     return tables.counts()
 
 
+def portions(queries: Sequence[Query], cells: int) -> tuple[tuple[int, ...], ...]:
+    """The indices of some queries in groups: to count one takes so many cells of eight bytes at most, answers included.
+
+    As few groups as joints that lie side by side allow; a query that is larger by itself is a group by itself. It
+    depends on the shapes of the queries alone.
+    """
+    joints, homes = _joints(queries)
+    together: dict[int, list[int]] = defaultdict(list)
+    for at, home in enumerate(homes):
+        together[home].append(at)
+    groups: list[list[int]] = []
+    filled = cells
+    for home in range(len(joints)):
+        size = _cells(joints[home]) + sum(queries[at].cells for at in together[home])
+        if groups and filled + size <= cells:
+            groups[-1] += together[home]
+            filled += size
+        else:
+            groups.append(together[home])
+            filled = size
+    return tuple(tuple(sorted(part)) for group in groups for part in _within(queries, group, cells))
+
+
+def _within(queries: Sequence[Query], group: list[int], cells: int) -> list[list[int]]:
+    """The group, or halves of it: among themselves queries may have other joints than among all."""
+    asked = [queries[at] for at in group]
+    if len(group) == 1 or needed(asked) <= cells:
+        return [group]
+    half = len(group) // 2
+    return [*_within(queries, group[:half], cells), *_within(queries, group[half:], cells)]
+
+
+def needed(queries: Sequence[Query]) -> int:
+    """The cells of eight bytes that counting some queries at once takes, with their answers."""
+    return sum(map(_cells, _joints(queries)[0])) + sum(query.cells for query in queries)
+
+
 def _joints(queries: Sequence[Query]) -> tuple[list[tuple[Level, ...]], list[int]]:
     """Sets of levels, and for each query the one that holds its levels: greedy, from the shapes of the queries alone.
 
     The largest table that is still missing is joined, while it stays within JOINT_CELLS, with the level that completes
-    most of the other missing tables.
+    most of the other missing tables. Each step costs as much as the tables that the joined level is in: for all pairs
+    of d columns d for each, which numpy does at once.
     """
-    levels = list(dict.fromkeys(level for query in queries for level in query.levels))
-    number = {level: at for at, level in enumerate(levels)}
-    masks = [sum(1 << number[level] for level in query.levels) for query in queries]
-    asked = {mask: query.cells for mask, query in zip(masks, queries, strict=True)}
-    missing: dict[int, set[int]] = defaultdict(set)  # by level
-    for mask in asked:
-        for at in _members(mask):
-            missing[at].add(mask)
+    numbers: dict[Level, int] = {}
+    sets = [frozenset(numbers.setdefault(level, len(numbers)) for level in query.levels) for query in queries]
+    levels = list(numbers)
+    sizes = np.array([level.size for level in levels], dtype=np.int64)
+    place: dict[frozenset[int], int] = {}
+    for members in sets:
+        place.setdefault(members, len(place))
+    missing = _Missing(list(place), len(levels))
+    cells = {members: query.cells for members, query in zip(sets, queries, strict=True)}
+    order = sorted(place, key=lambda members: (-cells[members], sum(1 << at for at in members)))
+    homes = np.full(len(place), -1, dtype=np.intp)
     joints: list[tuple[Level, ...]] = []
-    homes: dict[int, int] = {}
-    for mask in sorted(asked, key=lambda mask: (-asked[mask], mask)):
-        if mask in homes:
+    for members in order:
+        if homes[place[members]] >= 0:
             continue
-        joint, cells = mask, asked[mask]
-        while True:
-            near = {other for at in _members(joint) for other in missing[at]}
-            rests = Counter(rest for rest in (other & ~joint for other in near) if rest.bit_count() == 1)
-            sizes = {rest: levels[rest.bit_length() - 1].size for rest in rests}
-            fitting = [rest for rest in rests if cells * sizes[rest] <= JOINT_CELLS]
-            if not fitting or joint.bit_count() >= JOINT_LEVELS:
+        joint, size = sorted(members), cells[members]
+        missing.begin(joint)
+        while len(joint) < JOINT_LEVELS:
+            fitting = np.flatnonzero((missing.completes > 0) & (sizes <= JOINT_CELLS // size))
+            if not fitting.size:
                 break
-            best = min(fitting, key=lambda rest: (-rests[rest], sizes[rest], rest))
-            joint, cells = joint | best, cells * sizes[best]
-        for other in {mask, 0, *(other for at in _members(joint) for other in missing[at])}:
-            if not other & ~joint:
-                homes[other] = len(joints)
-                for at in _members(other):
-                    missing[at].discard(other)
-        joints.append(tuple(levels[at] for at in _members(joint)))
-    return joints, [homes[mask] for mask in masks]
+            best = int(fitting[np.lexsort((fitting, sizes[fitting], -missing.completes[fitting]))[0]])
+            joint, size = [*joint, best], size * int(sizes[best])
+            missing.join(best)
+        homes[missing.complete()] = len(joints)
+        joints.append(tuple(levels[at] for at in sorted(joint)))
+    return joints, [int(homes[place[members]]) for members in sets]
 
 
-def _members(mask: int) -> Iterator[int]:
-    """The positions of the ones of a mask, ascending."""
-    while mask:
-        low = mask & -mask
-        yield low.bit_length() - 1
-        mask ^= low
+class _Missing:
+    """Sets of levels that no joint holds yet, while one joint grows by a level at a time.
+
+    ``completes`` (levels,) says how many of them hold this level and otherwise levels of the joint alone.
+    """
+
+    def __init__(self, sets: Sequence[frozenset[int]], levels: int) -> None:
+        self._number = np.array([len(members) for members in sets], dtype=np.intp)
+        self._sum = np.array([sum(members) for members in sets], dtype=np.intp)
+        self._missing = np.ones(len(sets), dtype=np.bool_)
+        having: list[list[int]] = [[] for _ in range(levels)]
+        for at, members in enumerate(sets):
+            for level in members:
+                having[level].append(at)
+        self._empty = np.flatnonzero(self._number == 0)
+        self._having = [np.array(found, dtype=np.intp) for found in having]
+        # of each set, how many of its levels are not in the joint, and the sum of these levels' numbers
+        self._left, self._rest = self._number.copy(), self._sum.copy()
+        self._touched: list[NDArray[np.intp]] = []
+        self.completes = np.zeros(levels, dtype=np.intp)
+
+    def begin(self, joint: Sequence[int]) -> None:
+        """A new joint of these levels."""
+        for found in self._touched:
+            self._left[found], self._rest[found] = self._number[found], self._sum[found]
+        self._touched = []
+        self.completes[:] = 0
+        for level in joint:
+            self.join(level)
+
+    def join(self, level: int) -> None:
+        """One more level."""
+        found = self._having[level]
+        found = self._having[level] = found[self._missing[found]]
+        self._touched.append(found)
+        self._left[found] -= 1
+        self._rest[found] -= level
+        single = self._rest[found[self._left[found] == 1]]
+        self.completes += np.bincount(single, minlength=self.completes.size)
+        self.completes[level] = 0
+
+    def complete(self) -> NDArray[np.intp]:
+        """The sets that the joint holds: they are missing no longer."""
+        touched = np.unique(np.concatenate([self._empty, *self._touched]))
+        found: NDArray[np.intp] = touched[(self._left[touched] == 0) & self._missing[touched]]
+        self._missing[found] = False
+        return found
+
+
+def _cells(joint: Sequence[Level]) -> int:
+    return prod(level.size for level in joint)
 
 
 def _holding(cells: int) -> type[np.integer[Any]]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.curator.rules import remaining, require_rule
+from dpsynth.curator.rules import Remaining, require_rule
 from dpsynth.curator.scores import LARGEST, l1_sensitivity, l1_to_model, require_expected
 from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import LATTICE, Candidate, Level, Query
@@ -61,14 +61,17 @@ def test_rules_against_networkx(columns: int, data: st.DataObject) -> None:
     pairs = list(combinations("abcde"[:columns], 2))
     picks: list[int] = []
     graph = nx.Graph()
-    while rest := remaining(pairs, picks, "spanning-forest"):
+    forest, distinct = Remaining(pairs, "spanning-forest"), Remaining(pairs, "distinct")
+    while rest := forest.indices().tolist():
         assert rest == [
             i for i, pair in enumerate(pairs) if nx.is_forest(nx.Graph([*graph.edges, pair])) and i not in picks
         ]
         picks.append(data.draw(st.sampled_from(rest)))
         graph.add_edge(*pairs[picks[-1]])
+        forest.pick(picks[-1])
+        distinct.pick(picks[-1])
     assert nx.is_tree(graph)
-    assert remaining(pairs, picks, "distinct") == [i for i in range(len(pairs)) if i not in picks]
+    assert distinct.indices().tolist() == [i for i in range(len(pairs)) if i not in picks]
 
 
 def test_rules_that_do_not_apply() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -32,6 +32,7 @@ from dpsynth.measurement import (
 from dpsynth.noise import OpenDPNoise
 from dpsynth.privacy import Measure
 from dpsynth.schema import Schema
+from dpsynth.table import PrivateTable
 from tests.curator.bench import RHO, Desk, Frozen, LightReservation
 
 COLUMNS = """
@@ -118,6 +119,58 @@ class TestMarginals:
         assert charge.fields["sensitivity_squared"] == str(squared)
         assert charge.fields["query"]["basis"] == "residual"
         assert charge.cost.amount == squared / answer.scale**2 <= RHO / 2
+
+
+class TestBatches:
+    """What is counted at once fits the limit on memory; no answer depends on it."""
+
+    @pytest.mark.parametrize("memory", [1, 2000, 1 << 30])
+    def test_the_exact_integers_are_the_same(self, memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        pairs = [("sex", "age"), ("sex", "town"), ("age", "town"), ("town",), ("sex", "age", "town")]
+        inputs: list[list[tuple[str, list[int]]]] = []
+        passes: list[int] = []
+        real = PrivateTable.count
+
+        def count(table: PrivateTable, queries: Sequence[Query]) -> tuple[np.ndarray, ...]:
+            passes[-1] += 1
+            return real(table, queries)
+
+        monkeypatch.setattr(PrivateTable, "count", count)
+        for limit in (memory, 1 << 40):
+            noise = Frozen()
+            passes.append(0)
+            with Curator.open(FRAME, schema_of(), LightReservation.new(), None, "exact", limit, noise) as curator:
+                queries = [ask(curator, *names) for names in pairs]
+                curator.marginals(queries, RHO / 4)
+                candidates = [Candidate.of(query, np.full(query.shape, 0.4)) for query in queries]
+                curator.scores(candidates, "l1-to-model", RHO / 4)
+                curator.select(candidates, "l1-to-model", 2, RHO / 4)
+            inputs.append([(kind, values.tolist()) for kind, values, _ in noise.inputs])
+        # noise is independent: which cell's is drawn first does not matter
+        assert sorted(inputs[0]) == sorted(inputs[1])
+        assert passes == [3 * len(pairs) if memory == 1 else passes[0], 3]
+        assert passes[0] >= passes[1]
+
+    def test_it_tells_how_many_candidates_are_compared(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("dpsynth.curator.batched.MANY", 3)
+        told: list[str] = []
+
+        def tell(what: str) -> None:
+            told.append(what)
+            if what.startswith("compared"):
+                raise OSError("nobody listens")
+
+        with Curator.open(FRAME, schema_of(), LightReservation.new(), tell, "exact", 1, Frozen()) as curator:
+            queries = [ask(curator, name) for name in ("sex", "age", "town")]
+            curator.select([Candidate.of(q, np.zeros(q.shape)) for q in queries[:2]], "l1-to-model", 1, RHO / 4)
+            curator.scores([Candidate.of(q, np.zeros(q.shape)) for q in queries], "l1-to-model", RHO / 4)
+        assert told == [
+            "asked a choice among 2; queries so far: 1",
+            "compared 1 of 3 candidates with the model",
+            "compared 2 of 3 candidates with the model",
+            "compared 3 of 3 candidates with the model",
+            "asked the scores of 3; queries so far: 2",
+        ]
 
 
 class TestMeasures:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.residuals import residual
-from dpsynth.curator.rules import remaining
+from dpsynth.curator.rules import Remaining
 from dpsynth.measurement import (
     LATTICE,
     TOTAL,
@@ -108,8 +108,10 @@ class FakeMeasurer:
         self.spent += price
         names = tuple(c.query.columns for c in candidates)
         chosen: list[int] = []
-        while len(chosen) < picks and (rest := remaining(names, chosen, rule)):
+        left = Remaining(names, rule)
+        while len(chosen) < picks and (rest := left.indices().tolist()):
             chosen.append(max(rest, key=lambda i: exact[i] + scale * self._rng.gumbel()))
+            left.pick(chosen[-1])
         return self._kept(Selection(score, rule, names, tuple(chosen), Fraction(scale), len(self.answers)))
 
     def _scored(self, candidates: Sequence[Candidate], score: Score) -> tuple[NDArray[np.float64], int]:

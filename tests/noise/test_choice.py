@@ -175,6 +175,37 @@ def test_out_of_reach_means_below_the_last_place(scale: Fraction) -> None:
         assert (-Decimal(reach) * scale.denominator / scale.numerator).exp() * 2**places < 1
 
 
+@settings(deadline=None, max_examples=200)
+@given(Case.scores, Case.scales | st.sampled_from([FINEST, COARSEST]), st.integers(0, WORD - 1))
+def test_what_is_proposed_is_what_is_decided(scores: list[int], scale: Fraction, word: int) -> None:
+    found = room.proposed(np.array(scores, dtype=np.int64), scale, word)
+    gaps = [max(scores) - score for score in scores]
+    assert found in (None, room.decided(room.weights(gaps, scale, 400), word, 64))
+
+
+def test_a_draw_among_many_is_proposed() -> None:
+    """Weights of every size; each word's answer is that of the certified integers, and hardly any is in doubt."""
+    rng = np.random.default_rng(5)
+    scale = Fraction(21196.8)
+    scores = rng.integers(-400_000, 400_000, 3000)
+    exact = room.weights([int(scores.max()) - int(score) for score in scores], scale, 128)
+    words = [int.from_bytes(rng.bytes(8), "big") for _ in range(100)]
+    found = [room.proposed(scores, scale, word) for word in words]
+    assert found == [room.decided(exact, word, 64) for word in words]
+    assert None not in found
+
+
+@pytest.mark.parametrize("scale", [FINEST, Fraction(0.3), Fraction(21196.8), Fraction(2**57), COARSEST])
+def test_rounded_weights_are_as_near_as_they_say(scale: Fraction) -> None:
+    table = room._rounded(scale)
+    with localcontext(prec=60, Emin=-(10**17), Emax=10**17):
+        for j, part in enumerate(table.parts):
+            for d in (0, 1, 2, 77, 128, 255):
+                exact = (-Decimal(d * 256**j) * scale.denominator / scale.numerator).exp()
+                assert abs(Decimal(float(part[d])) - exact) <= Decimal(2) ** -53
+    assert 256 ** len(table.parts) >= min(table.reach, WORD)
+
+
 def test_a_doubt_is_never_decided() -> None:
     """By hand: with weights enclosed as [1, 2] and [1, 2], only U S <= 1 for every S up to 4 is certain to be below."""
     found = room.Weights([1, 1], [2, 2])

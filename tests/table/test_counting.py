@@ -116,3 +116,64 @@ def test_more_columns_of_one_cell_than_an_array_has_axes() -> None:
     assert [table.sum() for table in count(columns, 7, [Query(levels[:64]), *asked[:3], TOTAL])] == [7] * 5
     with pytest.raises(ValueError, match="at most 64"):
         Query(levels[:65])
+
+
+def plain_joints(asked: list[Query]) -> tuple[list[tuple[Level, ...]], list[int]]:
+    """The joints by the rule as it is told: at each step every missing table is looked at."""
+    levels = list(dict.fromkeys(level for query in asked for level in query.levels))
+    number = {level: at for at, level in enumerate(levels)}
+    masks = [frozenset(number[level] for level in query.levels) for query in asked]
+    cells = {mask: query.cells for mask, query in zip(masks, asked, strict=True)}
+    homes: dict[frozenset[int], int] = {}
+    joints: list[tuple[Level, ...]] = []
+    for mask in sorted(cells, key=lambda mask: (-cells[mask], sum(1 << at for at in mask))):
+        if mask in homes:
+            continue
+        joint, size = set(mask), cells[mask]
+        while len(joint) < counting.JOINT_LEVELS:
+            near = [other for other in cells if other not in homes and other & joint]
+            rests = [rest for rest in (other - joint for other in near) if len(rest) == 1]
+            fitting = [at for (at,) in rests if size * levels[at].size <= counting.JOINT_CELLS]
+            if not fitting:
+                break
+            best = min(fitting, key=lambda at: (-fitting.count(at), levels[at].size, at))
+            joint, size = joint | {best}, size * levels[best].size
+        homes.update({other: len(joints) for other in cells if other not in homes and other <= joint})
+        joints.append(tuple(levels[at] for at in sorted(joint)))
+    return joints, [homes[mask] for mask in masks]
+
+
+sized = st.builds(
+    lambda at, size, coarse: Level(f"y{at}", np.arange(size) // (1 + coarse)),
+    st.integers(0, 7),
+    st.integers(1, 40),
+    st.integers(0, 1),
+)
+many = st.lists(
+    st.lists(sized, max_size=4, unique_by=lambda level: level.column).map(lambda found: Query(tuple(found))),
+    min_size=1,
+    max_size=20,
+)
+
+
+@settings(deadline=None)
+@given(many, st.sampled_from([0, 100, 1 << 14]))
+def test_joints_follow_their_rule(asked: list[Query], joint_cells: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counting, "JOINT_CELLS", joint_cells)
+        assert counting._joints(asked) == plain_joints(asked)
+
+
+@settings(deadline=None)
+@given(many, st.sampled_from([1, 100, 5000, 1 << 20]))
+def test_portions_hold_each_query_once_within_the_limit(asked: list[Query], cells: int) -> None:
+    found = counting.portions(asked, cells)
+    assert sorted(at for portion in found for at in portion) == list(range(len(asked)))
+    for portion in found:
+        queries = [asked[at] for at in portion]
+        tables = Tables(queries)
+        held = sum(total.size for total in tables._totals) + sum(query.cells for query in queries)
+        assert held == counting.needed(queries)
+        assert held <= cells or len(portion) == 1
+    if counting.needed(asked) <= cells:
+        assert found == (tuple(range(len(asked))),)

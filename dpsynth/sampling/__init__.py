@@ -9,7 +9,7 @@ from dpsynth.sampling.archive import from_bytes, to_bytes
 from dpsynth.sampling.condition import MOST, Evidence
 from dpsynth.sampling.draw import sample_chunk, sample_chunks
 from dpsynth.sampling.fixed import ONE
-from dpsynth.sampling.records import RowsDigest, decode, records, rows_digest
+from dpsynth.sampling.records import SLICE, RowsDigest, SyntheticRows, decode, records, rows_digest
 from dpsynth.sampling.tables import CHUNK, IntegerTables, Node
 from dpsynth.sampling.zeros import zeroed
 
@@ -17,10 +17,12 @@ __all__ = [
     "CHUNK",
     "MOST",
     "ONE",
+    "SLICE",
     "Evidence",
     "IntegerTables",
     "Node",
     "RowsDigest",
+    "SyntheticRows",
     "decode",
     "from_bytes",
     "records",

@@ -42,10 +42,10 @@ _HALF = np.uint64(32)
 
 def sample_chunk(tables: IntegerTables, rows: int, seed: int, chunk: int) -> Codes:
     """Chunk ``chunk`` of the ``rows`` rows that ``seed`` gives, alone: at most 2^20 rows, columns in order."""
-    _check(rows, seed)
+    require(rows, seed)
     if not 0 <= chunk < chunks(rows):
         raise ConfigurationError(f"chunk {chunk} of {rows} rows: there are {chunks(rows)} chunks")
-    return _Sampler.of(tables).chunk(rows, seed, chunk)
+    return Sampler.of(tables).chunk(rows, seed, chunk)
 
 
 def sample_chunks(tables: IntegerTables, rows: int, seed: int, workers: int | None = None) -> Iterator[Codes]:
@@ -54,14 +54,9 @@ def sample_chunks(tables: IntegerTables, rows: int, seed: int, workers: int | No
     ``rows`` >= 0 (none give no chunk), 0 <= ``seed`` < 2^63; ConfigurationError otherwise. ``workers`` threads (by
     default one a processor, at most 8) draw at most that many chunks in advance, about 100 MB each.
     """
-    _check(rows, seed)
-    sampler = _Sampler.of(tables)
+    require(rows, seed)
+    sampler = Sampler.of(tables)
     return in_order(lambda chunk: sampler.chunk(rows, seed, chunk), chunks(rows), workers)
-
-
-def redraw(tables: IntegerTables, rows: int, seed: int, chunk: int, attempt: int) -> Codes:
-    """Up to 2^20 other rows in place of some of a chunk; ``attempt`` counts from 1, each with rows of its own."""
-    return _Sampler.of(tables).draw(rows, seed, chunk + attempt * CHUNK)
 
 
 def chunks(rows: int) -> int:
@@ -74,7 +69,8 @@ def chunk_rows(rows: int, chunk: int) -> int:
     return min(CHUNK, rows - chunk * CHUNK)
 
 
-def _check(rows: int, seed: int) -> None:
+def require(rows: int, seed: int) -> None:
+    """ConfigurationError unless so many rows can be drawn with this seed."""
     if rows < 0:
         raise ConfigurationError(f"rows = {rows}: give 0 or more")
     if not 0 <= seed <= MAX_SEED:
@@ -163,7 +159,7 @@ def _by_rank(
 
 
 @dataclass(frozen=True, eq=False)
-class _Sampler:
+class Sampler:
     """Tables made ready for drawing; holds no state, so threads may share it.
 
     ``spreads`` says how model cells become fine cells: by rounding, or by a plain map where each has one fine cell.
@@ -175,7 +171,8 @@ class _Sampler:
     spreads: tuple[_Rounding | NDArray[np.uint16], ...]
 
     @classmethod
-    def of(cls, tables: IntegerTables) -> _Sampler:
+    def of(cls, tables: IntegerTables) -> Sampler:
+        """Cumulate the tables once, for all chunks."""
         return cls(
             tables.columns,
             tables.model_domain,
@@ -189,9 +186,14 @@ class _Sampler:
         )
 
     def chunk(self, rows: int, seed: int, chunk: int) -> Codes:
-        return self.draw(chunk_rows(rows, chunk), seed, chunk)
+        """One chunk of the ``rows`` rows that ``seed`` gives."""
+        return self._draw(chunk_rows(rows, chunk), seed, chunk)
 
-    def draw(self, count: int, seed: int, chunk: int) -> Codes:
+    def again(self, rows: int, seed: int, chunk: int, attempt: int) -> Codes:
+        """Up to 2^20 other rows in place of some of a chunk; ``attempt`` counts from 1, each with rows of its own."""
+        return self._draw(rows, seed, chunk + attempt * CHUNK)
+
+    def _draw(self, count: int, seed: int, chunk: int) -> Codes:
         coarse: dict[str, NDArray[np.uint16]] = {}
         for index, (node, rounding) in enumerate(self.nodes):
             random = words(seed, chunk, NODE, index, rounding.widths.size + count)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from dpsynth.encoding import Layout
 from dpsynth.errors import ConfigurationError
-from dpsynth.sampling.draw import Codes, redraw
-from dpsynth.sampling.tables import CHUNK, IntegerTables
+from dpsynth.sampling.draw import Codes, Sampler
+from dpsynth.sampling.tables import CHUNK
 
 ATTEMPTS = 64
 """Draws in place of rows that a repair led out of the condition, before the condition is refused."""
@@ -22,7 +22,7 @@ SPARE = 1024
 """Rows drawn at least in an attempt."""
 
 
-def kept(tables: IntegerTables, layout: Layout, codes: Codes, seed: int, chunk: int) -> tuple[Codes, int]:
+def kept(sampler: Sampler, layout: Layout, codes: Codes, seed: int, chunk: int) -> tuple[Codes, int]:
     """A chunk of rows that keeps the constraints and the condition of its layout, and how many rows were changed.
 
     Attempt t draws twice as many rows as are missing, or SPARE (at most a chunk), with the words of chunk
@@ -39,7 +39,7 @@ def kept(tables: IntegerTables, layout: Layout, codes: Codes, seed: int, chunk: 
     result = {name: column.copy() for name, column in repaired.items()}
     for attempt in range(1, ATTEMPTS + 1):
         rows = min(CHUNK, max(SPARE, 2 * missing.size))
-        others, moved = layout.constraints.repaired(redraw(tables, rows, seed, chunk, attempt))
+        others, moved = layout.constraints.repaired(sampler.again(rows, seed, chunk, attempt))
         found = np.flatnonzero(~_outside(layout, others))[: missing.size]
         places, missing = missing[: found.size], missing[found.size :]
         for name, column in result.items():

@@ -1,10 +1,16 @@
-"""Codes to records: Arrow batches of typed values, and the digest that binds the codes."""
+"""Codes to records: Arrow batches of typed values, and the digest that binds the codes.
+
+Rows are drawn a chunk at a time, in threads, and decoded a slice of a chunk at a time, so that what is held does not
+grow with their number: the codes of a few chunks, and the values of one slice.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -13,35 +19,47 @@ from numpy.typing import NDArray
 
 from dpsynth.encoding import Layout
 from dpsynth.encoding.identifiers import ROUNDS
-from dpsynth.sampling.draw import Codes, sample_chunks
+from dpsynth.sampling.draw import Codes, Sampler, chunks, require, sample_chunks
 from dpsynth.sampling.kept import kept
 from dpsynth.sampling.tables import CHUNK, IntegerTables
 from dpsynth.sampling.words import BETWEEN, KEY, VALUE, words
+from dpsynth.threads import in_order
 
 if TYPE_CHECKING:
     import pyarrow
 
 
+SLICE = 1 << 17
+"""Rows that are decoded at a time, and so those of a batch."""
+
+HELD = 1 << 30
+"""Bytes that chunks at work may hold together; one is always drawn."""
+
+THREADS = 4
+"""Chunks drawn at once at most: who writes them is not faster than so many."""
+
+
 @dataclass(frozen=True)
 class ChunkWords:
-    """The words of one chunk of rows: :class:`dpsynth.encoding.layout.Draws`."""
+    """The words of rows ``begin`` to ``begin + rows`` of a chunk: :class:`dpsynth.encoding.layout.Draws`."""
 
     seed: int
     chunk: int
     rows: int
+    begin: int = 0
 
     @property
     def first(self) -> int:
-        """The place of the chunk's first row among all."""
-        return self.chunk * CHUNK
+        """The place of the first of these rows among all."""
+        return self.chunk * CHUNK + self.begin
 
     def inside(self, place: int) -> NDArray[np.uint64]:
         """A word a row, to draw a value inside a fine cell of a column of the model."""
-        return words(self.seed, self.chunk, VALUE, place, self.rows)
+        return words(self.seed, self.chunk, VALUE, place, self.rows, self.begin)
 
     def between(self, place: int) -> NDArray[np.uint64]:
         """A word a row, for what no column of the model holds of a column of the table."""
-        return words(self.seed, self.chunk, BETWEEN, place, self.rows)
+        return words(self.seed, self.chunk, BETWEEN, place, self.rows, self.begin)
 
     def key(self, place: int) -> NDArray[np.uint64]:
         """The key of the identifiers in a column of the table."""
@@ -84,25 +102,69 @@ def rows_digest(tables: IntegerTables, rows: int, seed: int, workers: int | None
     return digest.text
 
 
-def decode(layout: Layout, codes: Codes, seed: int, chunk: int) -> pyarrow.RecordBatch:
-    """One chunk of codes as rows of the table; inside a fine cell the value is drawn from the chunk's own words."""
-    return layout.decode(codes, ChunkWords(seed, chunk, next(iter(codes.values())).size))
+def decode(layout: Layout, codes: Codes, seed: int, chunk: int) -> Iterator[pyarrow.RecordBatch]:
+    """One chunk of codes as rows of the table, SLICE rows at a time; zero rows give one empty, typed batch.
+
+    Inside a fine cell the value is drawn from the chunk's own words.
+    """
+    rows = next(iter(codes.values())).size
+    for begin in range(0, max(1, rows), SLICE):
+        part = {name: column[begin : begin + SLICE] for name, column in codes.items()}
+        yield layout.decode(part, ChunkWords(seed, chunk, min(SLICE, rows - begin), begin))
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticRows:
+    """The ``rows`` rows that ``seed`` gives, in chunks that are each made alone, in any process and in any order.
+
+    They keep the constraints of the schema, and the condition that the layout is given. ``rows`` >= 0 and
+    0 <= ``seed`` < 2^63; ConfigurationError otherwise.
+    """
+
+    tables: IntegerTables
+    layout: Layout
+    rows: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        require(self.rows, self.seed)
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """The tables made ready for drawing."""
+        return Sampler.of(self.tables)
+
+    def codes(self, chunk: int) -> tuple[Codes, int]:
+        """The codes of one chunk, drawn and repaired, and how many of its rows the repair changed."""
+        return kept(self.sampler, self.layout, self.sampler.chunk(self.rows, self.seed, chunk), self.seed, chunk)
+
+    def chunk(self, chunk: int) -> Iterator[pyarrow.RecordBatch]:
+        """One chunk alone: what the executors of a cluster draw."""
+        return decode(self.layout, self.codes(chunk)[0], self.seed, chunk)
+
+    def batches(self, digest: RowsDigest | None = None) -> Iterator[pyarrow.RecordBatch]:
+        """All of them in order, SLICE at most at a time; zero rows give one empty, typed batch.
+
+        ``digest``, if given, takes every chunk on its way, so that one pass writes the rows and knows their digest.
+        """
+        count = chunks(self.rows)
+        if not count:
+            yield from decode(self.layout, {name: np.empty(0, np.uint16) for name in self.tables.columns}, self.seed, 0)
+        for chunk, (codes, changed) in enumerate(in_order(self.codes, count, self._threads)):
+            if digest is not None:
+                digest.add(codes)
+                digest.changed += changed
+            yield from decode(self.layout, codes, self.seed, chunk)
+
+    @property
+    def _threads(self) -> int:
+        """As many as HELD allows: drawing holds two bytes a cell, and about a hundred a row."""
+        held = CHUNK * (2 * len(self.tables.columns) + 100)
+        return max(1, min(os.cpu_count() or 1, THREADS, HELD // held))
 
 
 def records(
     tables: IntegerTables, layout: Layout, rows: int, seed: int, digest: RowsDigest | None = None
 ) -> Iterator[pyarrow.RecordBatch]:
-    """The rows as Arrow record batches, one a chunk of at most 2^20 rows; zero rows give one empty, typed batch.
-
-    They keep the constraints of the schema, and the condition that the layout is given.
-
-    ``digest``, if given, takes every chunk on its way, so that one pass writes the rows and knows their digest.
-    """
-    if rows == 0:
-        yield decode(layout, {name: np.empty(0, np.uint16) for name in tables.columns}, seed, 0)
-    for chunk, drawn in enumerate(sample_chunks(tables, rows, seed)):
-        codes, changed = kept(tables, layout, drawn, seed, chunk)
-        if digest is not None:
-            digest.add(codes)
-            digest.changed += changed
-        yield decode(layout, codes, seed, chunk)
+    """The rows as Arrow record batches: those of :class:`SyntheticRows`."""
+    return SyntheticRows(tables, layout, rows, seed).batches(digest)

@@ -28,8 +28,12 @@ NODE, SPREAD, VALUE, BETWEEN, KEY = range(5)
 MAX_SEED = 2**63 - 1
 
 
-def words(seed: int, chunk: int, purpose: int, index: int, count: int) -> NDArray[np.uint64]:
-    """The first ``count`` words of one stream."""
+BLOCK = 4
+"""Words that one step of the counter gives."""
+
+
+def words(seed: int, chunk: int, purpose: int, index: int, count: int, first: int = 0) -> NDArray[np.uint64]:
+    """``count`` words of one stream, after the first ``first``, a multiple of BLOCK."""
     key = SeedSequence(seed, spawn_key=(chunk, purpose, index)).generate_state(2, np.uint64)
-    result: NDArray[np.uint64] = Philox(key=key, counter=0).random_raw(count)
+    result: NDArray[np.uint64] = Philox(key=key, counter=first // BLOCK).random_raw(count)
     return result

@@ -168,7 +168,7 @@ def test_the_types_of_the_output_are_exact(declared: Schema, rows: int) -> None:
     words = np.random.default_rng(rows)
     whole = layout(declared)
     codes = {codec.name: words.integers(0, codec.size, rows).astype(codec.dtype) for codec in whole.codecs}
-    batch = decode(whole, codes, 7, 0)
+    (batch,) = decode(whole, codes, 7, 0)
     assert batch.schema.names == list(TYPES)
     assert batch.schema.types == list(TYPES.values())
     assert batch.num_rows == rows

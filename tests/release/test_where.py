@@ -414,7 +414,7 @@ def test_the_distribution_is_the_conditional_one():
     where = "wage between 1000 and 60010 and rate >= 0.3 and grade != 'b'"
     rows = 60_000
     codes = sample_chunk(MODEL, rows, 8, 0)
-    plain = [row["age"] // 10 for row in decode(LAYOUT, codes, 8, 0).to_pylist() if fulfils(row)]
+    plain = [row["age"] // 10 for batch in decode(LAYOUT, codes, 8, 0) for row in batch.to_pylist() if fulfils(row)]
     condition = read_condition(where, LAYOUT)
     (given,) = records(MODEL.given(condition.evidence()), condition.layout, len(plain), 9)
     assert all(fulfils(row) for row in given.to_pylist())

@@ -11,6 +11,7 @@ from dpsynth.encoding import Layout, layout
 from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import Level
 from dpsynth.sampling import MOST, IntegerTables, records, sample_chunk, sample_chunks
+from dpsynth.sampling.draw import Sampler
 from dpsynth.sampling.kept import kept
 from dpsynth.schema import Schema
 
@@ -46,12 +47,12 @@ def given(**shares: list[int]) -> tuple[IntegerTables, Layout]:
 
 def test_rows_that_a_repair_led_out_of_the_condition_are_drawn_again() -> None:
     model, whole = given(state=[0, 1])
-    codes, changed = kept(model, whole, sample_chunk(model, 30_000, 7, 0), 7, 0)
+    codes, changed = kept(Sampler.of(model), whole, sample_chunk(model, 30_000, 7, 0), 7, 0)
     assert set(codes["state"].tolist()) == {1}
     assert set(codes["city"].tolist()) == {1}  # the one city of NRW
     assert changed == 0
     model, whole = given(state=[1, 0])
-    codes, _ = kept(model, whole, sample_chunk(model, 30_000, 7, 0), 7, 0)
+    codes, _ = kept(Sampler.of(model), whole, sample_chunk(model, 30_000, 7, 0), 7, 0)
     assert set(codes["state"].tolist()) == {0}
     # given BW: 0.1 of Ulm, 0.2 of Bonn (led out), 0.1 of Aalen
     assert np.bincount(codes["city"], minlength=3)[0] == pytest.approx(15_000, abs=400)
@@ -61,8 +62,8 @@ def test_rows_that_a_repair_led_out_of_the_condition_are_drawn_again() -> None:
 def test_the_same_seed_gives_the_same_rows_and_other_chunks_others() -> None:
     model, whole = given(state=[1, 0])
     drawn = sample_chunk(model, 3000, 7, 0)
-    one, two = (kept(model, whole, drawn, 7, 0)[0] for _ in range(2))
-    other = kept(model, whole, drawn, 7, 1)[0]
+    one, two = (kept(Sampler.of(model), whole, drawn, 7, 0)[0] for _ in range(2))
+    other = kept(Sampler.of(model), whole, drawn, 7, 1)[0]
     assert all(np.array_equal(one[name], two[name]) for name in one)
     assert any(not np.array_equal(one[name], other[name]) for name in one)
     stayed = drawn["city"] != 1
@@ -72,7 +73,7 @@ def test_the_same_seed_gives_the_same_rows_and_other_chunks_others() -> None:
 def test_a_condition_that_no_repaired_row_fulfils_is_refused() -> None:
     model, whole = given(city=[1, 0, 0], state=[0, 1])
     with pytest.raises(ConfigurationError, match=r"hardly a row that keeps the constraints .* 'city', 'state'"):
-        kept(model, whole, sample_chunk(model, 10, 7, 0), 7, 0)
+        kept(Sampler.of(model), whole, sample_chunk(model, 10, 7, 0), 7, 0)
 
 
 def test_without_a_condition_rows_are_repaired_and_without_constraints_left() -> None:
@@ -84,6 +85,6 @@ def test_without_a_condition_rows_are_repaired_and_without_constraints_left() ->
     assert np.mean([row["city"] == "Bonn" for row in rows]) == pytest.approx(0.3, abs=0.001)
     plain = layout(Schema.model_validate({"columns": SCHEMA.columns}))
     (codes,) = sample_chunks(tables(), 100, 3)
-    same, changed = kept(tables(), plain, codes, 3, 0)
+    same, changed = kept(Sampler.of(tables()), plain, codes, 3, 0)
     assert same is codes
     assert changed == 0

@@ -2,14 +2,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib import import_module
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from dpsynth.encoding import Layout
-from dpsynth.sampling import CHUNK, IntegerTables, RowsDigest, decode, records, rows_digest, sample_chunk, sample_chunks
-from dpsynth.schema import Boolean
+from dpsynth.encoding import Layout, layout
+from dpsynth.measurement import Level
+from dpsynth.sampling import (
+    CHUNK,
+    SLICE,
+    IntegerTables,
+    RowsDigest,
+    SyntheticRows,
+    decode,
+    records,
+    rows_digest,
+    sample_chunk,
+    sample_chunks,
+)
+from dpsynth.schema import Boolean, Schema
 from tests.sampling.oracle import forest, stream
 
 
@@ -31,6 +44,7 @@ def plain(names: str) -> Layout:
 
 
 LAYOUT = plain("abcdef")
+MODULE = import_module("dpsynth.sampling.records")
 
 
 def test_records_are_the_codes_with_words_of_their_own():
@@ -76,14 +90,70 @@ def test_chunks_decode_alone():
     rows, tables = CHUNK + 7, small()
     codes = sample_chunk(tables, rows, 1, 1)
     whole = list(records(tables, plain("x"), rows, 1))
-    assert decode(plain("x"), codes, 1, 1).equals(whole[1])
+    assert [batch.num_rows for batch in whole] == [SLICE] * (CHUNK // SLICE) + [7]
+    (last,) = decode(plain("x"), codes, 1, 1)
+    assert last.equals(whole[-1])
     digest = RowsDigest(tables, rows)
     for part in sample_chunks(tables, rows, 1):
         digest.add(part)
     assert digest.text == rows_digest(tables, rows, 1, workers=3)
 
 
-def small() -> IntegerTables:
-    from dpsynth.measurement import Level
+def test_a_chunk_alone_is_that_piece_of_all_rows():
+    rows, seed = CHUNK + SLICE + 5, 2
+    whole = SyntheticRows(small(), plain("x"), rows, seed)
+    alone = [batch for chunk in (0, 1) for batch in SyntheticRows(small(), plain("x"), rows, seed).chunk(chunk)]
+    assert pa.Table.from_batches(whole.batches()).equals(pa.Table.from_batches(alone))
 
+
+@pytest.mark.parametrize("size", [4, 12, 1 << 10])
+def test_slices_of_a_chunk_are_the_chunk(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Words of a slice are those of its rows in the chunk, and fresh identifiers go on."""
+    told = Schema.parse(
+        """
+        [columns.id]
+        type = "identifier"
+        prefix = "p"
+        [columns.age]
+        type = "integer"
+        min = 0
+        max = 99
+        bins = 10
+        [columns.at]
+        type = "datetime"
+        min = 2020-01-01
+        max = 2020-12-31
+        """
+    )
+    whole = layout(told)
+    codes = {codec.name: np.arange(1000, dtype=np.uint16) % codec.size for codec in whole.codecs}
+    (expected,) = decode(whole, codes, 9, 3)
+    monkeypatch.setattr(MODULE, "SLICE", size)
+    found = pa.Table.from_batches(decode(whole, codes, 9, 3))
+    assert found.equals(pa.Table.from_batches([expected]))
+    assert len(found["age"].chunks) == -(-1000 // size)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    rows = 2 * CHUNK + 9
+    monkeypatch.setattr(MODULE, "THREADS", threads)
+    digest = RowsDigest(small(), rows)
+    found = sum(batch.num_rows for batch in records(small(), plain("x"), rows, 4, digest))
+    assert found == rows
+    assert digest.text == rows_digest(small(), rows, 4, workers=1)
+
+
+def test_wide_tables_are_drawn_by_fewer_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+
+    def threads(columns: int) -> int:
+        levels = [Level.identity(f"c{place}", 2) for place in range(columns)]
+        nodes = [((), (level.column,), np.ones((1, 2))) for level in levels]
+        return SyntheticRows(IntegerTables.build(nodes, levels, {}, 0), LAYOUT, 5, 1)._threads
+
+    assert [threads(columns) for columns in (14, 100, 300, 2000)] == [4, 3, 1, 1]
+
+
+def small() -> IntegerTables:
     return IntegerTables.build([((), ("x",), np.array([[1.0, 2.0]]))], [Level.identity("x", 2)], {}, 0)

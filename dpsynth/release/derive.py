@@ -24,9 +24,10 @@ from dpsynth.ledger import statement as make_statement
 from dpsynth.measurement import listed
 from dpsynth.release.check import DERIVATION, LEDGER, read_statement, require
 from dpsynth.release.describe import datapackage, read_found, read_plan
-from dpsynth.release.folder import SOFTWARE, new_folder, sha256_of, signing_key, subjects, write_rows
+from dpsynth.release.folder import SOFTWARE, new_folder, sha256_of, signing_key, subjects
 from dpsynth.release.plan import Plan
 from dpsynth.release.progress import Progress
+from dpsynth.release.rows import write_rows
 from dpsynth.release.where import read_condition
 from dpsynth.sampling import IntegerTables, RowsDigest, records
 
@@ -104,7 +105,7 @@ def derive(
     day = datetime.now(UTC).date().isoformat()
     with new_folder(Path(out)) as made:
         digest = RowsDigest(tables, rows)
-        write_rows(records(tables, condition.layout, rows, seed, digest), made, ("parquet",), progress)
+        write_rows(records(tables, condition.layout, rows, seed, digest), rows, made, ("parquet",), progress)
         package = datapackage(parent.plan, rows, day, ("parquet",), condition.text, parent.found)
         (made / "datapackage.json").write_bytes(package)
         predicate = DerivationPredicate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import file_digest
 from pathlib import Path
@@ -31,11 +31,10 @@ from dpsynth.release.describe import citation, datapackage
 from dpsynth.release.page import Tally, facts
 from dpsynth.release.progress import Progress, tell
 from dpsynth.release.release import Release
+from dpsynth.release.rows import write_rows
 from dpsynth.release.words import outside, public_things
 
 if TYPE_CHECKING:
-    import pyarrow
-
     from dpsynth.evidence import Verdict
 
 SOFTWARE = Software("dpsynth-engine", __version__)
@@ -82,7 +81,7 @@ def _write(release: Release, folder: Path, progress: Progress | None) -> str:
 
     plan = release.plan
     tally = Tally(release.tables, release.rows)
-    write_rows(release.batches(tally), folder, plan.formats, progress)
+    write_rows(release.batches(tally), release.rows, folder, plan.formats, progress)
     if plan.schema.constraints:
         tell(progress, f"{tally.changed} of {release.rows} rows were moved to keep the constraints")
     (folder / "measurements.npz").write_bytes(pack(release.answers))
@@ -134,30 +133,6 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file in hex, read a block at a time."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
-
-
-def write_rows(
-    batches: Iterator[pyarrow.RecordBatch], folder: Path, formats: Sequence[str], progress: Progress | None = None
-) -> None:
-    """Write the rows as ``data.parquet`` and, if asked, ``data.csv``, a chunk at a time."""
-    import pyarrow.csv
-    import pyarrow.parquet
-
-    first, written = next(batches), 0
-    with pyarrow.parquet.ParquetWriter(folder / "data.parquet", first.schema, compression="zstd") as parquet:
-        csv = pyarrow.csv.CSVWriter(folder / "data.csv", first.schema) if "csv" in formats else None
-        try:
-            batch: pyarrow.RecordBatch | None = first
-            while batch is not None:
-                parquet.write_batch(batch)
-                if csv is not None:
-                    csv.write_batch(batch)
-                written += batch.num_rows
-                tell(progress, f"{written} rows written")
-                batch = next(batches, None)
-        finally:
-            if csv is not None:
-                csv.close()
 
 
 @contextmanager

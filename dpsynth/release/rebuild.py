@@ -23,6 +23,7 @@ from dpsynth.release.check import read_statement
 from dpsynth.release.condition import short
 from dpsynth.release.derive import OpenedRelease, parent_of, read_release
 from dpsynth.release.progress import Progress, tell
+from dpsynth.release.rows import PublishedRows, told, wrong_number
 from dpsynth.release.run import number_of_rows
 from dpsynth.release.where import read_condition
 from dpsynth.sampling import ONE, IntegerTables, RowsDigest, records, zeroed
@@ -226,20 +227,19 @@ def _same_rows(
     facts: Mapping[str, Any],
     progress: Progress | None,
 ) -> None:
-    """Compare every published row with what ``tables`` give for the rows and the seed in ``facts``."""
-    published, rows = {"data.parquet": _read_parquet(folder / "data.parquet")}, facts["rows"]
-    start, drawn = 0, RowsDigest(tables, rows)
+    """Compare every published row with what ``tables`` give for the rows and the seed in ``facts``, piece by piece."""
+    rows, done, drawn = facts["rows"], 0, RowsDigest(tables, facts["rows"])
+    published = [PublishedRows.of_parquet(folder / "data.parquet", rows)]
     for batch in records(tables, layout, rows, facts["seed"], drawn):
-        if start == 0 and (folder / "data.csv").exists():
-            published["data.csv"] = _read_csv(folder / "data.csv", batch.schema)
-        for name, table in published.items():
-            if table.num_rows != rows:
-                raise DigestMismatch(f"{name} does not hold the number of rows that was signed")
-            expected = _as_parquet(batch) if name == "data.parquet" else batch
-            if not _same(expected, table.slice(start, batch.num_rows)):
-                raise DigestMismatch(f"{name}: the rows are not those that model.npz gives")
-        start += batch.num_rows
-        tell(progress, f"{start} of {rows} rows drawn again")
+        if done == 0 and (folder / "data.csv").exists():
+            published.append(PublishedRows.of_csv(folder / "data.csv", batch.schema))
+        for file in published:
+            _same(_as_parquet(batch) if file is published[0] else batch, file)
+        done += batch.num_rows
+        told(progress, done, rows, "drawn again")
+    for file in published:
+        if file.take(1).num_rows:
+            raise wrong_number(file.name)
     if drawn.text != facts["rows_digest"]:
         raise DigestMismatch("the rows drawn again from model.npz do not have the digest that was signed")
 
@@ -253,36 +253,12 @@ def _as_parquet(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
     return batch.cast(pyarrow.schema(fields))
 
 
-def _read_parquet(path: Path) -> pyarrow.Table:
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.read_table(path)
-        more = set(pyarrow.parquet.read_metadata(path).metadata or ()) - {b"ARROW:schema"}
-    except (OSError, ValueError):  # pyarrow's own errors are of these, and may quote a cell
-        table = None
-    if table is None:
-        raise DigestMismatch(f"{path.name} cannot be read as Parquet")
-    if more:
-        raise DigestMismatch(f"{path.name} carries more than rows: its metadata are not empty")
-    return table
-
-
-def _read_csv(path: Path, schema: pyarrow.Schema) -> pyarrow.Table:
-    from pyarrow import csv
-
-    options = csv.ConvertOptions(
-        column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
-    )
-    try:
-        return csv.read_csv(path, parse_options=csv.ParseOptions(newlines_in_values=True), convert_options=options)
-    except (OSError, ValueError):
-        pass
-    raise DigestMismatch(f"{path.name} cannot be read as CSV with the columns of the schema")
-
-
-def _same(batch: pyarrow.RecordBatch, published: pyarrow.Table) -> bool:
+def _same(batch: pyarrow.RecordBatch, published: PublishedRows) -> None:
+    """DigestMismatch unless the next rows of a file are these."""
     import pyarrow
 
-    table = pyarrow.Table.from_batches([batch])
-    return bool(published.schema.equals(table.schema, check_metadata=True) and table.equals(published))
+    expected, found = pyarrow.Table.from_batches([batch]), published.take(batch.num_rows)
+    if found.num_rows != expected.num_rows:
+        raise wrong_number(published.name)
+    if not (found.schema.equals(expected.schema, check_metadata=True) and found.equals(expected)):
+        raise DigestMismatch(f"{published.name}: the rows are not those that model.npz gives")

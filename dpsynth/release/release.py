@@ -14,7 +14,7 @@ from dpsynth.measurement import Answer, labels, listed
 from dpsynth.privacy import Budget, Cost
 from dpsynth.release.plan import Plan
 from dpsynth.release.progress import Progress
-from dpsynth.sampling import IntegerTables, RowsDigest, records
+from dpsynth.sampling import IntegerTables, RowsDigest, SyntheticRows
 from dpsynth.schema import Schema
 
 if TYPE_CHECKING:
@@ -98,11 +98,11 @@ class Release:
         return layout(self.schema)
 
     def batches(self, digest: RowsDigest | None = None) -> Iterator[pyarrow.RecordBatch]:
-        """The synthetic rows, a chunk of at most 2^20 at a time, columns typed as in the schema.
+        """The synthetic rows, at most 2^17 at a time, columns typed as in the schema.
 
-        ``digest``, if given, takes every chunk on its way.
+        ``digest``, if given, takes every row on its way.
         """
-        return records(self.tables, self.layout, self.rows, self.plan.seed, digest)
+        return self._drawn.batches(digest)
 
     def to_arrow(self) -> pyarrow.Table:
         """The synthetic rows as an Arrow table."""
@@ -140,4 +140,8 @@ class Release:
         return f"<code>{escape(repr(self))}</code>" + str(self._head().to_html(index=False))
 
     def _head(self) -> Any:
-        return next(iter(self.batches())).slice(0, 5).to_pandas()
+        return next(self._drawn.chunk(0)).slice(0, 5).to_pandas()
+
+    @property
+    def _drawn(self) -> SyntheticRows:
+        return SyntheticRows(self.tables, self.layout, self.rows, self.plan.seed)

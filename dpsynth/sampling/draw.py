@@ -43,8 +43,6 @@ _HALF = np.uint64(32)
 def sample_chunk(tables: IntegerTables, rows: int, seed: int, chunk: int) -> Codes:
     """Chunk ``chunk`` of the ``rows`` rows that ``seed`` gives, alone: at most 2^20 rows, columns in order."""
     require(rows, seed)
-    if not 0 <= chunk < chunks(rows):
-        raise ConfigurationError(f"chunk {chunk} of {rows} rows: there are {chunks(rows)} chunks")
     return Sampler.of(tables).chunk(rows, seed, chunk)
 
 
@@ -186,7 +184,9 @@ class Sampler:
         )
 
     def chunk(self, rows: int, seed: int, chunk: int) -> Codes:
-        """One chunk of the ``rows`` rows that ``seed`` gives."""
+        """One chunk of the ``rows`` rows that ``seed`` gives; ConfigurationError if there is no such chunk."""
+        if not 0 <= chunk < chunks(rows):
+            raise ConfigurationError(f"chunk {chunk} of {rows} rows: there are {chunks(rows)} chunks")
         return self._draw(chunk_rows(rows, chunk), seed, chunk)
 
     def again(self, rows: int, seed: int, chunk: int, attempt: int) -> Codes:

@@ -117,6 +117,7 @@ def decode(layout: Layout, codes: Codes, seed: int, chunk: int) -> Iterator[pyar
 class SyntheticRows:
     """The ``rows`` rows that ``seed`` gives, in chunks that are each made alone, in any process and in any order.
 
+    ``chunk(0)``, ``chunk(1)``, ... give what ``batches()`` gives; there is always a first chunk, empty if need be.
     They keep the constraints of the schema, and the condition that the layout is given. ``rows`` >= 0 and
     0 <= ``seed`` < 2^63; ConfigurationError otherwise.
     """
@@ -136,6 +137,8 @@ class SyntheticRows:
 
     def codes(self, chunk: int) -> tuple[Codes, int]:
         """The codes of one chunk, drawn and repaired, and how many of its rows the repair changed."""
+        if self.rows == 0 == chunk:
+            return {name: np.empty(0, np.uint16) for name in self.tables.columns}, 0
         return kept(self.sampler, self.layout, self.sampler.chunk(self.rows, self.seed, chunk), self.seed, chunk)
 
     def chunk(self, chunk: int) -> Iterator[pyarrow.RecordBatch]:
@@ -147,9 +150,7 @@ class SyntheticRows:
 
         ``digest``, if given, takes every chunk on its way, so that one pass writes the rows and knows their digest.
         """
-        count = chunks(self.rows)
-        if not count:
-            yield from decode(self.layout, {name: np.empty(0, np.uint16) for name in self.tables.columns}, self.seed, 0)
+        count = max(1, chunks(self.rows))
         for chunk, (codes, changed) in enumerate(in_order(self.codes, count, self._threads)):
             if digest is not None:
                 digest.add(codes)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from dpsynth.encoding import Layout, layout
+from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import Level
 from dpsynth.sampling import (
     CHUNK,
@@ -104,6 +105,17 @@ def test_a_chunk_alone_is_that_piece_of_all_rows():
     whole = SyntheticRows(small(), plain("x"), rows, seed)
     alone = [batch for chunk in (0, 1) for batch in SyntheticRows(small(), plain("x"), rows, seed).chunk(chunk)]
     assert pa.Table.from_batches(whole.batches()).equals(pa.Table.from_batches(alone))
+
+
+@pytest.mark.parametrize(("rows", "chunk"), [(5, -1), (5, 1), (0, 1)])
+def test_there_is_no_other_chunk(rows: int, chunk: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"chunk {chunk} of {rows} rows"):
+        SyntheticRows(small(), plain("x"), rows, 1).chunk(chunk)
+
+
+def test_no_rows_are_one_empty_chunk() -> None:
+    (batch,) = SyntheticRows(small(), plain("x"), 0, 1).chunk(0)
+    assert (batch.num_rows, batch.schema.names) == (0, ["x"])
 
 
 @pytest.mark.parametrize("size", [4, 12, 1 << 10])

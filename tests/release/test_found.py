@@ -62,7 +62,8 @@ def make(folder: Path, **more: Any) -> Release:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "people.csv").exists():
         (folder / "people.csv").write_text(table())
-    given = {"epsilon": "2", "delta": "1e-6", "release": "towns", **more}
+    # One of the 60 hamlets shows by chance once in a billion makings, and one of the towns does not still less often.
+    given = {"epsilon": "4", "delta": "1e-9", "release": "towns", **more}
     return synthesize(folder / "people.csv", schema=Schema.parse(SCHEMA), **given)
 
 
@@ -116,7 +117,7 @@ class TestWhatIsPublished:
         lines = [json.loads(line) for line in entries(folder)]
         reserve, settle = (next(one for one in lines if one["kind"] == kind) for kind in ("reserve", "settle"))
         part = Fraction(reserve["reserved"]["delta"])
-        assert part == part_of("1e-7")
+        assert part == part_of("1e-10")
         assert 0 <= part - Fraction(settle["spent"]["delta"]) < Fraction(2, 2**60)  # split over two columns
         assert verify(folder).ok
 

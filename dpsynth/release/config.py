@@ -208,7 +208,7 @@ def _complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
         path = [str(part) for part in item["loc"]]
         key = ".".join(path)
         if item["type"] == "extra_forbidden":
-            result.append(f"unknown key {key!r}{nearest(path[-1], _keys(model, path[:-1]))}")
+            result.append(f"unknown key {key!r}{_elsewhere(model, path) or nearest(path[-1], _keys(model, path[:-1]))}")
         elif item["type"] == "missing":
             result.append(f"key {key!r} is missing")
         elif item["type"] == "literal_error":
@@ -218,6 +218,12 @@ def _complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
         else:
             result.append(f"key {key!r}: {item['msg'].removeprefix('Value error, ')}")
     return result
+
+
+def _elsewhere(model: type[BaseModel], path: list[str]) -> str:
+    """Which section has the key that this one has not; nothing where none has."""
+    found = [section for section in _keys(model, []) if path[-1] in _keys(model, [section])]
+    return f"; {path[-1]} stands under [{found[0]}]" if found else ""
 
 
 def _keys(model: type[BaseModel], path: list[str]) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from dpsynth.accountant import Accountant, Reservation, Story
 from dpsynth.curator import Curator, Data, Source
-from dpsynth.errors import BudgetRefused, ConfigurationError
+from dpsynth.errors import BudgetRefused, ConfigurationError, SchemaError
 from dpsynth.measurement import Answer, Finder, unpack
 from dpsynth.mechanisms import DEFAULT, Workload, fit_found
 from dpsynth.model import FittedModel
@@ -82,20 +83,21 @@ def synthesize(
     """
     limit = limit_of(memory)
     chosen = schema if isinstance(schema, Schema) else Schema.load(schema)
-    plan = Plan(
-        "unnamed" if release is None else release,
-        chosen,
-        mechanism,
-        Budget(epsilon=epsilon, delta=delta),
-        rows,
-        seed,
-        formats,
-        title,
-        measure=measure,
-        noise=noise,
-        workload=workload or Workload(),
-        cell=cell,
-    )
+    with _told_of(schema):
+        plan = Plan(
+            "unnamed" if release is None else release,
+            chosen,
+            mechanism,
+            Budget(epsilon=epsilon, delta=delta),
+            rows,
+            seed,
+            formats,
+            title,
+            measure=measure,
+            noise=noise,
+            workload=workload or Workload(),
+            cell=cell,
+        )
     if release is None:
         plan = replace(plan, release="r-" + plan.digest.removeprefix("sha256:")[:16])
     return execute(plan, Source.of(source), account=account, store=store, memory=limit, progress=progress)
@@ -111,8 +113,24 @@ class Published:
 
 def load_plan(path: str | Path) -> Plan:
     """The plan of a ``release.toml``. Reads no row."""
-    config = ReleaseConfig.load(path)
-    return Plan.of(config, Schema.load(Path(path).parent / config.data.schema_))
+    return _plan(ReleaseConfig.load(path), Path(path).parent)
+
+
+def _plan(config: ReleaseConfig, here: Path) -> Plan:
+    """The plan of a ``release.toml`` of a folder; what is wrong with its schema names the schema's file."""
+    place = here / config.data.schema_
+    schema = Schema.load(place)
+    with _told_of(place):
+        return Plan.of(config, schema)
+
+
+@contextmanager
+def _told_of(schema: Schema | str | Path) -> Iterator[None]:
+    """Name the file of a schema, if it is of one, whose constraints contradict each other: the plan finds that."""
+    try:
+        yield
+    except SchemaError as error:
+        raise error if isinstance(schema, Schema) else SchemaError(f"{schema}: {error}") from None
 
 
 def load_memory(path: str | Path, memory: str | None = None) -> int:
@@ -147,7 +165,7 @@ def run_file(
     """
     config, here = ReleaseConfig.load(path), Path(path).parent
     limit = _limit(config, memory)
-    plan = Plan.of(config, Schema.load(here / config.data.schema_))
+    plan = _plan(config, here)
     named = config.release.sign_with
     key = signing_key(named and here / named, passphrase)
     place = store if store is not None or config.budget.store is None else within(here, config.budget.store)

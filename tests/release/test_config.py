@@ -34,6 +34,11 @@ def test_defaults() -> None:
         (('epsilon = "1"', "epsilon = 1.0"), ["budget.epsilon", '"1"', "quotes"]),
         (('epsilon = "1"', "epsilon = 1"), ["budget.epsilon", "quotes"]),
         (("[data]", "[dta]"), ["'dta'", "'data'"]),
+        (
+            ("[release]", '[mechanism]\nmeasure = "pure"\n[release]'),
+            ["mechanism.measure'; measure stands under [budget]"],
+        ),
+        (('id = "first"', 'id = "first"\ncell = "site=1"'), ["release.cell'; cell stands under [data]"]),
         (('id = "first"', 'id = "../evil"'), ["release.id"]),
         (('id = "first"', 'id = "first"\nrows = 0'), ["release.rows"]),
         (('id = "first"', 'id = "first"\nseed = -1'), ["release.seed"]),

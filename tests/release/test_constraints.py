@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,25 @@ def test_a_contradiction_is_found_when_the_plan_is_made() -> None:
     schema = Schema.parse(COLUMNS + CONSTRAINTS + more)
     with pytest.raises(SchemaError, match='constraints 2 and 10 leave column "wage" no value'):
         Plan("p", schema, "mst", Budget(epsilon="1", delta="1e-9"))
+
+
+def test_a_contradiction_names_the_file_of_the_schema(tmp_path: Path) -> None:
+    more = '[[constraints]]\nkind = "required"\nif = { work = "none" }\nthen = { wage = { min = 500 } }\n'
+    file = tmp_path / "odd.toml"
+    file.write_text(COLUMNS + CONSTRAINTS + more)
+    pq.write_table(table(9), tmp_path / "t.parquet")
+    says = r'odd\.toml: constraints 2 and 10 leave column "wage" no value'
+    with pytest.raises(SchemaError, match=says):
+        synthesize(tmp_path / "t.parquet", schema=file, epsilon="1", delta="1e-9")
+    (tmp_path / "release.toml").write_text(
+        '[data]\nsource = "t.parquet"\nschema = "odd.toml"\n[budget]\nepsilon = "1"\ndelta = "1e-9"\n'
+        '[release]\nid = "first"\n'
+    )
+    for verb in ("plan", "run"):
+        called = call(verb, tmp_path / "release.toml")
+        assert called.exit_code == 2
+        assert re.search(says, called.stderr)
+    assert not list(tmp_path.glob("*.db"))
 
 
 def test_the_plan_shows_them(place: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 from dpsynth.privacy import Cost, highest_tpr
@@ -156,6 +157,7 @@ class WorstCase:
     curve: tuple[tuple[float, float], ...]
 
     @classmethod
+    @lru_cache(maxsize=32)  # a release is shown on several pages, and many releases have one price
     def of(cls, cost: Cost, points: int = 33) -> WorstCase:
         """From the whole curve of a cost's measure (privacy.highest_tpr), at rates 10^-4 to 1, evenly spaced in log."""
         rates = [10 ** (4 * i / (points - 1) - 4) for i in range(points - 1)]

@@ -12,22 +12,23 @@ import pytest
 from dpsynth import verifier
 from dpsynth.accountant import Accountant
 from dpsynth.ledger import parse
-from tests.desk import Office, make_office
+from tests.desk import Office, call, make_office
 from tests.release.test_publish import contents
 
 CONTEXT = multiprocessing.get_context("fork")
 TURNS = 4
 
 
-def one_run(office: Office, start: Any, result: Any) -> None:
+def one_run(office: Office, path: Path, start: Any, result: Any) -> None:
     start.wait()
-    called = office.run()
+    called = call("run", path, "--out", office.out)
     result.put((called.exit_code, called.stderr))
 
 
 def at_once(office: Office, processes: int = 2) -> list[tuple[int, str]]:
+    path = office.release()  # written once: neither may read what the other is writing
     start, result = CONTEXT.Barrier(processes), CONTEXT.Queue()
-    started = [CONTEXT.Process(target=one_run, args=(office, start, result)) for _ in range(processes)]
+    started = [CONTEXT.Process(target=one_run, args=(office, path, start, result)) for _ in range(processes)]
     for process in started:
         process.start()
     found = [result.get(timeout=120) for _ in started]

@@ -260,6 +260,13 @@ class TestThePage:
         assert "each row counts with its own" in text[text.index("Who is protected") :]
         assert "δ₀" not in text_of(facts)
 
+    def test_the_cell_that_a_release_reads_stands_with_who_is_protected(self, facts: OfficerFacts) -> None:
+        ledger, told = ledger_of(facts), "the rows of region=north alone count"
+        text = text_of(replace(facts, ledger=replace(ledger, public=(f"the cell: {told}", *ledger.public))))
+        box = text[text.rindex("Who is protected") : text.rindex("Worst case")]
+        assert told in box and "what their cells cost together" in box
+        assert "what their cells cost together" not in text_of(facts)
+
     def test_a_folder_that_does_not_verify_shows_nothing_else(self, facts: OfficerFacts) -> None:
         check = Check(False, False, False, 21, "", (), ("[21] the file data.parquet was changed after it was signed",))
         bad = OfficerFacts("x", "2026-11-22", check)

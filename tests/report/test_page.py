@@ -270,6 +270,13 @@ def test_a_browser_shows_it(page, tmp_path):
     assert colours[(0, 114, 178)] > 2_000  # the budget bar and the promise
 
 
+def test_the_cell_that_was_read_stands_on_the_first_sheet():
+    facts = sample_facts()
+    assert "Cell: " not in render(facts)
+    page = render(replace(facts, public=("the cell: the rows of sex=<f> alone count", *facts.public)))
+    assert "<p>Cell: the rows of sex=&lt;f&gt; alone count.</p>" in page
+
+
 def test_weights_and_the_part_of_delta_set_aside_stand_on_the_first_sheet():
     facts = sample_facts()
     assert "Weights: " not in render(facts) and "δ₀" not in render(facts)

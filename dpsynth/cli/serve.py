@@ -109,8 +109,8 @@ def _plain(answer: Callable[[Request], Response]) -> ASGIApp:
 def require_installed() -> None:
     """ConfigurationError unless the libraries of the extra ``review`` are there."""
     try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
+        import starlette  # noqa: F401 - only whether it is there
+        import uvicorn  # noqa: F401 - likewise
     except ImportError:
         raise ConfigurationError(
             "--serve needs Starlette and uvicorn, which are not installed: pip install dpsynth-engine[review], or "

@@ -24,9 +24,9 @@ class Claim(Protocol):
     """Anything with exact ``epsilon`` and ``delta``, such as a Budget."""
 
     @property
-    def epsilon(self) -> Fraction: ...  # noqa: D102
+    def epsilon(self) -> Fraction: ...  # noqa: D102 - told by the class
     @property
-    def delta(self) -> Fraction: ...  # noqa: D102
+    def delta(self) -> Fraction: ...  # noqa: D102 - told by the class
 
 
 def amount(cost: Cost) -> dict[str, str]:

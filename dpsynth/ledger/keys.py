@@ -31,7 +31,7 @@ from dpsynth.files import sync, write_private
 
 ALGORITHM = "ed25519"
 PASSPHRASE = "DPSYNTH_PASSPHRASE"  # noqa: S105 - the name of a variable
-PASSPHRASE_FILE = "DPSYNTH_PASSPHRASE_FILE"  # noqa: S105
+PASSPHRASE_FILE = "DPSYNTH_PASSPHRASE_FILE"  # noqa: S105 - likewise
 _MAX_FILE = 64 * 1024
 _MAX_PASSPHRASE = 1023
 

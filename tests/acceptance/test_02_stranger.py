@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from dpsynth import evidence, roots, trust, verifier
@@ -30,6 +30,12 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+def reckoned() -> float:
+    """Seconds of a processor that went into processes which this one started and saw end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_the_verifier_alone(published: Office, tmp_path: Path) -> None:
     place = tmp_path / "clean machine"
     place.mkdir()
@@ -39,10 +45,10 @@ def test_the_verifier_alone(published: Office, tmp_path: Path) -> None:
     shutil.copytree(published.out, release)
     root = shutil.copy(published.root, place)
     words = [sys.executable, "-I", "-c", ALONE.format(place=str(place)), place / "trust.py", release, "--root", root]
-    began = time.monotonic()
+    began = reckoned()
     run = subprocess.run([*map(str, words), "--fresh", "--json"], cwd=place, capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
-    assert time.monotonic() - began < 5
+    assert reckoned() - began < 5
     found = document(run.stdout)
     ledger = json.loads(open_envelope((release / "ledger.dsse.json").read_bytes()))["predicate"]
     guarantee = ledger["guarantee"]

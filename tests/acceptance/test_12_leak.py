@@ -89,7 +89,8 @@ def test_nothing_of_the_table_or_the_machine(tmp_path: Path) -> None:
     payload = json.loads(files["ledger.dsse.json"])["payload"]
     texts = [base64.b64decode(payload), *(files[name] for name in ("report.html", "datapackage.json", "CITATION.cff"))]
     for text in (found.decode() for found in texts):
-        assert not re.search(rf"(?<![0-9a-f.]){ROWS}(?![0-9a-f.])", text), "the number of rows"
+        # Its digits in a row may stand in a signature, by chance one time in ten thousand runs.
+        assert not re.search(rf"(?<![0-9A-Za-z+/.]){ROWS}(?![0-9A-Za-z+/=.])", text), "the number of rows"
         for word in ("secretfolder", str(tmp_path), socket.gethostname(), "people.csv", "duration", "seconds"):
             assert word not in text
     assert all(b"secretfolder" not in data for data in files.values())

@@ -47,10 +47,10 @@ def test_exact_numbers_are_taken_as_written(written: object, meant: Fraction) ->
 
 @pytest.mark.parametrize("written", BAD, ids=range(len(BAD)))
 def test_anything_else_is_refused_at_once_and_names_the_key(written: object) -> None:
-    before = time.perf_counter()
+    before = time.process_time()
     with pytest.raises(BudgetFormatError, match=r"^epsilon: ") as caught:
         parse_fraction(written, "epsilon")  # type: ignore[arg-type]
-    assert time.perf_counter() - before < 0.5
+    assert time.process_time() - before < 0.5
     assert len(str(caught.value)) < 300
     assert caught.value.exit_code == 2
 

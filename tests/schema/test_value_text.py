@@ -92,6 +92,6 @@ def test_only_ascii_spells_a_number() -> None:
 
 def test_no_text_takes_more_than_linear_time() -> None:
     for text in ("0" * 200_000 + "x", "0." + "1" * 200_000 + "x", "1" * 200_000 + "e", "+" * 200_000, " " * 200_000):
-        start = time.perf_counter()
+        start = time.process_time()
         number(text), spelling(text), canonical(text)
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 1

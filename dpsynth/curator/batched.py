@@ -20,13 +20,16 @@ Counts = NDArray[np.int64]
 PART = 8
 """Tables that are counted at once take at most one part in so many of the limit on memory, or are one query."""
 
+MOST = 1 << 28
+"""Bytes of tables that are counted at once at most, however much memory there is: more would save few passes."""
+
 MANY = 1000
 """From so many candidates on, a comparison tells how far it is."""
 
 
 def cells_at_once(memory: int) -> int:
     """The cells of eight bytes that may be counted at once within a limit on memory, in bytes."""
-    return max(1, memory // (8 * PART))
+    return max(1, min(memory // PART, MOST) // 8)
 
 
 def counted(table: PrivateTable, queries: Sequence[Query], cells: int) -> Iterator[tuple[int, Counts]]:

@@ -201,16 +201,19 @@ def _candidates(
     found = [ground.query(columns, Fraction(cells)) for columns in asked for cells in resolutions]
     queries = [query for query in dict.fromkeys(found) if query is not None]
     if fitted is None:
-        return [Candidate.of(query, _independent(ground, query)) for query in queries]
+        alone: dict[Level, NDArray[np.float64]] = {}
+        return [Candidate.of(query, _independent(ground, query, alone)) for query in queries]
     expected = zip(queries, fitted.expected_all(queries), strict=True)
     return [Candidate.of(query, table) for query, table in expected if table is not None]
 
 
-def _independent(ground: Ground, query: Query) -> NDArray[np.float64]:
-    """The expected counts if the columns were independent."""
+def _independent(ground: Ground, query: Query, alone: dict[Level, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The expected counts if the columns were independent; ``alone`` keeps the shares of levels that occurred."""
     rows = max(ground.rows, 1.0)
-    shares = [ground.known[level.column].at(level, rows) / rows for level in query.levels]
-    return np.asarray(reduce(np.multiply.outer, shares) * rows)
+    for level in query.levels:
+        if level not in alone:
+            alone[level] = ground.known[level.column].at(level, rows) / rows
+    return np.asarray(reduce(np.multiply.outer, [alone[level] for level in query.levels]) * rows)
 
 
 def _again(ground: Ground, pairs: Mapping[Columns, int], counts: float) -> list[Offer]:

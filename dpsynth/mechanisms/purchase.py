@@ -37,6 +37,11 @@ LOUDEST = 2.0
 PASSES = 4
 """How often the tree is built anew at the price of budget that the last one left."""
 
+WIDE = 100
+"""Up to so many columns the tree is made anew whenever a column is asked more finely; beyond, only once it is too large
+and has grown since. That costs time in proportion to the offers times the columns, and a tree that is a little larger.
+"""
+
 UNLIMITED = 2**62
 
 
@@ -142,17 +147,23 @@ def _within(
     sizes = {name: 1 for query in (*held, *(offer.query for offer in offers)) for name in query.columns}
     for level in (level for query in held for level in query.levels):
         sizes[level.column] = max(sizes[level.column], level.size)
-    tree = _tree(sizes, joint)
+    tree, fresh, wide = _tree(sizes, joint), True, len(sizes) > WIDE
     for i in order:
         query = offers[i].query
         if query.columns in taken:
             continue
         if len(query.columns) > 1:
             grown = {**sizes, **{level.column: max(sizes[level.column], level.size) for level in query.levels}}
-            wider = tree if grown == sizes else _tree(grown, joint)
-            if wider.cells_with(query.columns) > limit:
-                continue
-            tree, sizes = wider.grown(query.columns), grown
+            domain = Domain(tuple(grown), tuple(grown.values()))
+            wider = tree if wide or grown == sizes else _tree(grown, joint)
+            if wider.cells_with(query.columns, domain) > limit:
+                if fresh or not wide:
+                    continue
+                tree, fresh = _tree(sizes, joint), True
+                wider = tree
+                if wider.cells_with(query.columns, domain) > limit:
+                    continue
+            tree, sizes, fresh = wider.grown(query.columns, domain), grown, False
             joint.append(query.columns)
         taken[query.columns] = i
     return np.array(sorted(taken.values()), dtype=np.intp), tree

@@ -14,7 +14,7 @@ bags hold no more cells than if L or R were added to every bag of the path.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -78,6 +78,14 @@ class CliqueForest:
                         parents.append(head)
                 head += 1
         return cls(sizes, tuple(bags[i] for i in order), tuple(weights[i] for i in order), tuple(parents))
+
+    def resized(self, sizes: tuple[int, ...]) -> CliqueForest:
+        """The same bags, whose vertices have other sizes. A forest made afresh for these may hold fewer cells."""
+        return (
+            self
+            if sizes == self.sizes
+            else replace(self, sizes=sizes, weights=tuple(cells(b, sizes) for b in self.bags))
+        )
 
     @cached_property
     def cells(self) -> int:

@@ -73,21 +73,27 @@ class JunctionTree:
         tree.__dict__["_forest"] = forest  # what the cached property would find
         return tree
 
-    def cells_with(self, clique: Iterable[str]) -> int:
-        """``grown(clique).cells``, in microseconds: the size of the tree in which one more clique lies inside a node.
+    def cells_with(self, clique: Iterable[str], domain: Domain | None = None) -> int:
+        """``grown(clique, domain).cells``, in microseconds: the size of the tree with one more clique inside a node.
 
         ValueError for a column that the domain lacks.
         """
-        return self._forest.cells_with(self._mask(clique))
+        return self._resized(domain).cells_with(self._mask(clique))
 
-    def grown(self, clique: Iterable[str]) -> JunctionTree:
+    def grown(self, clique: Iterable[str], domain: Domain | None = None) -> JunctionTree:
         """The tree in which one more clique lies inside a node: this one where it does already.
 
-        Only the nodes between the clique's columns change. A tree that grew many times may be larger than one made of
-        all cliques afresh: ``JunctionTree.of(domain, cliques, limit, known=tree)`` is the smaller of the two.
+        ``domain``, if given, has the same columns, in other sizes. Only the nodes between the clique's columns change.
+        A tree that grew many times may be larger than one made of all cliques afresh: ``JunctionTree.of(domain,
+        cliques, limit, known=tree)`` is the smaller of the two.
         """
-        forest = self._forest.grown(self._mask(clique))
-        return self if forest is self._forest else self._of(self.domain, forest)
+        forest = self._resized(domain).grown(self._mask(clique))
+        return self if forest is self._forest else self._of(domain or self.domain, forest)
+
+    def _resized(self, domain: Domain | None) -> CliqueForest:
+        if domain is not None and domain.names != self.domain.names:
+            raise ValueError("the other domain has other columns")
+        return self._forest if domain is None else self._forest.resized(domain.sizes)
 
     @property
     def cells(self) -> int:

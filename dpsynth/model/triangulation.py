@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 
 def members(mask: int) -> Iterator[int]:
@@ -45,7 +46,8 @@ def triangulate(cliques: Iterable[int], sizes: Sequence[int]) -> Triangulation:
             adjacent[v] |= clique
     for v in range(len(sizes)):
         adjacent[v] &= ~(1 << v)
-    found = [_Elimination(adjacent, sizes, by_fill).run() for by_fill in (True, False)]
+    weight = [cells(around | 1 << v, sizes) for v, around in enumerate(adjacent)]
+    found = [_Elimination(adjacent, weight, sizes, by_fill).run() for by_fill in (True, False)]
     return min(found, key=lambda triangulation: triangulation.cells)
 
 
@@ -56,26 +58,30 @@ class _Elimination:
     clique that eliminating it would make. Both are kept up to date edge by edge: an elimination changes few of them.
     """
 
-    def __init__(self, graph: Sequence[int], sizes: Sequence[int], by_fill: bool) -> None:
-        self.adjacent, self.sizes, self.by_fill = list(graph), sizes, by_fill
-        self.weight = [cells(around | 1 << v, sizes) for v, around in enumerate(graph)]
-        self.fill = [
-            sum((around & ~graph[u]).bit_count() - 1 for u in members(around)) // 2 if by_fill else 0
-            for around in graph
-        ]
+    def __init__(self, graph: Sequence[int], weight: Sequence[int], sizes: Sequence[int], by_fill: bool) -> None:
+        self.adjacent, self.weight, self.sizes, self.by_fill = list(graph), list(weight), sizes, by_fill
+        self.fill = [0] * len(graph)
+        if by_fill:
+            for v, around in enumerate(graph):
+                if around & (around - 1):
+                    self.fill[v] = sum((around & ~graph[u]).bit_count() - 1 for u in members(around)) // 2
 
     def run(self) -> Triangulation:
         """Eliminate every vertex."""
         adjacent, sizes = self.adjacent, self.sizes
-        rank = {v: (self.fill[v], self.weight[v], v) for v in range(len(sizes))}
+        rank = [(self.fill[v], self.weight[v], v) for v in range(len(sizes))]
+        waiting = list(rank)  # each vertex as it ranks, and as it ranked before
+        heapify(waiting)
         bags: list[int] = []
         home = [0] * len(sizes)  # the bag that holds a vertex and its neighbours at its elimination
         inside: dict[int, int] = {}  # what was left of a clique when its first vertex went, and the bag that held it
         left = [0] * len(sizes)
         order: dict[int, int] = {}
-        while rank:
-            v = min(rank.values())[2]
-            del rank[v]
+        while waiting:
+            least = heappop(waiting)
+            v = least[2]
+            if v in order or least != rank[v]:
+                continue
             order[v] = len(order)
             around = left[v] = adjacent[v]
             bag = around | 1 << v
@@ -90,7 +96,10 @@ class _Elimination:
                 if self.by_fill:
                     self.fill[u] -= (adjacent[u] & ~around).bit_count()
             for u in members(stale):
-                rank[u] = (self.fill[u], self.weight[u], u)
+                now = (self.fill[u], self.weight[u], u)
+                if now != rank[u]:
+                    rank[u] = now
+                    heappush(waiting, now)
         # A bag hangs on the home of that vertex of what was left of it which was eliminated first.
         hung = ((home[v], home[min(members(around), key=order.__getitem__)]) for v, around in enumerate(left) if around)
         links = tuple((i, j) for i, j in hung if i != j)
@@ -99,6 +108,8 @@ class _Elimination:
     def _connect(self, clique: int) -> int:
         """Join all of a set; returns the vertices whose fill changed besides."""
         adjacent, sizes, touched = self.adjacent, self.sizes, 0
+        if not clique & (clique - 1):
+            return 0
         for a in members(clique):
             for b in members(clique & ~adjacent[a] & ~((2 << a) - 1)):
                 if self.by_fill:

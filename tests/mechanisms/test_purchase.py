@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import TOTAL, Domain, Level, NoisyMarginal, Query, Replayer
-from dpsynth.mechanisms import MRM, Workload
+from dpsynth.mechanisms import MRM, Workload, purchase
 from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.purchase import SHARES, Offer, Purchase, choose
 from dpsynth.mechanisms.rate import MEAN_SIZE, Rate
@@ -44,13 +44,15 @@ OFFERS = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(OFFERS, st.floats(1e-6, 1e6), st.integers(1, 2000), st.booleans())
-def test_what_is_bought_fits(offers: list[Offer], budget: float, limit: int, laplace: bool) -> None:
-    basket = choose(offers, Rate(10.0, 1.0, laplace), budget, limit)
+@given(OFFERS, st.floats(1e-6, 1e6), st.integers(1, 2000), st.booleans(), st.sampled_from([0, purchase.WIDE]))
+def test_what_is_bought_fits(offers: list[Offer], budget: float, limit: int, laplace: bool, wide: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(purchase, "WIDE", wide)
+        basket = choose(offers, Rate(10.0, 1.0, laplace), budget, limit)
     bought = () if basket is None else basket.purchases
-    assert not bought or sum(purchase.share for purchase in bought) == pytest.approx(1)
-    assert all(purchase.share > 0 for purchase in bought)
-    queries = [offers[purchase.offer].query for purchase in bought]
+    assert not bought or sum(one.share for one in bought) == pytest.approx(1)
+    assert all(one.share > 0 for one in bought)
+    queries = [offers[one.offer].query for one in bought]
     assert len({query.columns for query in queries}) == len(queries)
     joint = [query for query in queries if len(query.columns) > 1]
     sizes: dict[str, int] = {}
@@ -73,22 +75,22 @@ def test_prices_are_nearly_the_best_ones() -> None:
             total += found.weight * np.sqrt(found.whole**2 - found.seen**4 / (found.seen**2 + noise**2))
         return total
 
-    mine = left(np.array([purchase.share for purchase in bought(offers, 0.2, 10**6)]))
+    mine = left(np.array([one.share for one in bought(offers, 0.2, 10**6)]))
     best = min(left(np.array([share, 1 - share])) for share in np.linspace(0.01, 0.99, 99))
     assert mine <= 1.005 * best
 
 
 def test_a_table_too_large_for_its_noise_is_never_bought() -> None:
     small, large = offer("ab", 500, 500, 3), offer("cd", 500, 500, 300)
-    (purchase,) = bought([large, small], 1.0, 10**9)
-    assert purchase.offer == 1
+    (one,) = bought([large, small], 1.0, 10**9)
+    assert one.offer == 1
 
 
 def test_the_finer_of_two_levels_is_bought_when_it_pays() -> None:
     coarse, fine = offer("ab", 3000, 1500, 3), offer("ab", 3000, 3000, 30)
-    assert [purchase.offer for purchase in bought([coarse, fine], 1e-3, 10**6)] == [0]
-    assert [purchase.offer for purchase in bought([coarse, fine], 1e3, 10**6)] == [1]
-    assert [purchase.offer for purchase in bought([coarse, fine], 1e3, 100)] == [0]
+    assert [one.offer for one in bought([coarse, fine], 1e-3, 10**6)] == [0]
+    assert [one.offer for one in bought([coarse, fine], 1e3, 10**6)] == [1]
+    assert [one.offer for one in bought([coarse, fine], 1e3, 100)] == [0]
 
 
 def test_nothing_to_buy() -> None:
@@ -130,7 +132,7 @@ def test_a_fresh_triangulation_does_not_refuse_what_was_checked() -> None:
         return NoisyMarginal(query, np.full(query.shape, 10), Fraction(5), "rounded_gaussian", 1)
 
     total = NoisyMarginal(TOTAL, np.array(1000), Fraction(5), "rounded_gaussian", 1)
-    joint = [answer(offers[purchase.offer].query) for purchase in basket.purchases]
+    joint = [answer(offers[one.offer].query) for one in basket.purchases]
     fitted = fit_model(first_of(total, [answer(Query((level,))) for level in levels.values()]), joint, (), basket.tree)
     assert fitted.network.tree.cells <= basket.tree.cells
 
@@ -165,3 +167,17 @@ def test_every_switch_spends_all_and_replays(switch: MRM) -> None:
     if switch.workload.ways == 3:
         assert any(len(query.columns) == 3 for query in asked)
     assert {query.basis for query in asked if len(query.columns) > 1} == {"residual" if switch.residual else "marginal"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(OFFERS, st.integers(1, 2000))
+def test_a_tree_that_has_room_is_used_in_wide_tables_too(offers: list[Offer], limit: int) -> None:
+    """Where everything fits, the two ways to keep a tree buy the same."""
+    room = 9**4 * 4
+    baskets = []
+    for wide in (0, purchase.WIDE):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(purchase, "WIDE", wide)
+            baskets.append(choose(offers, RATE, float(limit), room))
+    wide_one, usual = (basket and basket.purchases for basket in baskets)
+    assert wide_one == usual

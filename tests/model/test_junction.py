@@ -113,6 +113,23 @@ def test_what_was_found_to_fit_is_never_refused(world: World, data: st.DataObjec
     )
 
 
+@settings(max_examples=60)
+@given(worlds(columns=8, cells=10**6), st.data())
+def test_a_tree_whose_columns_have_other_sizes(world: World, data: st.DataObject) -> None:
+    tree = JunctionTree.of(world.domain, world.cliques)
+    names = world.domain.names
+    other = Domain(names, tuple(data.draw(st.integers(1, 5)) for _ in names))
+    clique = data.draw(st.sets(st.sampled_from(names)))
+    same = JunctionTree(other, tree.nodes)
+    grown = tree.grown(clique, other)
+    assert grown.domain == other
+    assert grown.cells == same.grown(clique).cells == tree.cells_with(clique, other) == same.cells_with(clique)
+    assert grown.cells == sum(other.cells(node.columns) for node in grown.nodes)
+    assert all(grown.host(asked) is not None for asked in [*world.cliques, clique])
+    with pytest.raises(ValueError, match="other columns"):
+        tree.cells_with(clique, Domain((*names, "more"), (*other.sizes, 2)))
+
+
 def test_a_clique_that_is_held_changes_nothing() -> None:
     tree = JunctionTree.of(domains(4), [("x0", "x1", "x2")])
     assert tree.cells_with(("x2", "x0")) == tree.cells_with(()) == tree.cells_with(("x3",)) == tree.cells == 8 + 2

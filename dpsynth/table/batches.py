@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from dpsynth.table.reader import unquoted
+from dpsynth.table.reader import batch_rows, unquoted
 from dpsynth.table.source import Source
 
 if TYPE_CHECKING:
@@ -18,4 +18,9 @@ def batches(source: Source, names: Sequence[str]) -> Iterator[Batch]:
     Names must be in the source once (``require``). Raises SourceError with a fixed message, and only for what is no
     row's doing: a file that cannot be read or is damaged, a server that went away, memory that does not suffice.
     """
-    return unquoted(source.reader.batches(list(dict.fromkeys(names))), source.name, source.reader.advice)
+    wanted = list(dict.fromkeys(names))
+    most = batch_rows(len(wanted))
+    for batch in unquoted(source.reader.batches(wanted), source.name, source.reader.advice):
+        rows = max((len(column) for column in batch.values()), default=0)
+        for begin in range(0, max(rows, 1), most):  # a table in memory comes as one batch
+            yield batch if rows <= most else {name: column.slice(begin, most) for name, column in batch.items()}

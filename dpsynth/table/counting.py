@@ -37,8 +37,6 @@ class Tables:
         self.queries = tuple(queries)
         self._joints, self._homes = _joints(self.queries)
         self._totals = [np.zeros([level.size for level in joint], dtype=np.int64) for joint in self._joints]
-        # adding a table never costs more than its block
-        self._step = max([BLOCK_ROWS, *(total.size for total in self._totals)])
 
     def add(self, columns: Mapping[str, Codes], rows: int, weights: Codes | None = None) -> None:
         """Count ``rows`` more rows; ``columns`` holds their codes of each column's finest grid.
@@ -46,8 +44,8 @@ class Tables:
         Each code is below the number of fine cells of every level of its column that is asked. A row adds one to
         exactly one cell of each query: the mixed-radix number of its coarse codes. With ``weights``, it adds its own.
         """
-        for begin in range(0, rows, self._step):
-            end = min(begin + self._step, rows)
+        for begin in range(0, rows, BLOCK_ROWS):
+            end = min(begin + BLOCK_ROWS, rows)
             seen: dict[Level, NDArray[np.uint16]] = {}
             for joint, total in zip(self._joints, self._totals, strict=True):
                 place = np.zeros(end - begin, dtype=_holding(total.size))
@@ -56,12 +54,14 @@ class Tables:
                         seen[level] = level.cells.take(columns[level.column][begin:end])
                     place *= place.dtype.type(level.size)
                     place += seen[level]
-                if weights is None:
-                    found = np.bincount(place, minlength=total.size)
+                own = None if weights is None else weights[begin:end]
+                if total.size > BLOCK_ROWS:  # to add a table would cost more than its block
+                    np.add.at(total.reshape(-1), place.astype(np.intp), 1 if own is None else own.astype(np.int64))
+                elif own is None:
+                    total += np.bincount(place, minlength=total.size).reshape(total.shape)
                 else:  # sums in binary64, exact: of a block they are far below 2^53
-                    weighed = np.bincount(place, weights=weights[begin:end], minlength=total.size)
-                    found = weighed.astype(np.int64)
-                total += found.reshape(total.shape)
+                    weighed = np.bincount(place, weights=own, minlength=total.size)
+                    total += weighed.astype(np.int64).reshape(total.shape)
 
     def counts(self) -> tuple[NDArray[np.int64], ...]:
         """For each query the number of rows so far in each of its cells, in the query's shape; new arrays."""

@@ -9,7 +9,7 @@ from dpsynth.privacy import Cell
 from dpsynth.schema import Unit
 from dpsynth.table import local
 from dpsynth.table.encoded import Encoder
-from dpsynth.table.limit import default_memory
+from dpsynth.table.limit import Sizes, default_memory
 from dpsynth.table.private import PrivateTable
 from dpsynth.table.source import Source, require
 
@@ -34,4 +34,4 @@ def open_table(
     """
     encoder = Encoder(codecs, unit, constraints or Constraints(), cell)
     require(source, encoder.columns)
-    return PrivateTable(local.opened(source, encoder, key, memory or default_memory()))
+    return PrivateTable(local.opened(source, encoder, key, Sizes.of(memory or default_memory())))

@@ -1,8 +1,9 @@
-"""The engine of one machine."""
+"""The engine of one machine: rows as blocks of codes, in memory as far as that goes and beside it beyond."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,50 +11,108 @@ from numpy.typing import NDArray
 from dpsynth.encoding import Codec
 from dpsynth.measurement import Query
 from dpsynth.table.batches import batches
-from dpsynth.table.counting import count
-from dpsynth.table.encoded import Encoder, Rows
+from dpsynth.table.blocks import Blocks, Store
+from dpsynth.table.counting import Codes, Tables
+from dpsynth.table.encoded import Encoder
 from dpsynth.table.identities import numbered
+from dpsynth.table.limit import Sizes
 from dpsynth.table.source import Source
-from dpsynth.table.texts import Texts
+from dpsynth.table.spread import Layout, Packed, Spread
+from dpsynth.table.texts import Vocabulary
 from dpsynth.table.truncation import enforced
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Local:
-    """The rows as codes in this process."""
+    """Blocks of codes. A column whose values are not found has the places of its texts in a vocabulary instead."""
 
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows.size
-        self._weights = rows.weights
-        self._columns = dict(rows.codes)
-        self._texts: dict[str, Texts] = {}
-        for name, texts in rows.texts.items():
-            places, words = numbered(texts)
-            self._texts[name] = Texts(places, tuple(words.to_pylist()))
-        self._entities = numbered(rows.entities)[0] if rows.texts and rows.entities is not None else None
+    def __init__(self, encoder: Encoder, sizes: Sizes) -> None:
+        self._layout = Layout(encoder)
+        self._fields = dict(zip((codec.name for codec in encoder.codecs), self._layout.names, strict=True))
+        self._sizes = sizes
+        self._blocks = Blocks(sizes.share, sizes.least)
+        self._weighed = encoder.unit.weight is not None
+        self._texts = {name: Vocabulary() for name in encoder.unlisted}
+        self._found: dict[str, Codes] = {}
 
     def rows(self) -> int:
         """The exact number of rows."""
-        return self._rows
+        return self._blocks.rows
 
     def count(self, queries: Sequence[Query]) -> tuple[NDArray[np.int64], ...]:
-        """The exact table of each query."""
-        return count(self._columns, self._rows, queries, self._weights)
+        """The exact table of each query; KeyError for a column that has no codes."""
+        tables = Tables(queries)
+        asked = list(dict.fromkeys(name for query in queries for name in query.columns))
+        if unfound := [name for name in asked if name in self._texts and name not in self._found]:
+            raise KeyError(unfound[0])
+        fields = [self._fields[name] for name in asked]
+        for rows, block in self._blocks.parts([*fields, *["weight"] * self._weighed]):
+            columns = {name: block[field] for name, field in zip(asked, fields, strict=True)}
+            columns |= {name: self._found[name][columns[name]] for name in asked if name in self._found}
+            tables.add(columns, rows, block["weight"] if self._weighed else None)
+        return tables.counts()
 
     def holders(self, column: str, otherwise: str) -> tuple[list[str], NDArray[np.int64]]:
         """The texts that occur but ``otherwise``, sorted; the entities that hold each."""
-        return self._texts[column].holders(self._entities, otherwise)
+        if column in self._found:
+            raise KeyError(column)
+        return self._texts[column].holders(otherwise)
 
     def find(self, codec: Codec) -> None:
         """Give a column the codes of its found values."""
-        if codec.name in self._texts:
-            self._columns[codec.name] = self._texts.pop(codec.name).codes(codec)
+        if codec.name in self._texts and codec.name not in self._found:
+            self._found[codec.name] = self._texts[codec.name].codes(codec)
 
     def close(self) -> None:
         """Forget the rows."""
-        self._columns, self._texts, self._weights, self._entities = {}, {}, None, None
+        self._blocks.close()
+        self._texts, self._found = {}, {}
+
+    def read(self, source: Source, key: bytes) -> None:
+        """Take the rows of a source, whose columns are there. SourceError where it cannot be read to its end."""
+        layout, encoder = self._layout, self._layout.encoder
+        store = Store(self._sizes.share)
+        spread = Spread(layout, store, self._sizes.room) if encoder.unit.column is not None else None
+        try:
+            for batch in batches(source, encoder.columns):
+                rows = encoder.rows(batch)
+                if spread is not None:
+                    spread.add(layout.packed(rows, self._places(rows.texts)))
+                    continue
+                rows = enforced(rows, encoder, key)
+                places = self._places(rows.texts)
+                for name, found in places.items():
+                    self._texts[name].hold(found)
+                columns = {self._fields[name]: codes for name, codes in {**rows.codes, **places}.items()}
+                self._blocks.add(columns if rows.weights is None else {**columns, "weight": rows.weights}, rows.size)
+            if spread is not None:
+                words = {name: texts.words() for name, texts in self._texts.items()}
+                for part in spread.kept(key, words):
+                    self._hold(part)
+                    self._blocks.add(part.columns(), part.size)
+            self._blocks.flush()
+        finally:
+            store.close()
+
+    def _places(self, texts: Mapping[str, pa.Array]) -> dict[str, NDArray[np.int32]]:
+        return {name: self._texts[name].places(found) for name, found in texts.items()}
+
+    def _hold(self, part: Packed) -> None:
+        """Count each text of the rows once for each entity, all of whose rows these are."""
+        if self._texts:
+            entities = numbered(part.entities)[0]
+            for name, texts in self._texts.items():
+                texts.hold(part.records[self._fields[name]], entities)
 
 
-def opened(source: Source, encoder: Encoder, key: bytes, memory: int) -> Local:
-    """Read a source, whose columns are there. SourceError where it cannot be read to its end."""
-    parts = [encoder.rows(batch) for batch in batches(source, encoder.columns)]
-    return Local(enforced(Rows.joined([encoder.none(), *parts]), encoder, key))
+def opened(source: Source, encoder: Encoder, key: bytes, sizes: Sizes) -> Local:
+    """The rows of a source, whose columns are there. SourceError where it cannot be read to its end."""
+    table = Local(encoder, sizes)
+    try:
+        table.read(source, key)
+    except BaseException:
+        table.close()
+        raise
+    return table

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dpsynth.errors import SourceError
-from dpsynth.table.reader import ROWS, ColumnInfo, Part, Reader, gathered, guarded, unquoted
+from dpsynth.table.reader import ColumnInfo, Part, Reader, batch_rows, gathered, guarded, unquoted
 
 if TYPE_CHECKING:
     from dpsynth.table.reader import Batch
 
 SUFFIXES = (".parquet", ".pq")
+
+
+BUFFER = 1 << 20
+"""Bytes of a column that are read at a time: without it the whole of a row group's would be."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,8 @@ def is_pattern(place: Path) -> bool:
 def _rows(path: Path, names: Sequence[str]) -> Iterator[Batch]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
-        yield from gathered(file.iter_batches(batch_size=ROWS, columns=list(names)), names)
+    with pq.ParquetFile(path, buffer_size=BUFFER) as file:
+        yield from gathered(file.iter_batches(batch_size=batch_rows(len(names)), columns=list(names)), names)
 
 
 def _matches(folder: Path, pattern: Sequence[str]) -> Iterator[Path]:

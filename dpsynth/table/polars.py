@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dpsynth.table.cells import texts
-from dpsynth.table.reader import ROWS, ColumnInfo, Part, Reader, guarded
+from dpsynth.table.reader import ColumnInfo, Part, Reader, batch_rows, guarded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +40,7 @@ class PolarsFrame(Reader):
 
     def batches(self, names: Sequence[str]) -> Iterator[Batch]:
         """Slices of the named columns."""
-        for piece in self.frame.select(list(names)).iter_slices(ROWS):
+        for piece in self.frame.select(list(names)).iter_slices(batch_rows(len(names))):
             yield {name: _series(piece.get_column(name)) for name in names}
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ROWS = 1 << 19
 """Rows in a batch, about: enough that the distinct values of a column are looked up a few times only."""
 
+CELLS = 1 << 23
+"""Cells in a batch at most, about: what bounds the memory that encoding them takes."""
+
 T = TypeVar("T")
 
 
@@ -57,6 +60,11 @@ class Reader(ABC):
         """The named columns and no others, batch by batch in bounded memory. What it raises may quote a row."""
 
 
+def batch_rows(columns: int) -> int:
+    """Rows in a batch of so many columns."""
+    return max(1, min(ROWS, CELLS // max(1, columns)))
+
+
 def guarded(act: Callable[[], T], message: str) -> T:
     """What ``act`` gives. SourceError with this message for whatever it raises but a SourceError and an interruption.
 
@@ -91,7 +99,7 @@ def gathered(batches: Iterable[pa.RecordBatch], names: Sequence[str]) -> Iterato
     for found in batches:
         group.append(found)
         rows += found.num_rows
-        if rows >= ROWS:
+        if rows >= batch_rows(len(names)):
             yield batch()
             group, rows = [], 0
     if group:

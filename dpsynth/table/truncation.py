@@ -28,9 +28,12 @@ class Digests:
 
     def __getitem__(self, rows: NDArray[np.intp]) -> NDArray[np.uint16]:
         """Those of some rows: shape (n, 16)."""
+        import pyarrow as pa
+
         from dpsynth.encoding import arrays
 
-        places, words = numbered(self.texts.take(arrays.of_numpy(rows)))
+        texts = self.texts.take(arrays.of_numpy(rows))
+        places, words = numbered(texts.dictionary_decode() if isinstance(texts, pa.DictionaryArray) else texts)
         digests = b"".join([*(sha256(word).digest() for word in words.to_pylist()), bytes(32)])
         return np.frombuffer(digests, dtype="<u2").reshape(-1, 16)[places]  # a null is at place -1
 
@@ -40,19 +43,44 @@ def enforced(rows: Rows, encoder: Encoder, key: bytes) -> Rows:
 
     ``rows`` holds all rows of each of its entities.
     """
-    unit, cell = encoder.unit, encoder.cell
+    return rows.taken(standing(rows, encoder, key))
+
+
+def standing(rows: Rows, encoder: Encoder, key: bytes) -> NDArray[np.intp]:
+    """The positions of the rows that ``enforced`` gives."""
     entities, words = (None, None) if rows.entities is None else numbered(rows.entities)
-    if cell is not None and rows.labels is not None:
-        found = members(cell, rows.labels, entities, words, key)
-        rows, entities = rows.taken(found), None if entities is None else entities[found]
+    found = np.arange(rows.size)
+    if encoder.cell is not None and rows.labels is not None:
+        found = members(encoder.cell, rows.labels, entities, words, key)
     if entities is None or words is None:
-        return rows
-    columns: list[Codes | Digests] = [
-        rows.codes[codec.name] if codec.name in rows.codes else Digests(rows.texts[codec.name])
-        for codec in encoder.codecs
-    ]
-    content = columns if rows.weights is None else [*columns, rows.weights]  # what tells two rows of an entity apart
-    return rows.taken(keep(entities, words, content, unit.max_rows, key))
+        return found
+    mine = np.full(rows.size, -1)
+    mine[found] = entities[found]
+    return keep(mine, words, _content(rows, encoder), encoder.unit.max_rows, key)
+
+
+def compacted(rows: Rows, encoder: Encoder, key: bytes) -> NDArray[np.intp]:
+    """The positions of rows that suffice: with any others, ``enforced`` keeps of them what it keeps of all of these.
+
+    They are at most ``max_rows`` rows of each entity and, of each of its labels but the cell's, one more.
+    """
+    if rows.entities is None:
+        return np.arange(rows.size)
+    entities, words = numbered(rows.entities)
+    if encoder.cell is None or rows.labels is None:
+        return keep(entities, words, _content(rows, encoder), encoder.unit.max_rows, key)
+    own, number = encoder.cell.cells.labels.index(encoder.cell.label), len(encoder.cell.cells.labels)
+    mine = keep(np.where(rows.labels == own, entities, -1), words, _content(rows, encoder), encoder.unit.max_rows, key)
+    others = np.flatnonzero((rows.labels >= 0) & (rows.labels != own) & (entities >= 0))
+    first = np.unique(entities[others] * number + rows.labels[others], return_index=True)[1]
+    return np.sort(np.concatenate((mine, others[first])))
+
+
+def _content(rows: Rows, encoder: Encoder) -> list[Codes | Digests]:
+    """What tells two rows of an entity apart."""
+    names = [codec.name for codec in encoder.codecs]
+    columns = [rows.codes[name] if name in rows.codes else Digests(rows.texts[name]) for name in names]
+    return columns if rows.weights is None else [*columns, rows.weights]
 
 
 def keep(

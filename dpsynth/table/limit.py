@@ -1,13 +1,8 @@
-"""How much memory there is, and what is made of it."""
+"""What is made of a limit on memory."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
-
-_GROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-_UNKNOWN = 2 << 30
 
 _FIXED = 640 << 20
 """Bytes that the program and a batch of rows take, however few rows there are: measured, and rounded up."""
@@ -34,17 +29,3 @@ class Sizes:
 def least_memory() -> int:
     """The least memory that counting needs; what a model and its tables need comes on top."""
     return _FIXED + (1 << 27)
-
-
-def default_memory() -> int:
-    """Half of the bytes that this machine, or the container that we run in, has."""
-    try:
-        found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    except (AttributeError, OSError, ValueError):
-        return _UNKNOWN
-    for name in _GROUPS:
-        try:
-            found.append(int(Path(name).read_text()))
-        except (OSError, ValueError):  # there is none, or it is "max"
-            continue
-    return min(found) // 2

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dpsynth.encoding import Codec, Constraints
 from dpsynth.privacy import Cell
 from dpsynth.schema import Unit
+from dpsynth.schema.quantity import limit_of
 from dpsynth.table import local
 from dpsynth.table.encoded import Encoder
-from dpsynth.table.limit import Sizes, default_memory
+from dpsynth.table.limit import Sizes
 from dpsynth.table.private import PrivateTable
 from dpsynth.table.source import Source, require
 
@@ -34,4 +35,4 @@ def open_table(
     """
     encoder = Encoder(codecs, unit, constraints or Constraints(), cell)
     require(source, encoder.columns)
-    return PrivateTable(local.opened(source, encoder, key, Sizes.of(memory or default_memory())))
+    return PrivateTable(local.opened(source, encoder, key, Sizes.of(limit_of(memory))))

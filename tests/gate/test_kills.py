@@ -136,6 +136,22 @@ def test_a_real_kill(folder: Path, fatal: str, share: Fraction, monkeypatch: pyt
     check_resumed(desk, folder, fatal, "marginals", monkeypatch, share)
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_kill_while_rows_are_kept_beside_memory(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No private file is left, stored answers come back, and the one that was being drawn is paid anew."""
+    desk = Desk(folder)
+    words = [sys.executable, "-m", "tests.gate.streams", str(folder)]
+    died = subprocess.run(
+        words, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, timeout=120
+    )
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert list(tmp_path.iterdir()) == []
+    check_books(desk, folder)
+    check_resumed(desk, folder, "before opening", "marginals", monkeypatch)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
 @pytest.mark.parametrize(
     ("name", "slow"),

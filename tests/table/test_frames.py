@@ -89,7 +89,7 @@ class TestPolars:
             require(Source.of(frame), ["a"])
 
     def test_slices_are_the_same_rows(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("dpsynth.table.polars.ROWS", 2)
+        monkeypatch.setattr("dpsynth.table.reader.ROWS", 2)
         assert texts(pl.DataFrame({"a": range(5)}), "a") == [["0", "1", "2", "3", "4"]]
         assert texts(pl.DataFrame({"a": []}), "a") == [[]]
 

@@ -18,7 +18,7 @@ from dpsynth.encoding import arrays, codecs
 from dpsynth.errors import INTERRUPTIONS, SourceError
 from dpsynth.measurement import TOTAL, Level, Query
 from dpsynth.schema import Schema
-from dpsynth.table import PrivateTable, Source, csv, lines, open_table, parquet, reader
+from dpsynth.table import PrivateTable, Source, csv, lines, open_table, reader
 from dpsynth.table.pandas import _series
 
 CANARY = "canary-51ac"
@@ -75,7 +75,6 @@ def test_batches_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(lines, "BLOCK", 11)
     monkeypatch.setattr(lines.read_records, "__defaults__", (11,))
     monkeypatch.setattr(csv, "_BLOCKS", 2)
-    monkeypatch.setattr(parquet, "ROWS", 2)
     monkeypatch.setattr(reader, "ROWS", 2)
     for before, name in zip(found, ("t.csv", "t.parquet"), strict=True):
         assert np.array_equal(counts(tmp_path / name), before)

@@ -39,7 +39,7 @@ PRIVATE = {
     *(f"dpsynth.privacy.{name}" for name in ("conversion", "interval", "normal", "tradeoff", "cost._smallest")),
     *(f"dpsynth.privacy.{name}" for name in ("gdp", "gdp.epsilon_of_gdp", "gdp.mu_squared_of", "promise")),
     "dpsynth.privacy.partitions.threshold",
-    "dpsynth.table.texts.Texts",
+    "dpsynth.table.texts",
     *(f"dpsynth.privacy.tradeoff.{name}" for name in ("_gaussian_power", "_pure_power")),
     "dpsynth.privacy.parallel.together",
     *(f"dpsynth.privacy.cost.{name}" for name in ("Cost", "exponential_cost", "gaussian_cost", "laplace_cost")),
@@ -54,10 +54,10 @@ PRIVATE = {
             "total",
         )
     ),
-    *(f"dpsynth.table.{name}" for name in ("counting", "lines", "load.open_table")),
+    *(f"dpsynth.table.{name}" for name in ("blocks", "counting", "lines", "load.open_table", "spread.Spread")),
     *(f"dpsynth.table.{name}" for name in ("batches.batches", "cells.texts", "postgres_cells")),
     *(f"dpsynth.table.{name}" for name in ("encoded.Encoder", "identities", "members.members")),
-    *(f"dpsynth.table.truncation.{name}" for name in ("enforced", "keep")),
+    *(f"dpsynth.table.truncation.{name}" for name in ("compacted", "keep", "standing")),
     *(f"dpsynth.verifier.{name}" for name in ("charged", "check_accounts", "check_charges", "cost_of", "epsilon_of")),
     *(f"dpsynth.verifier.{name}" for name in ("gdp_gives", "gives", "hides", "mills", "sensitivity_squared")),
 }

@@ -17,7 +17,7 @@ from dpsynth.curator.interruptions import held_back
 from dpsynth.curator.partitions import Naming
 from dpsynth.curator.rules import Remaining, require_rule
 from dpsynth.curator.scores import SCORES, require_expected
-from dpsynth.curator.stored import StoredAnswers
+from dpsynth.curator.stored import StoredAnswers, marginal
 from dpsynth.encoding import Constraints, UnlistedCodec, codecs
 from dpsynth.errors import INTERRUPTIONS, ConfigurationError, DpsynthError
 from dpsynth.measurement import (
@@ -41,7 +41,7 @@ from dpsynth.measurement import (
 from dpsynth.noise import Noise, noise_for, permitted
 from dpsynth.schema import Schema, Unlisted
 from dpsynth.schema.quantity import limit_of
-from dpsynth.table import ColumnInfo, Data, PrivateTable, Source, columns, open_table, require
+from dpsynth.table import ColumnInfo, Data, PrivateTable, Source, columns, least_memory, open_table, require
 
 Progress = Callable[[str], None]
 """Told how many queries were answered. It never hears of rows, nor of anything that depends on them."""
@@ -103,6 +103,9 @@ class Curator:
     def require(source: Data, schema: Schema, *besides: str) -> None:
         """SourceError, naming the columns, unless the source has those of the schema, of its unit and ``besides``."""
         require(Source.of(source), tuple(dict.fromkeys((*schema.read, *schema.unit.columns, *besides))))
+
+    least_memory = staticmethod(least_memory)
+    """The bytes that reading and counting need at the least."""
 
     @classmethod
     def open(
@@ -179,7 +182,7 @@ class Curator:
             return self._noised(table, [TOTAL], [scale], entries)
 
         (answer,) = self._verb([charge], act, "the total")
-        return _marginal(answer)
+        return marginal(answer)
 
     def marginals(
         self, queries: Sequence[Query], price: Fraction, weights: Sequence[int] | None = None
@@ -205,7 +208,7 @@ class Curator:
 
         drawn = [charge for charge, _ in priced]
         answers = self._verb(drawn, act, "a marginal" if len(asked) == 1 else f"{len(asked)} marginals")
-        return tuple(_marginal(answer) for answer in answers)
+        return tuple(marginal(answer) for answer in answers)
 
     def partitions(self, column: str, price: Fraction, delta: Fraction) -> Partitions:
         """The values of an unfound column that so many entities hold that they may be named, with noisy counts.
@@ -392,9 +395,3 @@ def _losing(error: DpsynthError) -> DpsynthError:
 def _require_price(price: Fraction) -> None:
     if isinstance(price, bool) or not isinstance(price, int | Fraction):
         raise ConfigurationError("a price is exact: a Fraction")
-
-
-def _marginal(answer: Answer) -> NoisyMarginal:
-    if not isinstance(answer, NoisyMarginal):
-        raise DpsynthError("a stored answer is not the marginal that was asked")
-    return answer

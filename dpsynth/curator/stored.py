@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dpsynth.accountant import Charge, Reservation, StoredAnswer
 from dpsynth.errors import DpsynthError
 from dpsynth.ledger import amount
-from dpsynth.measurement import Answer, unpack
+from dpsynth.measurement import Answer, NoisyMarginal, unpack
 
 
 class StoredAnswers:
@@ -44,3 +44,10 @@ def _same(verb: StoredAnswer, charges: Sequence[Charge]) -> bool:
         and all(fields.get(key) == value for key, value in charge.fields.items())
         for fields, charge in zip(verb.fields, charges, strict=True)
     )
+
+
+def marginal(answer: Answer) -> NoisyMarginal:
+    """An answer that is a marginal; DpsynthError for another kind."""
+    if not isinstance(answer, NoisyMarginal):
+        raise DpsynthError("a stored answer is not the marginal that was asked")
+    return answer

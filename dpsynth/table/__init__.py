@@ -5,9 +5,20 @@ columns that the schema names, never a value; readers' own messages (Arrow's quo
 """
 
 from dpsynth.table.counting import portions
+from dpsynth.table.limit import least_memory
 from dpsynth.table.load import open_table
 from dpsynth.table.private import PrivateTable
 from dpsynth.table.reader import ColumnInfo
 from dpsynth.table.source import Data, Source, columns, require
 
-__all__ = ["ColumnInfo", "Data", "PrivateTable", "Source", "columns", "open_table", "portions", "require"]
+__all__ = [
+    "ColumnInfo",
+    "Data",
+    "PrivateTable",
+    "Source",
+    "columns",
+    "least_memory",
+    "open_table",
+    "portions",
+    "require",
+]

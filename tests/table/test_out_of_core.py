@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from hashlib import sha256
@@ -327,3 +329,45 @@ def test_blocks_are_asked_for_what_they_have() -> None:
     with pytest.raises(KeyError):
         list(held.parts(["c"]))
     held.close()
+
+
+LIMITED = """
+import sys
+from pathlib import Path
+import numpy as np, pyarrow as pa, pyarrow.parquet as pq
+from dpsynth.encoding import codecs
+from dpsynth.measurement import Level, Query
+from dpsynth.schema import Schema
+from dpsynth.table import Source, blocks, least_memory, open_table
+
+sys.path.insert(0, "benchmarks")
+from memory import peak_mib
+
+rows, batch, columns, path = 1_500_000, 1 << 17, 20, Path(sys.argv[1])
+text = '[unit]\\nentity = "person"\\ncolumn = "id"\\n'
+text += "".join(f'[columns.c{at}]\\ntype = "integer"\\nmin = 0\\nmax = 999\\n' for at in range(columns))
+schema = Schema.parse(text)
+names = ["id", *schema.columns]
+with pq.ParquetWriter(path, pa.schema([(name, pa.int32()) for name in names])) as file:
+    for begin in range(0, rows, batch):
+        at = np.arange(begin, min(begin + batch, rows), dtype=np.int32)
+        file.write_table(pa.table({name: at if name == "id" else at % 1000 for name in names}))
+memory = least_memory() + (32 << 20)
+files = []
+write = blocks.Store._write
+blocks.Store._write = lambda store, data: (files.append(data.size), write(store, data))[1]
+table = open_table(Source.of(path), codecs(schema), schema.unit, bytes(32), memory=memory)
+counts = table.count([Query((Level.identity("c0", 1000), Level.identity("c1", 1000)))])[0]
+assert table.rows() == rows and counts.trace() == rows, "counts"
+assert sum(files) > 50 << 20, "nothing was kept beside memory"
+print(peak_mib() - memory / 2**20)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
+def test_a_limit_on_memory_is_kept(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    words = [sys.executable, "-c", LIMITED, str(tmp_path / "t.parquet")]
+    done = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 0

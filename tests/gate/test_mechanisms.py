@@ -88,7 +88,7 @@ def test_counts_what_it_pays_for(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     for queries, charges in zip(asked, verbs, strict=True):
         entries = reservation.drawn[at : at + charges]
         at += charges
-        if entries[0].kind == "select":
+        if entries[0].kind in ("select", "score"):
             assert [entry.fields["query"]["candidates"] for entry in entries] == [len(queries)]
         else:
             assert [entry.fields["query"]["columns"] for entry in entries] == [list(q.columns) for q in queries]

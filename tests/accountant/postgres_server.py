@@ -108,9 +108,7 @@ class Server:
         how = ["--no-sync", "--encoding=UTF8", "--locale=C", f"--username={ADMIN}", "--auth=scram-sha-256"]
         self._run("initdb", "-D", self._folder / "data", *how, f"--pwfile={password}")
         password.unlink()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port, self._begun = _free_port(), False
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         run = subprocess.run(
@@ -131,10 +129,12 @@ class Server:
     @property
     def log(self) -> str:
         """What the server wrote into its log."""
-        return (self._folder / "log").read_text(errors="replace")
+        file = self._folder / "log"
+        return file.read_text(errors="replace") if file.exists() else ""
 
     def start(self) -> Server:
         """Start it, and return when it takes connections."""
+        said = len(self.log)
         settings = {**self._settings, "port": str(self.port)}
         options = [f"--{key}={value}" for key, value in settings.items()]
         with (self._folder / "log").open("ab") as log:
@@ -149,8 +149,13 @@ class Server:
             )
         ready = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         for _ in range(600):
-            assert self._process.poll() is None, self.log
+            if self._process.poll() is not None:
+                taken = not self._begun and "Address already in use" in self.log[said:]
+                assert taken, self.log
+                self.port = _free_port()  # others on this machine look for one too, and this one was quicker
+                return self.start()
             if subprocess.run(ready).returncode == 0:
+                self._begun = True
                 return self
             time.sleep(0.1)
         raise TimeoutError(self.log)
@@ -190,6 +195,13 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
 
 
 def _user() -> dict[str, Any]:

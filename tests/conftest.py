@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from dpsynth import verifier
-from tests.desk import Desk, make_desk
+from tests.desk import Desk, Office, make_desk, make_office
 
 MEMORY = Path("/dev/shm")
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**32:
@@ -38,3 +38,23 @@ def anchors(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     folder = tmp_path_factory.mktemp("anchors")
     monkeypatch.setenv("DPSYNTH_ANCHORS", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An office whose release ``first`` waits for approval, and its anchors, in two folders; to be copied."""
+    place = tmp_path_factory.mktemp("prepared")
+    (place / "office").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DPSYNTH_ANCHORS", str(place / "anchors"))
+        called = make_office(place / "office").run()
+        assert called.exit_code == 11, called.output
+    return place
+
+
+@pytest.fixture
+def waiting(prepared: Path, tmp_path: Path, anchors: Path) -> Office:
+    """An office of this test alone, whose release ``first`` waits for approval."""
+    for kept, place in (("office", tmp_path), ("anchors", anchors)):
+        shutil.copytree(prepared / kept, place, dirs_exist_ok=True)
+    return Office(Desk(tmp_path))

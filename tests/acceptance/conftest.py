@@ -11,15 +11,8 @@ from tests.desk import Office, make_office
 
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
-    """Accounts under officers, nothing released."""
+    """Accounts under officers, nothing released. Of the same place as ``waiting``: a test takes one of them."""
     return make_office(tmp_path)
-
-
-@pytest.fixture
-def waiting(office: Office) -> Office:
-    """Its release ``first`` waits for approval."""
-    assert office.run().exit_code == 11
-    return office
 
 
 @pytest.fixture

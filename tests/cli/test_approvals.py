@@ -16,13 +16,6 @@ from tests.desk import Called, Office, call, make_office
 __all__ = ["postgres"]  # a fixture
 
 
-@pytest.fixture
-def waiting(tmp_path: Path) -> Office:
-    office = make_office(tmp_path)
-    assert office.run().exit_code == 11
-    return office
-
-
 def document(called: Called) -> dict[str, Any]:
     (line,) = called.stdout.splitlines()
     found: dict[str, Any] = json.loads(line)

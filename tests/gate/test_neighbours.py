@@ -82,7 +82,7 @@ def look(text: str, neighbours: str, max_rows: int, fault: Callable[[], None] | 
                     except DpsynthError as error:
                         seen += [type(error), str(error), error.__context__, error.__cause__]
                     seen.append([shape(answer) for answer in curator.answers])
-                seen += [re.sub(r'"(nonce|answer)":"[^"]*"', "", line.decode()) for line in reservation.lines()]
+                seen += [re.sub(r'"(nonce|answer|day)":"[^"]*"', "", line.decode()) for line in reservation.lines()]
     finally:
         root.removeHandler(handler)
         root.setLevel(level)

@@ -51,14 +51,6 @@ def office(tmp_path: Path) -> Office:
     return make_office(tmp_path)
 
 
-@pytest.fixture
-def waiting(office: Office) -> Office:
-    """An office whose first release waits for approval."""
-    with pytest.raises(WaitingForApproval):
-        go(office)
-    return office
-
-
 def go(office: Office, name: str = "first", **changes: str) -> Path:
     return run_file(office.release(name, **changes), office.out.with_name(name)).folder
 

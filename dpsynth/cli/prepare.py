@@ -58,10 +58,15 @@ def init(data: str, out: Path | None, as_json: bool) -> None:
 @memory_option
 @json_option
 def plan(file: Path, memory: str | None, as_json: bool) -> None:
-    """Show what the release in FILE would ask, at what price, and the error to expect. Reads no row."""
+    """Show what the release in FILE would ask, at what price, and the error to expect. Reads no row.
+
+    It tells how much memory each part may take, too; what cannot fit the limit is refused here as by `dpsynth run`,
+    with what would fit.
+    """
     from dpsynth.ledger import amount
     from dpsynth.privacy import NAMES, Cost, decimal_text, epsilon_of, exact_text
     from dpsynth.release import (
+        Footprint,
         constraints_told,
         errors_by_size,
         largest_model,
@@ -71,9 +76,12 @@ def plan(file: Path, memory: str | None, as_json: bool) -> None:
         preview,
         workload_told,
     )
+    from dpsynth.schema.quantity import amount_text
 
     found, limit = load_plan(file), load_memory(file, memory)
     lines = preview(found)
+    room = Footprint.of(found, limit)
+    room.require()
     quoted = epsilon_of(found.cost, found.budget.delta)
     cells, most = sum(found.domain.sizes), most_measured_cells(found)
     if as_json:
@@ -92,7 +100,14 @@ def plan(file: Path, memory: str | None, as_json: bool) -> None:
                 "reserved": amount(found.cost),
                 "certified_epsilon": decimal_text(quoted),
                 "cells": cells,
-                "memory": limit,
+                "memory": {
+                    "limit": limit,
+                    "needed": room.needed,
+                    "counting": room.counting,
+                    "candidates": room.candidates,
+                    "answers": room.answers,
+                    "model": room.model,
+                },
                 "most_measured_cells": most,
                 "largest_model_cells": largest_model(found),
                 "misplaced_people_by_cells": {str(size): people for size, people in errors_by_size(found)},
@@ -142,6 +157,9 @@ def plan(file: Path, memory: str | None, as_json: bool) -> None:
         say(table(["cells", "misplaced people"], [[f"{size:,}", _people(people)] for size, people in errors]))
     say(f"\nat most {most:,} cells are measured: {most * 8 / 2**20:.1f} MB of answers")
     say(f"the model has at most {largest_model(found):,} cells")
+    say(f"\nmemory, at most, of a limit of {amount_text(limit)}:")
+    say(table(["part", "memory"], [[name, amount_text(size)] for name, size in room.parts]))
+    say(f"together {amount_text(room.needed)}; the rest holds more rows and counts at once")
     hint("noise is that of the worst case where the number of queries is fixed; no row was read and nothing was spent")
 
 

@@ -31,6 +31,7 @@ from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_one_ways
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.rounds import (
+    CANDIDATE_CELLS,
     LARGEST_OFFSET,
     PAIR_CELLS,
     TREE_CELLS,
@@ -39,6 +40,7 @@ from dpsynth.mechanisms.rounds import (
     largest_tree,
     noise_size,
     spaced,
+    table_cells,
 )
 from dpsynth.mechanisms.workload import Workload
 from dpsynth.model import FittedModel, JunctionTree
@@ -71,6 +73,11 @@ class AIM:
     def largest(self, domain: Domain, levels: Mapping[str, Level]) -> int:
         """The limit on the tree, or the whole table where that is smaller."""
         return largest_tree(domain, levels)
+
+    def compared(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[int, int]:
+        """Every set of columns inside a marginal of the workload, as far as they are tried."""
+        closure = self._closure(domain.names)
+        return len(closure), sum(table_cells(closure, levels, CANDIDATE_CELLS // max(1, len(closure))))
 
     def plan(
         self, domain: Domain, levels: Mapping[str, Level], trees: Mapping[str, Tree] = NO_TREES

@@ -23,6 +23,10 @@ class Independent:
         """Each column's cells."""
         return sum(level.size for level in levels.values())
 
+    def compared(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[int, int]:
+        """Nothing is compared."""
+        return 0, 0
+
     def plan(
         self, domain: Domain, levels: Mapping[str, Level], trees: Mapping[str, Tree] = NO_TREES
     ) -> tuple[Step, ...]:

@@ -45,7 +45,7 @@ from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_first, m
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.purchase import Offer, choose
 from dpsynth.mechanisms.rate import MEAN_SIZE
-from dpsynth.mechanisms.rounds import CANDIDATE_CELLS, SLACK, Columns, Ground
+from dpsynth.mechanisms.rounds import CANDIDATE_CELLS, SLACK, Columns, Ground, table_cells
 from dpsynth.mechanisms.workload import Workload
 from dpsynth.model import FittedModel, JunctionTree
 
@@ -98,6 +98,20 @@ class MRM:
         """The limit on the tree, or the whole table where that is smaller."""
         return min(max(self.cells, sum(level.size for level in levels.values())), domain.cells(domain.names))
 
+    def compared(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[int, int]:
+        """Every pair of the workload where one is chosen; each of those that are scored, at all resolutions."""
+        pairs = self.workload.inside(domain.names, 2)
+        if not pairs or self._unscored(levels, pairs):
+            return 0, 0
+        picks, (finest, *coarser) = self._picks(len(domain.names), len(pairs)), self._resolutions(len(pairs))
+        chosen = table_cells(pairs, levels, min(self.resolutions[1], CANDIDATE_CELLS // len(pairs))) if picks else []
+        scored = [
+            cells
+            for most in (finest, *coarser)
+            for cells in sorted(table_cells(pairs, levels, most), reverse=True)[: picks or len(pairs)]
+        ]
+        return max(len(chosen), len(scored)), max(sum(chosen), sum(scored))
+
     def plan(
         self, domain: Domain, levels: Mapping[str, Level], trees: Mapping[str, Tree] = NO_TREES
     ) -> tuple[Step, ...]:
@@ -127,7 +141,7 @@ class MRM:
         pairs = self.workload.inside(names, 2)
         if not pairs:
             return fit_model(measure_first(measurer, budget, 1 - TOTAL_SHARE))
-        finest = min(self.cells, CANDIDATE_CELLS // (2 * len(pairs)))
+        finest, *coarser = self._resolutions(len(pairs))
         ground = Ground.measured(measurer, budget, self.one_way, self.merge, finest)
         first, again = ground.first, list[NoisyMarginal]()
         residual = self.residual and first.one_ways[0].law != "discrete_laplace"
@@ -148,7 +162,7 @@ class MRM:
                     weights = {columns: pairs[columns] for columns in picked}
             if fitted is not None:
                 weights = {**weights, **_inside(fitted, self.workload.inside(names, 3))}
-            asked = [] if unscored else _candidates(ground, weights, (finest, *self.resolutions[1:]), fitted)
+            asked = [] if unscored else _candidates(ground, weights, (finest, *coarser), fitted)
             last = batch == len(self.batches) - 1
             offers = _again(ground, pairs, float(self.again)) if last else []
             if unscored:
@@ -188,6 +202,10 @@ class MRM:
             return False
         loudest = max(MEAN_SIZE * _felt([levels[name].size for name in pair], True) for pair in pairs)
         return loudest**2 * self.select <= self._left
+
+    def _resolutions(self, pairs: int) -> tuple[int, ...]:
+        """Most cells of a table at each resolution at which so many pairs may be scored."""
+        return min(self.cells, CANDIDATE_CELLS // (2 * pairs)), *self.resolutions[1:]
 
     def _picks(self, columns: int, pairs: int) -> int:
         """How many pairs a private choice keeps; 0 where all are scored."""

@@ -36,7 +36,7 @@ from dpsynth.mechanisms.oneway import (
 )
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.rate import Rate
-from dpsynth.mechanisms.rounds import CANDIDATE_CELLS
+from dpsynth.mechanisms.rounds import CANDIDATE_CELLS, table_cells
 from dpsynth.model import CELLS, FittedModel
 
 MODEL_CELLS = CELLS // 2
@@ -63,6 +63,11 @@ class MST:
         edges = len(domain.names) - 1
         alone = sum(level.size for level in levels.values())
         return min(edges * self._pair(levels) + alone, domain.cells(domain.names))
+
+    def compared(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[int, int]:
+        """Every pair of columns."""
+        pairs = list(combinations(domain.names, 2))
+        return len(pairs), sum(table_cells(pairs, levels, CANDIDATE_CELLS // len(domain.names) ** 2))
 
     def plan(
         self, domain: Domain, levels: Mapping[str, Level], trees: Mapping[str, Tree] = NO_TREES

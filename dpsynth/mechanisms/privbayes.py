@@ -31,7 +31,7 @@ from dpsynth.measurement import NO_TREES, Candidate, Domain, Level, Measurer, No
 from dpsynth.mechanisms.assemble import fit_model
 from dpsynth.mechanisms.oneway import first_steps, measure_one_ways, shares
 from dpsynth.mechanisms.protocol import Step
-from dpsynth.mechanisms.rounds import PAIR_CELLS, Columns, Ground, largest_tree
+from dpsynth.mechanisms.rounds import CANDIDATE_CELLS, PAIR_CELLS, Columns, Ground, largest_tree, table_cells
 from dpsynth.model import FittedModel, JunctionTree
 
 SETS = 1500
@@ -66,6 +66,15 @@ class PrivBayes:
     def largest(self, domain: Domain, levels: Mapping[str, Level]) -> int:
         """The limit on the tree, or the whole table where that is smaller."""
         return largest_tree(domain, levels)
+
+    def compared(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[int, int]:
+        """Every pair at first; later so many sets of parents as are tried, each with a column of the largest tables."""
+        names = domain.names
+        pairs = table_cells(combinations(names, 2), levels, CANDIDATE_CELLS)
+        sets = max(SETS, len(names))
+        sizes = sorted((levels[name].size for name in names), reverse=True)
+        later = sets * min(prod(sizes[: self.parents + 1]), CANDIDATE_CELLS // sets) if len(names) > 2 else 0
+        return max(len(pairs), sets), max(min(sum(pairs), CANDIDATE_CELLS), later)
 
     def plan(
         self, domain: Domain, levels: Mapping[str, Level], trees: Mapping[str, Tree] = NO_TREES

@@ -42,6 +42,10 @@ class Mechanism(Protocol):
         """Most cells that the model's junction tree is meant to have."""
         ...
 
+    def compared(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[int, int]:
+        """The candidates of the largest comparison, and the cells of their tables together: both at most."""
+        ...
+
     def plan(
         self, domain: Domain, levels: Mapping[str, Level], trees: Mapping[str, Tree] = NO_TREES
     ) -> tuple[Step, ...]:

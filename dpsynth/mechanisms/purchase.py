@@ -38,9 +38,12 @@ PASSES = 4
 """How often the tree is built anew at the price of budget that the last one left."""
 
 WIDE = 100
-"""Up to so many columns the tree is made anew whenever a column is asked more finely; beyond, only once it is too large
-and has grown since. That costs time in proportion to the offers times the columns, and a tree that is a little larger.
-"""
+"""Up to so many columns the tree is made anew whenever a column is asked more finely; beyond, only where it is a little
+too large as it stands, and after twice as many such offers each time that it did not help: a tree takes time in
+proportion to the columns at least. On a survey of 300 columns 65 trees buy as much as 6,850."""
+
+NEAR = 1.1
+"""How many times too large a tree may be that is made anew."""
 
 UNLIMITED = 2**62
 
@@ -147,7 +150,8 @@ def _within(
     sizes = {name: 1 for query in (*held, *(offer.query for offer in offers)) for name in query.columns}
     for level in (level for query in held for level in query.levels):
         sizes[level.column] = max(sizes[level.column], level.size)
-    tree, fresh, wide = _tree(sizes, joint), True, len(sizes) > WIDE
+    tree, wide = _tree(sizes, joint), len(sizes) > WIDE
+    failed = passed = 0  # how patiently the next tree is made anew, and the offers passed over meanwhile
     for i in order:
         query = offers[i].query
         if query.columns in taken:
@@ -156,14 +160,16 @@ def _within(
             grown = {**sizes, **{level.column: max(sizes[level.column], level.size) for level in query.levels}}
             domain = Domain(tuple(grown), tuple(grown.values()))
             wider = tree if wide or grown == sizes else _tree(grown, joint)
-            if wider.cells_with(query.columns, domain) > limit:
-                if fresh or not wide:
-                    continue
-                tree, fresh = _tree(sizes, joint), True
-                wider = tree
-                if wider.cells_with(query.columns, domain) > limit:
-                    continue
-            tree, sizes, fresh = wider.grown(query.columns, domain), grown, False
+            found = wider.cells_with(query.columns, domain)
+            if wide and limit < found <= NEAR * limit:
+                passed += 1
+                if passed > failed:
+                    wider, passed = _tree(grown, joint), 0
+                    found = wider.cells_with(query.columns)
+                    failed = 0 if found <= limit else 2 * failed + 1
+            if found > limit:
+                continue
+            tree, sizes = wider.grown(query.columns, domain), grown
             joint.append(query.columns)
         taken[query.columns] = i
     return np.array(sorted(taken.values()), dtype=np.intp), tree

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isqrt
+from math import isqrt, prod
 
 import numpy as np
 
@@ -107,6 +107,12 @@ class Ground:
         start = None if before is None else before.network
         rows = float(self.first.rows(again))
         return assembled(levels, self.first.and_known(again), joint, rows, start=start, slack=SLACK)
+
+
+def table_cells(sets: Iterable[Columns], levels: Mapping[str, Level], most: int) -> list[int]:
+    """The cells of the table of each set of columns, none of which has more than ``most``."""
+    sizes = {name: level.size for name, level in levels.items()}
+    return [min(prod(sizes[name] for name in columns), most) for columns in sets]
 
 
 def largest_tree(domain: Domain, levels: Mapping[str, Level]) -> int:

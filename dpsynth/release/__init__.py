@@ -7,6 +7,7 @@ answers.
 from dpsynth.release.check import verify
 from dpsynth.release.config import ReleaseConfig
 from dpsynth.release.derive import derive
+from dpsynth.release.footprint import Footprint
 from dpsynth.release.plan import Plan
 from dpsynth.release.planned import PlannedQuery, errors_by_size, largest_model, most_measured_cells, preview
 from dpsynth.release.progress import Progress
@@ -16,6 +17,7 @@ from dpsynth.release.words import constraints_told, workload_told
 from dpsynth.verifier import Verdict
 
 __all__ = [
+    "Footprint",
     "Plan",
     "PlannedQuery",
     "Progress",

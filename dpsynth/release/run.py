@@ -19,6 +19,7 @@ from dpsynth.model import FittedModel
 from dpsynth.privacy import Budget, Measure
 from dpsynth.release.config import NoiseKind, ReleaseConfig
 from dpsynth.release.folder import require_place, signing_key
+from dpsynth.release.footprint import Footprint
 from dpsynth.release.plan import Plan
 from dpsynth.release.planned import preview
 from dpsynth.release.progress import Progress, tell
@@ -174,6 +175,7 @@ def run_file(
     folder = base / plan.release if among_several or out is None else base
     require_place(folder)
     preview(plan)
+    Footprint.of(plan, limit).require()
     with _open_store(plan, source, config.budget.account, place) as accountant:
         name = config.budget.account or OWN_ACCOUNT
         publisher = Publisher(accountant, name, accountant.trust(name), key)
@@ -204,6 +206,7 @@ def execute(
 ) -> Release:
     """Price, check, reserve, measure, fit. A release that was settled is rebuilt from its stored answers."""
     preview(plan)  # prices every query: what cannot be bought is refused before anything is spent
+    Footprint.of(plan, memory).require()
     with _open_store(plan, source, account, store) as accountant:
         return _execute(plan, source, accountant, account or OWN_ACCOUNT, store, memory, progress)
 
@@ -232,7 +235,8 @@ def _execute(
             )
             fitted = _fit(plan, plan.replayer(answers), progress)
         else:
-            with Curator.open(source, plan.schema, reservation, progress, plan.noise, memory) as curator:
+            left = Footprint.of(plan, memory).left
+            with Curator.open(source, plan.schema, reservation, progress, plan.noise, left) as curator:
                 fitted = _fit(plan, curator, progress)
                 answers = curator.answers
             reservation.settle()

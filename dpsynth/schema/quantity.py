@@ -51,12 +51,14 @@ def amount_text(amount: int) -> str:
 
 
 def limit_of(memory: str | int | None, key: str = "memory") -> int:
-    """The limit in bytes that a text, a number of bytes, or nothing at all means: half of the machine's memory.
+    """The limit in bytes that a text, a number of bytes, or nothing at all means.
 
+    Nothing is half of the machine's memory, or 1 GiB of a machine that has less than twice that.
     ConfigurationError as of :func:`bytes_of`.
     """
     if memory is None:
-        return machine_memory() // 2
+        machine = machine_memory()
+        return max(machine // 2, min(machine, 1 << 30))
     if isinstance(memory, str):
         return bytes_of(memory, key)
     if type(memory) is not int or memory < 1:

@@ -113,6 +113,23 @@ def test_a_wrong_limit_on_memory(desk: Desk, verb: str) -> None:
     assert not Path(f"{desk.table}.dpsynth.db").exists()
 
 
+@pytest.mark.parametrize("verb", ["run", "plan"])
+def test_a_limit_that_cannot_be_kept(desk: Desk, verb: str) -> None:
+    result = call(verb, desk.release(), "--memory", "100 MiB", "--json")
+    assert result.exit_code == 2
+    assert document(result)["error"].startswith("memory: the limit is 100 MiB, and this plan may need ")
+    assert not Path(f"{desk.table}.dpsynth.db").exists()
+
+
+def test_a_plan_tells_of_memory(desk: Desk) -> None:
+    told = call("plan", desk.release(), "--memory", "3 GB")
+    assert told.exit_code == 0
+    assert "memory, at most, of a limit of 2.8 GiB" in told.stdout
+    found = document(call("plan", desk.release(), "--memory", "3 GB", "--json"))["memory"]
+    assert found["limit"] == 3_000_000_000
+    assert found["needed"] == sum(found[part] for part in ("counting", "candidates", "answers", "model"))
+
+
 class TestVerify:
     def test_codes(self, desk: Desk) -> None:
         out = desk.folder / "out"

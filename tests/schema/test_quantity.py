@@ -47,7 +47,13 @@ def test_bytes_are_a_whole_positive_number(memory: int) -> None:
 
 
 def test_half_of_the_machine_where_nothing_is_said() -> None:
-    assert limit_of(None) == machine_memory() // 2 > 0
+    assert limit_of(None) >= machine_memory() // 2 > 0
+
+
+@pytest.mark.parametrize(("machine", "limit"), [(512, 512), (1024, 1024), (1500, 1024), (3000, 1500), (9000, 4500)])
+def test_small_machines_are_used_whole(machine: int, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dpsynth.schema.quantity.machine_memory", lambda: machine << 20)
+    assert limit_of(None) == limit << 20
 
 
 @given(st.integers(1, 1 << 45))

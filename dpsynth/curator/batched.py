@@ -17,7 +17,7 @@ from dpsynth.table import PrivateTable, portions
 
 Counts = NDArray[np.int64]
 
-PART = 8
+PART = 16
 """Tables that are counted at once take at most one part in so many of the limit on memory, or are one query."""
 
 MOST = 1 << 28

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import file_digest
@@ -26,6 +24,7 @@ from dpsynth.ledger import (
     statement,
 )
 from dpsynth.measurement import pack
+from dpsynth.release.aside import Aside
 from dpsynth.release.check import LEDGER, read_statement
 from dpsynth.release.describe import citation, datapackage
 from dpsynth.release.page import Tally, facts
@@ -139,30 +138,29 @@ def sha256_of(path: Path) -> str:
 def new_folder(folder: Path) -> Iterator[Path]:
     """A folder to fill beside ``folder``, moved there when the block ends well and removed when it does not.
 
-    ``folder`` may exist only if it is empty. Each process fills a folder of its own, ``.NAME.PID.partial``, so that two
-    runs into one place do not write over each other; a killed one leaves it behind.
+    ``folder`` may exist only if it is empty. Each run fills a folder of its own, so that two into one place do not
+    write over each other; what a killed one leaves is removed by the next into the same place (:class:`Aside`).
     """
     if _is_used(folder):
         raise ConfigurationError(f"{folder} exists and is not empty: give another --out, or remove it")
-    partial = _partial(folder)
+    aside = _aside(folder)
     try:
         with telling(folder):
-            yield partial
+            yield aside.path
             if _is_used(folder):
                 raise ConfigurationError(
                     f"{folder} was filled by another run meanwhile: run again, which checks what is there and costs "
                     "nothing"
                 )
-            partial.replace(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+            aside.path.replace(folder)
+    finally:
+        aside.drop()
 
 
 def require_place(folder: Path) -> None:
     """ConfigurationError unless ``folder`` can be written, or holds a release already."""
     if not _is_used(folder):
-        _partial(folder).rmdir()
+        _aside(folder).drop()
     elif not (folder / LEDGER).is_file():
         raise ConfigurationError(f"{folder} exists and is no release: give another --out, or remove it")
 
@@ -174,17 +172,13 @@ def _is_used(folder: Path) -> bool:
         raise ConfigurationError(f"{folder} cannot be read: {error.strerror}; give another --out") from None
 
 
-def _partial(folder: Path) -> Path:
+def _aside(folder: Path) -> Aside:
     """Make the empty folder beside ``folder`` that will become it."""
-    partial = folder.absolute().parent / f".{folder.absolute().name}.{os.getpid()}.partial"
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+        return Aside.of(folder)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not a name for a folder"
         raise ConfigurationError(f"{folder} cannot be made: {why}; give another --out") from None
-    return partial
 
 
 UNDECIDED = (0, 12, 13, 14, 26)

@@ -203,9 +203,9 @@ class Sampler:
         for index, (name, spread) in enumerate(zip(self.columns, self.spreads, strict=True)):
             if isinstance(spread, _Rounding):
                 random = words(seed, chunk, SPREAD, index, spread.widths.size + count)
-                fine[name] = spread.place(coarse[name].astype(np.uint64), random).astype(np.uint16)
+                fine[name] = spread.place(coarse.pop(name).astype(np.uint64), random).astype(np.uint16)
             else:
-                fine[name] = spread[coarse[name]]
+                fine[name] = spread[coarse.pop(name)]
         return fine
 
     def _states(self, node: Node, coarse: Codes, count: int) -> NDArray[np.uint64]:

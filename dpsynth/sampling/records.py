@@ -22,7 +22,7 @@ from dpsynth.encoding.identifiers import ROUNDS
 from dpsynth.sampling.draw import Codes, Sampler, chunks, require, sample_chunks
 from dpsynth.sampling.kept import kept
 from dpsynth.sampling.tables import CHUNK, IntegerTables
-from dpsynth.sampling.words import BETWEEN, KEY, VALUE, words
+from dpsynth.sampling.words import BETWEEN, BLOCK, KEY, VALUE, words
 from dpsynth.threads import in_order
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 
 SLICE = 1 << 17
-"""Rows that are decoded at a time, and so those of a batch."""
+"""Rows that are decoded at a time, and so those of a batch; fewer where they would have more than CELLS cells."""
+
+CELLS = 1 << 24
 
 HELD = 1 << 30
 """Bytes that chunks at work may hold together; one is always drawn."""
@@ -103,14 +105,16 @@ def rows_digest(tables: IntegerTables, rows: int, seed: int, workers: int | None
 
 
 def decode(layout: Layout, codes: Codes, seed: int, chunk: int) -> Iterator[pyarrow.RecordBatch]:
-    """One chunk of codes as rows of the table, SLICE rows at a time; zero rows give one empty, typed batch.
+    """One chunk of codes as rows of the table, at most SLICE rows at a time; zero rows give one empty, typed batch.
 
     Inside a fine cell the value is drawn from the chunk's own words.
     """
-    rows = next(iter(codes.values())).size
-    for begin in range(0, max(1, rows), SLICE):
-        part = {name: column[begin : begin + SLICE] for name, column in codes.items()}
-        yield layout.decode(part, ChunkWords(seed, chunk, min(SLICE, rows - begin), begin))
+    rows, size = next(iter(codes.values())).size, SLICE
+    while size * len(codes) > CELLS and size > BLOCK:
+        size //= 2
+    for begin in range(0, max(1, rows), size):
+        part = {name: column[begin : begin + size] for name, column in codes.items()}
+        yield layout.decode(part, ChunkWords(seed, chunk, min(size, rows - begin), begin))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,12 +154,14 @@ class SyntheticRows:
 
         ``digest``, if given, takes every chunk on its way, so that one pass writes the rows and knows their digest.
         """
-        count = max(1, chunks(self.rows))
-        for chunk, (codes, changed) in enumerate(in_order(self.codes, count, self._threads)):
+        drawn = in_order(self.codes, max(1, chunks(self.rows)), self._threads)
+        for chunk in range(max(1, chunks(self.rows))):
+            codes, changed = next(drawn)
             if digest is not None:
                 digest.add(codes)
                 digest.changed += changed
             yield from decode(self.layout, codes, self.seed, chunk)
+            del codes  # before the next is drawn
 
     @property
     def _threads(self) -> int:

@@ -146,6 +146,15 @@ def test_slices_of_a_chunk_are_the_chunk(monkeypatch: pytest.MonkeyPatch, size: 
     assert len(found["age"].chunks) == -(-1000 // size)
 
 
+def test_wide_tables_are_decoded_fewer_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    (expected,) = records(forest(), LAYOUT, 50, 3)
+    monkeypatch.setattr(MODULE, "CELLS", 6 * 20)
+    monkeypatch.setattr(MODULE, "SLICE", 32)
+    found = list(records(forest(), LAYOUT, 50, 3))
+    assert [batch.num_rows for batch in found] == [16, 16, 16, 2]
+    assert pa.Table.from_batches(found).equals(pa.Table.from_batches([expected]))
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
     rows = 2 * CHUNK + 9

@@ -177,3 +177,13 @@ def test_portions_hold_each_query_once_within_the_limit(asked: list[Query], cell
         assert held <= cells or len(portion) == 1
     if counting.needed(asked) <= cells:
         assert found == (tuple(range(len(asked))),)
+
+
+@pytest.mark.parametrize("weighed", [False, True])
+def test_a_table_larger_than_a_block_of_rows(weighed: bool) -> None:
+    rng = np.random.default_rng(7)
+    a, b = (rng.integers(0, 400, 150_000).astype(np.uint16) for _ in range(2))
+    weights = rng.integers(0, 65, a.size).astype(np.uint8) if weighed else None
+    (found,) = count({"a": a, "b": b}, a.size, [Query((Level.identity("a", 400), Level.identity("b", 400)))], weights)
+    expected = np.bincount(400 * a.astype(np.int64) + b, weights, minlength=400 * 400).astype(np.int64)
+    assert found.ravel().tolist() == expected.tolist()

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from dpsynth import verifier
 from tests.desk import Desk, Office, make_desk, make_office
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 MEMORY = Path("/dev/shm")
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**32:
@@ -58,3 +64,25 @@ def waiting(prepared: Path, tmp_path: Path, anchors: Path) -> Office:
     for kept, place in (("office", tmp_path), ("anchors", anchors)):
         shutil.copytree(prepared / kept, place, dirs_exist_ok=True)
     return Office(Desk(tmp_path))
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """Spark on this machine: two tasks at a time, three attempts for each, in a time zone that is not UTC."""
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.master("local[2,3]")
+    for name, value in {
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.executorEnv.PYTHONPATH": str(Path(__file__).parents[1]),
+        "spark.local.dir": str(tmp_path_factory.mktemp("spark")),
+        "spark.sql.session.timeZone": "America/New_York",
+        "spark.sql.shuffle.partitions": "3",
+        "spark.ui.enabled": "false",
+    }.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    yield session
+    session.stop()

@@ -20,6 +20,8 @@ from dpsynth.schema import Schema
 if TYPE_CHECKING:
     import pandas
     import pyarrow
+    from pyspark.sql import DataFrame as SparkFrame
+    from pyspark.sql import SparkSession
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +116,12 @@ class Release:
         """The synthetic rows as a pandas data frame."""
         frame: pandas.DataFrame = self.to_arrow().to_pandas()
         return frame
+
+    def to_spark(self, session: SparkSession, rows: int | None = None, seed: int | None = None) -> SparkFrame:
+        """The synthetic rows, drawn by the executors of a Spark session: :func:`dpsynth.release.spark.to_spark`."""
+        from dpsynth.release.spark import to_spark
+
+        return to_spark(self, session, rows, seed)
 
     def save(
         self, folder: str | Path, key: SigningKey | str | Path | None = None, progress: Progress | None = None

@@ -13,6 +13,7 @@ from dpsynth.table.encoded import Encoder
 from dpsynth.table.limit import Sizes
 from dpsynth.table.private import PrivateTable
 from dpsynth.table.source import Source, require
+from dpsynth.table.spark import Cluster, SparkFrame
 
 
 def open_table(
@@ -35,4 +36,6 @@ def open_table(
     """
     encoder = Encoder(codecs, unit, constraints or Constraints(), cell)
     require(source, encoder.columns)
+    if isinstance(source.reader, SparkFrame):
+        return PrivateTable(Cluster(source.reader, encoder, key))
     return PrivateTable(local.opened(source, encoder, key, Sizes.of(limit_of(memory))))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from dpsynth.errors import ConfigurationError, SourceError
-from dpsynth.table import arrow, parquet, postgres, sqlite
+from dpsynth.table import arrow, parquet, postgres, spark, sqlite
 from dpsynth.table.csv import CsvFile
 from dpsynth.table.duckdb import DuckdbRelation
 from dpsynth.table.pandas import PandasFrame
@@ -19,11 +19,12 @@ from dpsynth.table.reader import ColumnInfo, Reader
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyspark.sql import DataFrame as SparkDataFrame
 
 FORMS = (
     "data are a CSV file (.csv, .txt), a Parquet file (.parquet, .pq), a folder or pattern of Parquet files, a table "
     "written sqlite:PATH#TABLE or postgresql://USER@HOST/DATABASE#TABLE, or, in Python, a pandas or Polars data frame, "
-    "a pyarrow table, a DuckDB relation or whatever has __arrow_c_stream__ and __arrow_c_schema__"
+    "a pyarrow table, a DuckDB relation, a Spark data frame or whatever has __arrow_c_stream__ and __arrow_c_schema__"
 )
 
 
@@ -37,7 +38,7 @@ class ArrowStreamable(Protocol):
         """A capsule of an Arrow stream."""
 
 
-Data: TypeAlias = "Source | str | os.PathLike[str] | pd.DataFrame | ArrowStreamable"
+Data: TypeAlias = "Source | str | os.PathLike[str] | pd.DataFrame | ArrowStreamable | SparkDataFrame"
 """What rows can come from."""
 
 
@@ -95,8 +96,14 @@ class Source:
         raise ConfigurationError(f"{path.name}: {FORMS}" if told else FORMS)
 
 
-def _in_memory(data: Any) -> PandasFrame | PolarsFrame | DuckdbRelation | arrow.ArrowTable | arrow.ArrowStreams:
+def _in_memory(
+    data: Any,
+) -> PandasFrame | PolarsFrame | DuckdbRelation | spark.SparkFrame | arrow.ArrowTable | arrow.ArrowStreams:
     """The reader of a table in memory, by its library; a library that is not loaded made none of them."""
+    if _is(data, "pyspark.sql.classic.dataframe", "DataFrame"):
+        return spark.of_frame(data)
+    if _is(data, "pyspark.sql.connect.dataframe", "DataFrame"):
+        return spark.of_connect(data)
     if _is(data, "pandas", "DataFrame"):
         return PandasFrame(data)
     if _is(data, "polars", "DataFrame"):

@@ -121,13 +121,16 @@ class Cluster:
     """The engine. Its rows lie encoded in the executors' memory, or on their disks where that does not suffice."""
 
     def __init__(self, source: SparkFrame, encoder: Encoder, key: bytes) -> None:
+        self._rows: int | None = None
         self._found: dict[str, Codec] = {}
         self._unlisted = set(encoder.unlisted)
         self._blocks = _run(lambda: _encoded(source, encoder, key))
 
     def rows(self) -> int:
-        """The exact number of rows."""
-        return int(self._sums([])[tasks.SIZE].sum())
+        """The exact number of rows: every pass finds it."""
+        if self._rows is None:
+            self._sums([])
+        return self._rows or 0
 
     def count(self, queries: Sequence[Query]) -> tuple[NDArray[np.int64], ...]:
         """The exact table of each query, several at a pass."""
@@ -182,7 +185,8 @@ class Cluster:
         seen = sums.get(tasks.SEEN, np.zeros(0, dtype=np.int64))
         if np.unique(seen).size != seen.size:
             raise DpsynthError("Spark gave rows of one entity to two tasks, so that they were not truncated together")
-        return {tasks.SIZE: np.zeros(1, dtype=np.int64), **sums}
+        self._rows = int(sums[tasks.SIZE].sum()) if tasks.SIZE in sums else 0  # without partitions there are no sums
+        return sums
 
 
 def _encoded(source: SparkFrame, encoder: Encoder, key: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from dpsynth.errors import ConfigurationError
-from dpsynth.release import Release, synthesize
+from dpsynth.accountant import Accountant
+from dpsynth.errors import ConfigurationError, SourceError
+from dpsynth.people import SCHEMA_TOML, write_parquet
+from dpsynth.privacy import Budget
+from dpsynth.release import Release, synthesize, verify
 from dpsynth.sampling import CHUNK, records
 
 EVERY = """
@@ -122,3 +126,55 @@ def test_without_pyspark_it_says_what_to_install(release: Release, monkeypatch: 
     monkeypatch.setitem(sys.modules, "pyspark", None)
     with pytest.raises(ConfigurationError, match=r"dpsynth-engine\[spark\]"):
         release.to_spark(None)  # type: ignore[arg-type]
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "scale.md").read_text()
+
+
+@pytest.fixture
+def census(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with people, their schema and a store with an account for them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "people").mkdir()
+    write_parquet(tmp_path / "people" / "part.parquet", 3000)
+    (tmp_path / "people.toml").write_text(SCHEMA_TOML)
+    with Accountant.open("accounts.db", create=True) as accountant:
+        accountant.open_account("census", entity="person", column="person_id", budget=Budget("2", "1e-8"))
+    return tmp_path
+
+
+def test_the_example_of_the_guide_runs_and_its_release_verifies(census: Path, spark: SparkSession) -> None:
+    section = DOCUMENT[DOCUMENT.index("## Larger than one machine") :]
+    example = re.search(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    assert example is not None
+    text = example.group(1).replace("3_000_000", "3_000")
+    found: dict[str, object] = {}
+    exec(compile(text, "docs/scale.md", "exec"), found)
+    verdict = verify(census / "out", rebuild=True)
+    assert verdict.ok, verdict.failures
+    assert spark.read.parquet("synthetic").count() == 3000
+    release = found["release"]
+    assert isinstance(release, Release)
+    again = synthesize(
+        spark.read.parquet("people"),
+        schema="people.toml",
+        epsilon="1",
+        delta="1e-9",
+        account="census",
+        store="accounts.db",
+        release="people-2026-1",
+    )
+    assert again.lines == release.lines  # nothing was spent anew
+    assert again.to_arrow().equals(release.to_arrow())
+
+
+def test_a_frame_names_its_account_and_its_columns(census: Path, spark: SparkSession) -> None:
+    frame = spark.read.parquet("people")
+    with pytest.raises(ConfigurationError, match="account"):
+        synthesize(frame, schema="people.toml", epsilon="1", delta="1e-9")
+    asked = {"schema": "people.toml", "epsilon": "1", "delta": "1e-9", "account": "census", "store": "accounts.db"}
+    with pytest.raises(SourceError, match="no column 'region'"):
+        synthesize(frame.drop("region"), **asked)
+    with Accountant.open("accounts.db") as accountant:
+        assert not accountant.account("census").held.amount

@@ -9,23 +9,9 @@ import json
 import os
 import signal
 import sys
-import tempfile
 from itertools import combinations
 from pathlib import Path
 from typing import Any
-
-ROOT = Path(__file__).parents[2]
-FOLDER = Path(tempfile.mkdtemp(dir=sys.argv[1]))
-sys.path.insert(0, str(ROOT))
-os.environ |= {
-    "DPSYNTH_ANCHORS": str(FOLDER / "anchors"),
-    "PYSPARK_PYTHON": sys.executable,
-    "PYTHONPATH": str(ROOT),
-    "SPARK_LOCAL_DIRS": str(FOLDER / "local"),
-    "SPARK_LOCAL_IP": "127.0.0.1",
-    "SPARK_WORKER_DIR": str(FOLDER / "work"),
-    "XDG_CONFIG_HOME": str(FOLDER / "config"),
-}
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
@@ -38,6 +24,7 @@ from dpsynth.release import synthesize
 from dpsynth.schema import Schema
 from dpsynth.table import Source, open_table
 
+FOLDER = Path(sys.argv[1])
 SCHEMA = """
 [unit]
 entity = "person"

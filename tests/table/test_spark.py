@@ -89,8 +89,8 @@ def schema(unit: bool, max_rows: int, weighted: bool) -> Schema:
     return Schema.parse(head + COLUMNS)
 
 
-def answers(data: Any, asked: Schema, cell: str | None) -> list[Any]:
-    """All that an engine ever tells of a table."""
+def answers(data: Any, asked: Schema, cell: str | None = None, most: int = 99) -> list[Any]:
+    """All that an engine ever tells of a table; ``most`` tables of pairs."""
     declared = codecs(asked)
     table = open_table(
         Source.of(data),
@@ -107,7 +107,7 @@ def answers(data: Any, asked: Schema, cell: str | None) -> list[Any]:
     for codec in found:
         table.find(codec)
     levels = grid(found).levels
-    pairs = [Query(tuple(levels[name] for name in pair)) for pair in combinations(levels, 2)]
+    pairs = [Query(tuple(levels[name] for name in pair)) for pair in combinations(levels, 2)][:most]
     counts = table.count([*pairs, Query(tuple(levels[name] for name in ("free", "word", "whole")))])
     told = [table.rows(), texts, holders.tolist(), *(count.tolist() for count in counts)]
     table.close()
@@ -149,7 +149,7 @@ class TestTheSameIntegers:
 
     def test_no_partitions(self, spark: SparkSession) -> None:
         nothing = spark.createDataFrame(spark.sparkContext.emptyRDD(), SPARK)
-        told = answers(nothing, schema(True, 1, False), None)
+        told = answers(nothing, schema(True, 1, False))
         assert told[:3] == [0, [], []]
         assert not any(np.any(count) for count in told[3:])
 
@@ -157,10 +157,10 @@ class TestTheSameIntegers:
         """What is too much for this process at once is added up on the cluster, and fetched place by place."""
         table = [(f"p{at % 40}", "n", "f", at % 7, float(at % 5), f"w{at % 3}", 1.0) for at in range(200)]
         frame = spark.createDataFrame(spark.sparkContext.parallelize(table, 4), SPARK)
-        whole = answers(frame, schema(True, 2, False), None)
+        whole = answers(frame, schema(True, 2, False), most=1)
         monkeypatch.setattr(engine, "AT_ONCE", 5)
         monkeypatch.setattr(engine, "TRAFFIC", 8 * 60)
-        assert answers(frame, schema(True, 2, False), None) == whole
+        assert answers(frame, schema(True, 2, False), most=1) == whole
 
     def test_segments_follow_each_other(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(tasks, "SEGMENT", 2)
@@ -344,15 +344,15 @@ class TestFailures:
 
     def test_an_entity_in_two_tasks_is_noticed(self, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
         """Truncation rests on Spark's bringing equal keys together; were it not so, nothing would be counted."""
-        frame = spark.createDataFrame(spark.sparkContext.parallelize([("a",), ("a",)], 2), "who string")
+        frame = spark.createDataFrame(spark.sparkContext.parallelize([("ann", "a")] * 2, 2), "who string, word string")
         asked = Schema.parse(
-            '[unit]\nentity = "person"\ncolumn = "who"\n[columns.who]\ntype = "categorical"\nvalues = ["a"]\n'
+            '[unit]\nentity = "person"\ncolumn = "who"\n[columns.word]\ntype = "categorical"\nvalues = ["a"]\n'
         )
         mapped = engine._mapped
 
         def apart(frame: Any, task: Any, form: str) -> Any:
             if isinstance(task, tasks.Enforce):  # past the shuffle
-                frame = spark.createDataFrame(frame.collect(), frame.schema).repartition(2)
+                frame = spark.createDataFrame(spark.sparkContext.parallelize(frame.collect(), 2), frame.schema)
             return mapped(frame, task, form)
 
         monkeypatch.setattr(engine, "_mapped", apart)
@@ -367,24 +367,34 @@ def test_a_table_shows_nothing(spark: SparkSession) -> None:
     assert repr(table) == "<private table>"
 
 
+def script(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """One of the scripts beside this file, in a process with a Spark of its own, which writes to ``folder`` alone."""
+    environment = {
+        **os.environ,
+        "PYSPARK_PYTHON": sys.executable,
+        "PYTHONPATH": str(ROOT),
+        "SPARK_LOCAL_DIRS": str(folder / "local"),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_WORKER_DIR": str(folder / "work"),
+    }
+    command = [sys.executable, str(Path(__file__).with_name(name)), str(folder)]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=600)
+    assert run.returncode == 0, run.stderr
+    return run
+
+
 def test_an_executor_that_dies_changes_no_integer_and_no_charge(tmp_path: Path) -> None:
     """Two executors with a process each, one killed in the first count and again in a release; speculation is on."""
-    script = Path(__file__).with_name("spark_cluster.py")
-    run = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, cwd=ROOT, timeout=600
-    )
-    assert run.returncode == 0, run.stderr
+    run = script("spark_cluster.py", tmp_path)
     found = json.loads(run.stdout.splitlines()[-1])
     assert found["deaths"] == ["first", "second"]
     assert found["there"] == found["here"]
     assert found["charged there"] == found["charged here"]
 
 
-def test_nothing_of_a_row_is_logged() -> None:
+def test_nothing_of_a_row_is_logged(tmp_path: Path) -> None:
     """All that Spark writes to standard error when the kernel itself fails, in every attempt."""
-    script = Path(__file__).with_name("spark_logging.py")
-    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=ROOT, timeout=300)
-    assert run.returncode == 0, run.stderr
+    run = script("spark_logging.py", tmp_path)
     told = run.stdout + run.stderr
     assert "a part of the rows could not be read, encoded or counted" in told
     assert "SECRET" not in told

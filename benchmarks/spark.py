@@ -3,8 +3,8 @@
     python benchmarks/spark.py [--rows 100000 1000000 10000000] [--cores 2] [--quick]
 
 One person a row, so every row's entity is looked at. All tables of two columns are asked: in the first pass the rows
-are read, encoded and truncated, in later ones they are only counted. Integers are compared. Spark keeps the encoded rows
-in memory where that suffices (``persist``); what it would take to make them anew for each pass is the first pass again.
+are read, encoded and truncated, in later ones they are only counted. Integers are compared. Spark keeps the encoded
+rows, in memory where that suffices: to make them anew for each pass would take the first pass again.
 """
 
 from __future__ import annotations

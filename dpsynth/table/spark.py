@@ -11,6 +11,7 @@ The store's key travels to the tasks: whoever can read their memory or traffic l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.encoding import Codec
-from dpsynth.errors import ConfigurationError, DpsynthError
+from dpsynth.errors import ConfigurationError, DpsynthError, SourceError
 from dpsynth.measurement import Query
 from dpsynth.table import tasks
 from dpsynth.table.encoded import Encoder
@@ -58,11 +59,17 @@ _CONNECT = (
 BUCKETS = 4
 """Buckets of entities for each partition of a shuffle: all rows of a bucket are truncated at once, in one task."""
 
+PARTITIONS = 200
+"""Parts into which people are divided where the session does not say how many: Spark's own number."""
+
 AT_ONCE = 1 << 23
 """Cells of all queries of a job, about: eight bytes each in every task."""
 
 TRAFFIC = 1 << 28
 """Bytes that come to this process from all partitions of a job, about; Spark's own limit is 1 GiB."""
+
+SHUFFLED = 1 << 33
+"""Bytes of larger tables that are added up on the cluster first, about."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +173,9 @@ class Cluster:
             self._found[codec.name] = codec
 
     def close(self) -> None:
-        """Forget the rows, on the executors too."""
-        _run(lambda: self._blocks.unpersist())
+        """Forget the rows, on the executors too; a session that has stopped has forgotten them."""
+        with suppress(SourceError):
+            _run(lambda: self._blocks.unpersist())
 
     def _sums(self, queries: Sequence[Query]) -> dict[int, NDArray[np.int64]]:
         """SUMS of all rows."""
@@ -175,8 +183,10 @@ class Cluster:
         task = tasks.Count(tuple(queries), dict(self._found))
 
         def act() -> dict[int, NDArray[np.int64]]:
-            parts = _mapped(self._blocks.coalesce(max(1, TRAFFIC // max(1, size))), task, tasks.SUMS)
-            if size <= 8 * AT_ONCE:
+            here = size <= 8 * AT_ONCE
+            most = (TRAFFIC if here else SHUFFLED) // max(1, size)
+            parts = _mapped(self._blocks.coalesce(max(1, most)), task, tasks.SUMS)
+            if here:
                 return tasks.added((row.place, row.cells) for row in parts.collect())
             shared = _mapped(parts.repartition("place"), tasks.Add(), tasks.SUMS)  # each place to one partition
             return tasks.added((row.place, row.cells) for row in shared.toLocalIterator())
@@ -193,7 +203,8 @@ def _encoded(source: SparkFrame, encoder: Encoder, key: bytes) -> Any:
     """The blocks of the rows that count. They are made when they are first asked for."""
     from pyspark import StorageLevel
 
-    partitions = int(source.frame.sparkSession.conf.get("spark.sql.shuffle.partitions"))
+    said = source.frame.sparkSession.conf.get("spark.sql.shuffle.partitions")
+    partitions = int(said) if said.isdigit() else PARTITIONS
     encode = tasks.Encode(encoder, key, BUCKETS * partitions)
     blocks = _mapped(source.narrowed(encoder.columns), encode, tasks.BLOCKS)
     if encoder.unit.column is not None:

@@ -79,7 +79,7 @@ def counted(data: Any) -> list[Any]:
 def charged(data: Any, name: str) -> list[Any]:
     store = FOLDER / f"{name}.db"
     with Accountant.open(store, create=True) as accountant:
-        accountant.open_account("people", entity="person", budget=Budget("1", "1e-6"))
+        accountant.open_account("people", entity="person", neighbours="add-remove", budget=Budget("1", "1e-6"))
     release = synthesize(
         data,
         schema=FOLDER / "schema.toml",

@@ -159,7 +159,7 @@ class TestTheSameIntegers:
         frame = spark.createDataFrame(spark.sparkContext.parallelize(table, 4), SPARK)
         whole = answers(frame, schema(True, 2, False), most=1)
         monkeypatch.setattr(engine, "AT_ONCE", 5)
-        monkeypatch.setattr(engine, "TRAFFIC", 8 * 60)
+        monkeypatch.setattr(engine, "SHUFFLED", 8 * 60)
         assert answers(frame, schema(True, 2, False), most=1) == whole
 
     def test_segments_follow_each_other(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
 import subprocess
 import sys
@@ -381,15 +380,6 @@ def script(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
     run = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=600)
     assert run.returncode == 0, run.stderr
     return run
-
-
-def test_an_executor_that_dies_changes_no_integer_and_no_charge(tmp_path: Path) -> None:
-    """Two executors with a process each, one killed in the first count and again in a release; speculation is on."""
-    run = script("spark_cluster.py", tmp_path)
-    found = json.loads(run.stdout.splitlines()[-1])
-    assert found["deaths"] == ["first", "second"]
-    assert found["there"] == found["here"]
-    assert found["charged there"] == found["charged here"]
 
 
 def test_nothing_of_a_row_is_logged(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import subprocess
 import sys
@@ -389,3 +390,12 @@ def test_nothing_of_a_row_is_logged(tmp_path: Path) -> None:
     assert "a part of the rows could not be read, encoded or counted" in told
     assert "SECRET" not in told
     assert KEY.hex() not in told
+
+
+def test_an_executor_that_dies_changes_no_integer_and_no_charge(tmp_path: Path) -> None:
+    """Two executors with a process each, one killed in the first count and again in a release; speculation is on."""
+    run = script("spark_cluster.py", tmp_path)
+    found = json.loads(run.stdout.splitlines()[-1])
+    assert found["deaths"] == ["first", "second"]
+    assert found["there"] == found["here"]
+    assert found["charged there"] == found["charged here"]

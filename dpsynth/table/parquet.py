@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ class ParquetFiles(Reader):
 
         for label, file in self._files():
             message = f"{label}: the file cannot be read as Parquet; check that it is there and whole"
-            schema = guarded(lambda file=file: pq.read_schema(file), message)  # type: ignore[misc]
+            schema = guarded(partial(pq.read_schema, file), message)
             kinds = zip(schema.names, schema.types, strict=True)
             yield Part(label, tuple(ColumnInfo(name, str(kind)) for name, kind in kinds))
 
@@ -64,8 +65,9 @@ class ParquetFiles(Reader):
         named = sorted((way.parts, path) for path, way in shown.items() if not _hidden(way))
         files = {path.resolve(): f"{root.name}/{shown[path].as_posix()}" for _, path in reversed(named)}
         if not files:
+            where = "there" if root == self.place else f"in the folder {root.resolve().name}"
             raise SourceError(
-                f"{self.name}: no file that ends in {' or '.join(SUFFIXES)} is there; check the folder or the pattern"
+                f"{self.name}: no file that ends in {' or '.join(SUFFIXES)} is {where}; check the folder or the pattern"
             )
         return [(label, path) for path, label in reversed(files.items())]
 

@@ -113,13 +113,20 @@ def test_empty_files_and_small_ones_are_read(tmp_path: Path) -> None:
     assert read(tmp_path / "q", "a") == []
 
 
-@pytest.mark.parametrize("name", ["people", "people/*.parquet", "people/**/*.pq"])
-def test_no_file_at_all(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("people", "there"),
+        ("people/*.parquet", "in the folder people"),
+        ("people/**/*.pq", "in the folder people"),
+    ],
+)
+def test_no_file_at_all(tmp_path: Path, name: str, where: str) -> None:
     (tmp_path / "people" / "_old").mkdir(parents=True)
     (tmp_path / "people" / "rows.csv").write_text(f"a\n{CANARY}\n")
     write(tmp_path / "people" / "_old" / "x.parquet", a=[CANARY])
     for look in (lambda source: require(source, ["a"]), columns):
-        with pytest.raises(SourceError, match=r"no file that ends in \.parquet or \.pq is there") as caught:
+        with pytest.raises(SourceError, match=rf"no file that ends in \.parquet or \.pq is {where};") as caught:
             look(Source.of(tmp_path / name))
         assert CANARY not in str(caught.value)
 

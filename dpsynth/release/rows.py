@@ -84,7 +84,8 @@ class PublishedRows:
         import pyarrow.parquet
 
         trouble = f"{path.name} cannot be read as Parquet"
-        file = _tried(lambda: pyarrow.parquet.ParquetFile(path), trouble)
+        # What is read ahead stays in memory until the file is closed.
+        file = _tried(lambda: pyarrow.parquet.ParquetFile(path, pre_buffer=False), trouble)
         schema = _tried(lambda: file.schema_arrow, trouble)
         if set(file.metadata.metadata or ()) - {b"ARROW:schema"}:
             raise DigestMismatch(f"{path.name} carries more than rows: its metadata are not empty")

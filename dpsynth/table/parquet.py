@@ -21,7 +21,8 @@ SUFFIXES = (".parquet", ".pq")
 
 
 BUFFER = 1 << 20
-"""Bytes of a column that are read at a time: without it the whole of a row group's would be."""
+"""Bytes of a column that are read at a time: without it the whole of a row group's would be, and what is read ahead
+(``pre_buffer``) stays in memory until the file is closed."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def is_pattern(place: Path) -> bool:
 def _rows(path: Path, names: Sequence[str]) -> Iterator[Batch]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, buffer_size=BUFFER) as file:
+    with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
         yield from gathered(file.iter_batches(batch_size=batch_rows(len(names)), columns=list(names)), names)
 
 

@@ -212,7 +212,7 @@ print(json.dumps([peak, peak_mib()]))
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from the kernel's own mark")
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
-    """Beyond the few chunks that are at work at once; in memory three more million rows would take 150 MiB."""
+    """Beyond the few chunks at work at once, one more or less; nine million rows take 120 MiB in the file alone."""
 
     def peaks(rows: int) -> list[float]:
         command = [sys.executable, "-c", PEAK, str(tmp_path), str(rows)]
@@ -221,6 +221,6 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         found: list[float] = json.loads(done.stdout)
         return found
 
-    few, many = peaks(4 * CHUNK), peaks(7 * CHUNK)
-    assert many[0] < few[0] + 75
-    assert many[1] < few[1] + 75
+    few, many = peaks(4 * CHUNK), peaks(13 * CHUNK)
+    assert many[0] < few[0] + 100
+    assert many[1] < few[1] + 100

@@ -76,7 +76,7 @@ class Curator:
         reservation: Reservation,
         progress: Progress | None,
         noise: Noise,
-        memory: int | None,
+        memory: int,
     ) -> None:
         self._source = source
         self._schema = schema
@@ -134,7 +134,7 @@ class Curator:
             )
         cls.require(found, schema, *([cell.column] if cell else []))
         drawn = _noise or noise_for(reservation.account.measure, noise)
-        return cls(found, schema, reservation, progress, drawn, memory)
+        return cls(found, schema, reservation, progress, drawn, limit_of(memory))
 
     @property
     def domain(self) -> Domain:
@@ -383,7 +383,7 @@ class Curator:
     @property
     def _cells(self) -> int:
         """How many cells are counted at once."""
-        return cells_at_once(limit_of(self._memory))
+        return cells_at_once(self._memory)
 
 
 def _losing(error: DpsynthError) -> DpsynthError:

@@ -51,6 +51,28 @@ _CHANGING = (
     "monotonically_increasing_id() or a function that is declared so. Write its rows to a table first and give that"
 )
 
+_PICKING = (
+    "the query of the Spark data frame picks rows by what other rows there are, or by the clock ({}), so that one "
+    "person could move any number of them: leave that out, or write the rows to a table first"
+)
+
+_PICKS = {
+    "Sample": "sample",
+    "GlobalLimit": "limit",
+    "LocalLimit": "limit",
+    "Offset": "offset",
+    "Tail": "tail",
+    "First": "first",
+    "Last": "last",
+    "AnyValue": "any_value",
+    "CurrentTimestamp": "current_timestamp",
+    "CurrentDate": "current_date",
+    "LocalTimestamp": "localtimestamp",
+    "Now": "now",
+}
+"""Steps of a query, by their class in Spark, that are deterministic to it and not the same for the same rows, or not
+for each row by itself. Others, such as a rank among ties, cannot be told from what is meant well."""
+
 _CONNECT = (
     "a data frame of Spark Connect is not read: give one of a classic session, in a driver that runs beside the "
     "cluster, or write its rows to Parquet files"
@@ -116,7 +138,31 @@ def of_frame(frame: Any) -> SparkFrame:
         raise ConfigurationError("a Spark data frame that is a stream has no end: give a table of its rows")
     if not guarded(lambda: frame._jdf.queryExecution().analyzed().deterministic(), _GONE):
         raise ConfigurationError(_CHANGING)
+    picking = guarded(lambda: _picking(frame._jdf.queryExecution().analyzed()), _GONE)
+    if picking:
+        raise ConfigurationError(_PICKING.format(", ".join(picking)))
     return SparkFrame(frame)
+
+
+def _picking(query: Any) -> list[str]:
+    """What of _PICKS a query does, its subqueries included; to leave out rows equal in all columns is fine."""
+    found, plans = set[str](), [query]
+    while plans:
+        plan = plans.pop()
+        plans += [*_each(plan.children()), *_each(plan.innerChildren())]
+        steps = [plan, *_each(plan.expressions())]
+        if plan.getClass().getSimpleName() == "Deduplicate" and plan.keys().size() < plan.output().size():
+            found.add("dropDuplicates of some columns")
+        while steps:
+            step = steps.pop()
+            found |= {_PICKS[name] for name in [step.getClass().getSimpleName()] if name in _PICKS}
+            steps += [] if step is plan else _each(step.children())
+    return sorted(found)
+
+
+def _each(several: Any) -> list[Any]:
+    """The members of a Scala sequence."""
+    return [several.apply(at) for at in range(several.size())]
 
 
 def of_connect(_: Any) -> NoReturn:
@@ -155,15 +201,9 @@ class Cluster:
         """The texts that occur but ``otherwise``, sorted; the entities that hold each."""
         if column not in self._unlisted:
             raise KeyError(column)
-        held = _run(
-            lambda: (
-                _mapped(self._blocks, tasks.Hold(column, otherwise), tasks.HOLDERS)
-                .groupBy("text")
-                .sum("entities")
-                .collect()
-            )
-        )
-        texts = sorted((bytes(text), number) for text, number in held)
+        held = _run(lambda: _held(_mapped(self._blocks, tasks.Hold(column, otherwise), tasks.HOLDERS)))
+        _require_once([bucket for text, _, buckets in held if text is None for bucket in buckets])
+        texts = sorted((bytes(text), number) for text, number, _ in held if text is not None)
         return [text.decode() for text, _ in texts], np.array([number for _, number in texts], dtype=np.int64)
 
     def find(self, codec: Codec) -> None:
@@ -192,9 +232,7 @@ class Cluster:
             return tasks.added((row.place, row.cells) for row in shared.toLocalIterator())
 
         sums = _run(act)
-        seen = sums.get(tasks.SEEN, np.zeros(0, dtype=np.int64))
-        if np.unique(seen).size != seen.size:
-            raise DpsynthError("Spark gave rows of one entity to two tasks, so that they were not truncated together")
+        _require_once(sums.get(tasks.SEEN, np.zeros(0, dtype=np.int64)).tolist())
         self._rows = int(sums[tasks.SIZE].sum()) if tasks.SIZE in sums else 0  # without partitions there are no sums
         return sums
 
@@ -211,6 +249,21 @@ def _encoded(source: SparkFrame, encoder: Encoder, key: bytes) -> Any:
         blocks = blocks.repartition(partitions, "bucket").sortWithinPartitions("bucket")
         blocks = _mapped(blocks, tasks.Enforce(encoder, key), tasks.BLOCKS)
     return blocks.persist(StorageLevel.MEMORY_AND_DISK)
+
+
+def _held(parts: Any) -> list[Any]:
+    """Of HOLDERS each text, its holders and, where it is None, the buckets, in one job."""
+    from pyspark.sql import functions
+
+    bucket = functions.when(functions.col("text").isNull(), functions.col("entities"))
+    found: list[Any] = parts.groupBy("text").agg(functions.sum("entities"), functions.collect_list(bucket)).collect()
+    return found
+
+
+def _require_once(buckets: Sequence[int]) -> None:
+    """DpsynthError where a bucket was looked at twice: then an entity may have been, as two."""
+    if len(set(buckets)) != len(buckets):
+        raise DpsynthError("Spark gave rows of one entity to two tasks, so that they were not truncated together")
 
 
 def _mapped(frame: Any, task: Task, schema: str) -> Any:

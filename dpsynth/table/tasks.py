@@ -41,7 +41,7 @@ SIZE, SEEN = -1, -2
 """The number of rows; the buckets that were counted, which do not add up but follow each other."""
 
 HOLDERS = "text binary, entities long"
-"""Texts and how many entities hold each."""
+"""Texts and how many entities hold each; without a text, a bucket that was looked at."""
 
 SEGMENT = 1 << 20
 """Cells that travel at a time."""
@@ -145,14 +145,16 @@ class Hold:
     otherwise: str
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The texts of each block but ``otherwise``; a text may come from several blocks."""
+        """The texts of each block but ``otherwise``; a text may come from several blocks. Then the block's bucket."""
         import pyarrow as pa
 
-        for _, rows in _blocks(batches):
+        for bucket, rows in _blocks(batches):
             entities = None if rows.entities is None else numbered(rows.entities)[0]
             words, counts = _texts(rows, self.column).holders(entities, self.otherwise)
-            texts = pa.array([word.encode() for word in words], pa.binary())
-            yield pa.record_batch([texts, pa.array(counts.tolist(), pa.int64())], names=["text", "entities"])
+            seen = [] if bucket is None else [bucket]
+            texts = pa.array([*(word.encode() for word in words), *[None] * len(seen)], pa.binary())
+            numbers = pa.array([*counts.tolist(), *seen], pa.int64())
+            yield pa.record_batch([texts, numbers], names=["text", "entities"])
 
 
 class Add:

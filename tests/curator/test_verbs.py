@@ -124,6 +124,12 @@ class TestMarginals:
 class TestBatches:
     """What is counted at once fits the limit on memory; no answer depends on it."""
 
+    @pytest.mark.parametrize("memory", [0, -5])
+    def test_a_limit_that_is_none_is_refused_before_anything_is_drawn(self, memory: int) -> None:
+        reservation = LightReservation.new()
+        with pytest.raises(ConfigurationError, match="memory"):
+            Curator.open(FRAME, schema_of(), reservation, None, "exact", memory)
+
     @pytest.mark.parametrize("memory", [1, 2000, 1 << 30])
     def test_the_exact_integers_are_the_same(self, memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
         pairs = [("sex", "age"), ("sex", "town"), ("age", "town"), ("town",), ("sex", "age", "town")]

@@ -261,6 +261,31 @@ class TestStructure:
         with pytest.raises(ConfigurationError, match="other rows each time"):
             Source.of(frame)
 
+    @pytest.mark.parametrize(
+        ("query", "named"),
+        [
+            ("SELECT * FROM held TABLESAMPLE (50 PERCENT)", "sample"),
+            ("SELECT * FROM held LIMIT 2", "limit"),
+            ("SELECT * FROM held WHERE a IN (SELECT a FROM held LIMIT 2)", "limit"),
+            ("WITH some AS (SELECT * FROM held OFFSET 1) SELECT a FROM some", "offset"),
+            ("SELECT a, (SELECT first(b) FROM held) AS c FROM held", "first"),
+            ("SELECT a FROM held WHERE now() > b", "now"),
+        ],
+    )
+    def test_a_query_that_picks_rows_is_refused(self, spark: SparkSession, query: str, named: str) -> None:
+        spark.range(5).select(sql.col("id").alias("a"), sql.lit(None).cast("date").alias("b")).createOrReplaceTempView(
+            "held"
+        )
+        with pytest.raises(ConfigurationError, match=rf"by the clock \(.*{named}"):
+            Source.of(spark.sql(query))
+
+    def test_rows_without_duplicates_are_refused_unless_all_of_a_row_is_looked_at(self, spark: SparkSession) -> None:
+        frame = spark.createDataFrame([(1, 2), (1, 3), (1, 3)], "a int, b int")
+        with pytest.raises(ConfigurationError, match="dropDuplicates of some columns"):
+            Source.of(frame.dropDuplicates(["a"]))
+        asked = Schema.parse("[columns.b]\ntype = 'integer'\nmin = 0\nmax = 3\n")
+        assert open_table(Source.of(frame.distinct()), codecs(asked), asked.unit, KEY).rows() == 2
+
     def test_a_stream_is_refused(self, spark: SparkSession) -> None:
         with pytest.raises(ConfigurationError, match="stream"):
             Source.of(spark.readStream.format("rate").load())
@@ -358,6 +383,11 @@ class TestFailures:
         monkeypatch.setattr(engine, "_mapped", apart)
         with pytest.raises(Exception, match="to two tasks"):
             open_table(Source.of(frame), codecs(asked), asked.unit, KEY).rows()
+        unlisted = Schema.parse(
+            '[unit]\nentity = "person"\ncolumn = "who"\n[columns.word]\ntype = "categorical"\nvalues = "private"\n'
+        )
+        with pytest.raises(Exception, match="to two tasks"):
+            open_table(Source.of(frame), codecs(unlisted), unlisted.unit, KEY).holders("word", "other")
 
 
 def test_a_table_shows_nothing(spark: SparkSession) -> None:

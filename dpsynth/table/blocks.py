@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,9 @@ class Store:
         begin = self._end
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="dpsynth-", buffering=0)  # noqa: SIM115
+                # where the owner said; Python would take another folder if that one is not there
+                where = os.environ.get("TMPDIR") or None
+                self._file = tempfile.TemporaryFile(prefix="dpsynth-", buffering=0, dir=where)  # noqa: SIM115 see close
             self._write(np.ascontiguousarray(data).reshape(-1).view(np.uint8))
         except OSError:
             raise SourceError(FULL) from None

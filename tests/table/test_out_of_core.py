@@ -25,7 +25,7 @@ from dpsynth.errors import SourceError
 from dpsynth.measurement import TOTAL, Level, Query
 from dpsynth.privacy import Cells
 from dpsynth.schema import Schema
-from dpsynth.table import Source, blocks, reader, spread
+from dpsynth.table import Source, reader, spread
 from dpsynth.table.blocks import FULL, Blocks, Store
 from dpsynth.table.encoded import Encoder
 from dpsynth.table.identities import canonical
@@ -294,7 +294,7 @@ class TestStore:
         store.close()
 
     def test_leaves_no_name(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(blocks.tempfile, "tempdir", str(tmp_path))
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
         store = Store(0)
         store.put(np.arange(1000))
         assert list(tmp_path.iterdir()) == []
@@ -304,7 +304,7 @@ class TestStore:
     def test_tells_of_trouble_in_fixed_words(
         self, trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(blocks.tempfile, "tempdir", str(tmp_path / "no" if trouble == "missing" else tmp_path))
+        monkeypatch.setenv("TMPDIR", str(tmp_path / "no" if trouble == "missing" else tmp_path))
         if trouble == "full":
 
             def full(*_: object) -> int:

@@ -429,3 +429,4 @@ def test_an_executor_that_dies_changes_no_integer_and_no_charge(tmp_path: Path) 
     assert found["deaths"] == ["first", "second"]
     assert found["there"] == found["here"]
     assert found["charged there"] == found["charged here"]
+    assert sum("'measure'" in line for line in found["charged here"]) == 3  # the total and two columns

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,13 +21,22 @@ from tests.accountant.postgres_server import (  # noqa: E402
     PORT,
     Server,
     documented,
-    postgres,
     prepare,
     url,
 )
 from tests.accountant.store_contract import TENTH, open_people, reserve  # noqa: E402
 
-__all__ = ["postgres"]
+
+@pytest.fixture
+def postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server of its own: a dump takes all of a database, and on the shared one other tests leave tables behind."""
+    server = Server()
+    try:
+        prepare(server)
+        monkeypatch.setenv(PORT, str(server.port))
+        yield server
+    finally:
+        server.close()
 
 
 def shell(commands: str, folder: Path, old: Server, new: Server | None = None) -> str:

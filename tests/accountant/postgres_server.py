@@ -226,12 +226,23 @@ def documented(heading: str, language: str = "sql") -> list[str]:
 def prepare(server: Server) -> Server:
     """Start a server, and make the roles and the database as documented."""
     server.start()
-    for statement in re.split(r";\n", documented("Roles and database")[0]):
-        if statement.strip():
-            for role in (OWNER, APP):
-                statement = statement.replace(f"'the password of {role}'", f"'{PASSWORDS[role]}'")
-            server.sql(statement, database="postgres")
+    for statement in _set_up():
+        for role in (OWNER, APP):
+            statement = statement.replace(f"'the password of {role}'", f"'{PASSWORDS[role]}'")
+        server.sql(statement, database="postgres")
     return server
+
+
+def _set_up() -> list[str]:
+    return [statement for statement in re.split(r";\n", documented("Roles and database")[0]) if statement.strip()]
+
+
+def _empty(server: Server) -> None:
+    """Make its database anew, as documented."""
+    server.sql(f"DROP DATABASE {DATABASE} WITH (FORCE)", database="postgres")
+    for statement in _set_up():
+        if not statement.startswith("CREATE ROLE"):
+            server.sql(statement, database="postgres")
 
 
 @functools.cache
@@ -244,10 +255,11 @@ def shared(in_memory: bool = True) -> Server:
     return server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def postgres() -> Iterator[Server]:
-    """A running server; see :func:`shared`."""
+    """A running server; see :func:`shared`. What a file of tests leaves in its database is gone before the next."""
     yield shared()
+    _empty(shared())
 
 
 if __name__ == "__main__":

@@ -27,7 +27,12 @@ PRIVATE = {
         for name in ("accountant.Accountant.reserve", "asked.add", "asked.take_over", "grants.raise_cap")
     ),
     *(f"dpsynth.accountant.filter.{name}" for name in ("charged", "covers", "unable")),
-    *(f"dpsynth.accountant.reservation.{name}" for name in ("Reservation.draw", "Reservation.store", "give_back")),
+    *(
+        f"dpsynth.accountant.reservation.{name}"
+        for name in ("Reservation.draw", "Reservation.open", "Reservation.store")
+    ),
+    "dpsynth.accountant.reservation.give_back",
+    "dpsynth.curator.failures.among_rows",
     *(f"dpsynth.curator.curator.Curator.{name}" for name in ("_compared", "scores", "select")),
     *(f"dpsynth.curator.curator.Curator.{name}" for name in ("_verb", "marginals", "partitions", "total")),
     *(f"dpsynth.curator.{name}" for name in ("batched", "charges", "partitions.Naming", "residuals")),

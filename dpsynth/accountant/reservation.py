@@ -28,8 +28,8 @@ class Reservation:
     Use it in a ``with`` statement: until it is closed or settled it holds the release against other runs. Closed, it
     can still be read.
 
-    A verb is one ``draw`` and one ``store``. Between them the private table is read and noise is drawn; whatever
-    fails there, the charge stands.
+    ``open`` comes before the private table is opened. A verb is one ``draw`` and one ``store``: between them rows are
+    counted and noise is drawn; whatever fails there, the charge stands.
 
     Attributes: ``release`` (its id), ``account`` (as of the reservation's handle), ``reserved``, ``quote`` (what the
     release claims), ``day`` (UTC, of the reservation), ``held_before`` and ``held_after`` (the account's sums around
@@ -105,6 +105,22 @@ class Reservation:
         """What is left of the reserve."""
         return self.reserved - self._spent
 
+    def open(self, charges: Sequence[Charge]) -> None:
+        """When this returns, DRAWING is on the disk and the private table may be opened, to answer these charges.
+
+        From now on the release gives nothing back. No charge is drawn yet: what fails or is killed while the rows are
+        read loses no answer. Raises what ``draw`` of the charges would, and then the table is not to be opened.
+        """
+        self._sums(charges)
+
+        def act(tx: Writing) -> None:
+            self._require_stored(self._require_mine(tx), "store that answer first")
+            row = tx.release(self.release)
+            if row is not None and row.state == "RESERVED":
+                tx.advance(self.release, "DRAWING", self._lease)
+
+        self._store.write(act)
+
     def draw(self, charges: Sequence[Charge]) -> tuple[int, ...]:
         """Pay for one verb: when this returns, its log lines (state DRAWING) are on the disk and noise may be drawn.
 
@@ -115,20 +131,11 @@ class Reservation:
         StoreBusy if another run took the release over, ConfigurationError for an entry about another entity,
         unit column or neighbour relation than the account's, DpsynthError if an earlier verb is still open.
         """
-        if len({charge.kind for charge in charges}) != 1:
-            raise DpsynthError("a verb draws one or more charges, all of one kind")
-        for charge in charges:
-            self._require_unit(charge)
-        sums = list(accumulate((charge.cost for charge in charges), initial=self._spent))[1:]
-        if not sums[-1].fits(self.reserved):
-            asked = sum((charge.cost for charge in charges), Cost.nothing(self.account.measure))
-            raise rule.overdrawn(self.release, self.account.name, asked, self.left, self._lost)
+        sums = self._sums(charges)
         lines = [self._line(charge, spent) for charge, spent in zip(charges, sums, strict=True)]
 
         def act(tx: Writing) -> tuple[int, ...]:
-            last = self._require_mine(tx)
-            if last is not None and not last.closed:
-                raise DpsynthError(f"release {self.release!r} has drawn and not stored: store that answer first")
+            self._require_stored(self._require_mine(tx), "store that answer first")
             seqs = tuple(self._append(tx, charges[0].kind, fields) for fields in lines)
             tx.add_verb(VerbRow(self.release, seqs[0], seqs[-1]))
             tx.advance(self.release, "DRAWING", self._lease)
@@ -166,9 +173,7 @@ class Reservation:
             row = tx.release(self.release)
             if row is not None and row.state not in OPEN_STATES:
                 return
-            last = self._require_mine(tx)
-            if last is not None and not last.closed:
-                raise DpsynthError(f"release {self.release!r} has drawn and not stored: it cannot be settled yet")
+            self._require_stored(self._require_mine(tx), "it cannot be settled yet")
             spent = amount(_stated(self._spent))
             self._append(tx, "settle", {"release": self.release, "spent": spent, "reserved": amount(self.reserved)})
             tx.advance(self.release, "SETTLED", self._lease)
@@ -180,10 +185,10 @@ class Reservation:
             self._lock.close(for_ever=True)
 
     def void(self) -> None:
-        """Give the release up before anything is drawn: every account gets back what it holds for it.
+        """Give the release up before the table is opened: every account gets back what it holds for it.
 
-        ConfigurationError once a verb was drawn: the table may have been opened, and the release stays charged for
-        ever. Its id is used up; voiding again does nothing.
+        ConfigurationError once it was opened: the release stays charged for ever. Its id is used up; voiding again does
+        nothing.
         """
 
         def act(tx: Writing) -> None:
@@ -242,6 +247,22 @@ class Reservation:
                 "unit, or mend the schema's [unit]"
             )
 
+    def _sums(self, charges: Sequence[Charge]) -> list[Cost]:
+        """What the release has spent after each of these charges; refused unless the reserve covers them all."""
+        if len({charge.kind for charge in charges}) != 1:
+            raise DpsynthError("a verb draws one or more charges, all of one kind")
+        for charge in charges:
+            self._require_unit(charge)
+        sums = list(accumulate((charge.cost for charge in charges), initial=self._spent))[1:]
+        if not sums[-1].fits(self.reserved):
+            asked = sum((charge.cost for charge in charges), Cost.nothing(self.account.measure))
+            raise rule.overdrawn(self.release, self.account.name, asked, self.left, self._lost)
+        return sums
+
+    def _require_stored(self, last: VerbRow | None, otherwise: str) -> None:
+        if last is not None and not last.closed:
+            raise DpsynthError(f"release {self.release!r} has drawn and not stored: {otherwise}")
+
     def _require_mine(self, tx: Reading) -> VerbRow | None:
         """The newest verb of the release, if this handle still is the one that may write."""
         row, last = tx.release(self.release), tx.last_verb(self.release)
@@ -267,14 +288,14 @@ def _answer(verb: VerbRow, entries: Mapping[int, Entry]) -> StoredAnswer:
 
 
 def give_back(tx: Writing, row: ReleaseRow) -> None:
-    """End a release for which nothing was drawn: a line of the log, and what each account held for it.
+    """End a release whose table was never opened: a line of the log, and what each account held for it.
 
-    ConfigurationError once it has drawn, or is over.
+    ConfigurationError once it was opened, or is over.
     """
     if row.state != "RESERVED" or tx.last_verb(row.id) is not None:
         raise ConfigurationError(
-            f"release {row.id!r} is {row.state}: only a release that is RESERVED, and has drawn nothing, gives back "
-            "what it holds; this one stays charged for ever"
+            f"release {row.id!r} is {row.state}: only a release that is RESERVED, whose table was never opened, gives "
+            "back what it holds; this one stays charged for ever"
         )
     log.append(tx, "void", {"release": row.id}, account=row.account, release=row.id)
     tx.advance(row.id, row.state, row.lease + 1)

@@ -20,7 +20,8 @@ State: TypeAlias = Literal[
     "VOID", "LOST", "REJECTED",
 ]  # fmt: skip
 """PLANNED: it was asked for, and some account could not pay; it holds nothing.
-RESERVED: its whole reserve is charged. DRAWING: noise may have been drawn whose answer is not kept (yet).
+RESERVED: its whole reserve is charged, and nothing was asked yet.
+DRAWING: noise may have been drawn whose answer is not kept (yet).
 MEASURED: every answer paid for is kept, or what is left of the reserve pays for asking again.
 SETTLED: nothing more is drawn; where no officers rule it is published. APPROVED, REJECTED: by enough officers.
 RELEASED, SUPERSEDED, WITHDRAWN: published, replaced by another, taken back.

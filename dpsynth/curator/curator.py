@@ -12,6 +12,7 @@ from dpsynth import privacy
 from dpsynth.accountant import Charge, Reservation
 from dpsynth.curator import charges
 from dpsynth.curator.batched import cells_at_once, compared, noised
+from dpsynth.curator.failures import LOST, UNREAD, among_rows, explained
 from dpsynth.curator.fitting import require_fitting
 from dpsynth.curator.interruptions import held_back
 from dpsynth.curator.partitions import Naming
@@ -19,7 +20,7 @@ from dpsynth.curator.rules import Remaining, require_rule
 from dpsynth.curator.scores import SCORES, require_expected
 from dpsynth.curator.stored import StoredAnswers, marginal
 from dpsynth.encoding import Constraints, UnlistedCodec, codecs
-from dpsynth.errors import INTERRUPTIONS, ConfigurationError, DpsynthError
+from dpsynth.errors import ConfigurationError, DpsynthError
 from dpsynth.measurement import (
     TOTAL,
     Answer,
@@ -48,21 +49,17 @@ Progress = Callable[[str], None]
 
 Act = Callable[[PrivateTable, Sequence[int]], Sequence[Answer]]
 
-LOST = (
-    "The answer that was being drawn is lost and stays charged; the release cannot be finished unless its reserve "
-    "covers asking again; otherwise start another release id from what the account has left"
-)
-"""What a failure between paying and storing means."""
-
 
 class Curator:
     """A Measurer over the private rows: noisy answers for a price, and nothing else.
 
-    Each verb describes its query, prices it, and draws on the reserve of its release, so that its log entries are on
-    the disk in state DRAWING, before the table is opened; then it counts, adds noise, stores the noisy answer and
-    returns it. An interruption (SIGINT, SIGTERM, SIGHUP) takes effect after the answer is stored and loses nothing. A
-    crash loses budget, never privacy: what was drawn stays charged, one charge reveals at most one noise vector, and a
-    release that is run again is given its stored answers before anything new is asked.
+    Each verb describes its query and prices it. The first one that needs the rows puts the release into state DRAWING,
+    on the disk, before the table is opened: it gives nothing back any more. Then each draws on the reserve, so that its
+    log entries are on the disk; only then it counts, adds noise, stores the noisy answer and returns it. What ends the
+    process while the rows are read costs no answer. After that an interruption (SIGINT, SIGTERM, SIGHUP) takes effect
+    once the answer is stored and loses nothing. A crash there loses budget, never privacy: what was drawn stays
+    charged, one charge reveals at most one noise vector, and a release that is run again is given its stored answers
+    before anything new is asked.
 
     Use it in a ``with`` statement. Every verb may raise BudgetRefused (the reserve does not cover it), StoreError,
     SourceError (the file cannot be read to its end) or ConfigurationError (a query that the schema does not allow).
@@ -179,7 +176,7 @@ class Curator:
             if free:
                 rows = np.array(table.rows(), dtype=np.int64)
                 return [NoisyMarginal(TOTAL, rows, scale, "public_count", entries[0])]
-            return self._noised(table, [TOTAL], [scale], entries)
+            return noised(table, [TOTAL], [scale], entries, self._noise, self._cells)
 
         (answer,) = self._verb([charge], act, "the total")
         return marginal(answer)
@@ -204,7 +201,7 @@ class Curator:
         ]
 
         def act(table: PrivateTable, entries: Sequence[int]) -> list[NoisyMarginal]:
-            return self._noised(table, asked, [scale for _, scale in priced], entries)
+            return noised(table, asked, [scale for _, scale in priced], entries, self._noise, self._cells)
 
         drawn = [charge for charge, _ in priced]
         answers = self._verb(drawn, act, "a marginal" if len(asked) == 1 else f"{len(asked)} marginals")
@@ -306,14 +303,17 @@ class Curator:
         self.close()
 
     def _verb(self, drawn: Sequence[Charge], act: Act, what: str) -> Sequence[Answer]:
-        """Replay, or: draw (durable), open, count and add noise, store (durable). Only then the answers are known."""
+        """Replay, or: open (durable), draw (durable), count and add noise, store (durable). Only then it is known."""
         if self._closed:
             raise DpsynthError("this curator is closed")
         answers = self._stored.take(drawn)
         if answers is None:
+            if self._table is None:
+                self._reservation.open(drawn)
+            table = among_rows(self._opened, UNREAD)
             with held_back(self._interrupted):
                 entries = self._reservation.draw(drawn)
-                answers = self._acted(act, entries)
+                answers = among_rows(lambda: tuple(act(table, entries)), LOST)
                 self._kept(entries, answers)
         self._answers += answers
         self._entries += [answer.entry for answer in answers]
@@ -321,32 +321,19 @@ class Curator:
             self._progress(f"asked {what}; queries so far: {len(self._entries)}")
         return answers
 
-    def _acted(self, act: Act, entries: Sequence[int]) -> tuple[Answer, ...]:
-        """What ``act`` makes of the table. Only errors of fixed wording come out, without context or inner frames."""
-        problem: DpsynthError
-        try:
-            return tuple(act(self._opened(), entries))
-        except DpsynthError as error:
-            problem = _losing(error)
-        except INTERRUPTIONS:
-            raise
-        except BaseException:  # whatever it says or holds may be of the rows
-            problem = _losing(DpsynthError("the private table could not be counted"))
-        problem.__context__ = problem.__cause__ = None
-        raise problem.with_traceback(None)
-
     def _kept(self, entries: Sequence[int], answers: Sequence[Answer]) -> None:
         """Store the answers; where the store fails, it says what that loses."""
         try:
             self._reservation.store(entries, pack(answers))
         except DpsynthError as error:
-            raise _losing(error) from None
+            raise explained(error, LOST) from None
 
     def _interrupted(self) -> None:
         if self._progress is not None:
             self._progress("interrupted: stopping as soon as the answer that is being drawn is stored")
 
     def _opened(self) -> PrivateTable:
+        """The table, with the values that were found."""
         if self._table is None:
             key, rest = self._reservation.secret, (self._constraints, self._cell, self._memory)
             self._table = open_table(self._source, self._declared, self._unit, key, *rest)
@@ -374,22 +361,10 @@ class Curator:
         names = tuple(candidate.query.columns for candidate in asked)
         return names, SCORES[score].sensitivity(asked, self._unit.most, self._unit.neighbours)
 
-    def _noised(
-        self, table: PrivateTable, queries: Sequence[Query], scales: Sequence[Fraction], entries: Sequence[int]
-    ) -> list[NoisyMarginal]:
-        """Exact tables, or their residuals, with independent noise on each cell."""
-        return noised(table, queries, scales, entries, self._noise, self._cells)
-
     @property
     def _cells(self) -> int:
         """How many cells are counted at once."""
         return cells_at_once(self._memory)
-
-
-def _losing(error: DpsynthError) -> DpsynthError:
-    """The same error, which also tells what is lost."""
-    error.args = (f"{error}. {LOST}",)
-    return error
 
 
 def _require_price(price: Fraction) -> None:

@@ -209,8 +209,8 @@ class Cluster:
     def find(self, codec: Codec) -> None:
         """Give a column the codes of its found values."""
         if codec.name in self._unlisted:
-            self._unlisted.remove(codec.name)
             self._found[codec.name] = codec
+            self._unlisted.remove(codec.name)
 
     def close(self) -> None:
         """Forget the rows, on the executors too; a session that has stopped has forgotten them."""

@@ -492,6 +492,42 @@ class StoreContract(CellsContract, StatesContract, GovernedContract):
                 accountant.void("z")
             assert accountant.account("people").held.amount == 4 * cost.amount
 
+    def test_nothing_is_given_back_once_the_table_was_opened(self, tmp_path: Path) -> None:
+        """It charges nothing, so that a run which ends while it reads has lost nothing; and it is final."""
+        store = self.opener(tmp_path)
+        with Accountant(store) as accountant:
+            open_people(accountant)
+            handle = reserve(accountant)
+            lines = accountant.history("people")
+            for more, refused in (([TENTH, TENTH], BudgetRefused), ([], DpsynthError)):
+                with pytest.raises(refused):
+                    handle.open([charge(cost) for cost in more])
+            with pytest.raises(ConfigurationError, match="protects"):
+                handle.open([charge(TENTH, neighbours="replace-one")])
+            handle.open([charge(TENTH)])
+            handle.open([charge(TENTH)])
+            assert accountant.history("people") == lines
+            with pytest.raises(ConfigurationError, match=r"'r1' is DRAWING: .* stays charged for ever"):
+                handle.void()
+            handle.close()
+            with pytest.raises(DpsynthError, match="is closed"):
+                handle.open([charge(TENTH)])
+            with pytest.raises(ConfigurationError, match="stays charged for ever"):
+                accountant.void("r1")
+            for act in (lambda tx: tx.void("r1"), lambda tx: tx.advance("r1", "RESERVED", 9)):
+                with pytest.raises(DpsynthError):
+                    store.write(act)
+            with reserve(accountant) as again:
+                assert again.left == TENTH
+                seqs = again.draw([charge(TENTH.amount / 2)])
+                with pytest.raises(DpsynthError, match="has drawn and not stored"):
+                    again.open([charge(TENTH.amount / 2)])
+                again.store(seqs, b"x")
+                again.settle()
+            assert [parse(line).kind for line in accountant.history("people")][-3:] == ["measure", "stored", "settle"]
+            assert accountant.account("people").held == TENTH
+            assert accountant.story("r1").state == "SETTLED"
+
     def test_a_release_that_is_reserved_is_voided_by_its_id(self, tmp_path: Path, accountant: Accountant) -> None:
         handle = reserve(accountant)
         with Accountant(self.opener(tmp_path)) as other:
@@ -741,6 +777,7 @@ class StoreContract(CellsContract, StatesContract, GovernedContract):
         calls: list[Callable[[], object]] = [
             lambda: old.store(seqs, b"too late"),
             lambda: old.draw([charge(TENTH.amount / 4)]),
+            lambda: old.open([charge(TENTH.amount / 4)]),
             old.settle,
         ]
         for call in calls:

@@ -66,6 +66,9 @@ class LightReservation:
         cap = Cost(measure, RHO)
         self.account = Account("light", "row", None, "add-remove", measure, BUDGET, cap, cap)
 
+    def open(self, charges: Sequence[Charge]) -> None:
+        assert charges
+
     def draw(self, charges: Sequence[Charge]) -> tuple[int, ...]:
         first = len(self.drawn)
         self.drawn += charges

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dpsynth.curator import Curator
+from dpsynth.curator import Curator, failures
 from dpsynth.curator import curator as room
 from dpsynth.curator.interruptions import SIGNALS, held_back
 from dpsynth.errors import SourceError, StoreError
@@ -117,12 +117,11 @@ def test_another_thread_sets_no_handlers() -> None:
     assert found == [stop]
 
 
-@pytest.mark.parametrize("place", ["draw", "open_table", "store"])
+@pytest.mark.parametrize("place", ["draw", "store"])
 def test_a_verb_that_is_interrupted_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     desk, told = Desk(tmp_path), list[str]()
     with desk.open() as accountant, desk.reserve(accountant) as reservation:
-        target = room if place == "open_table" else reservation
-        real = getattr(target, place)
+        real = getattr(reservation, place)
 
         def interrupted(*arguments: object) -> object:
             signal.raise_signal(signal.SIGINT)
@@ -130,7 +129,7 @@ def test_a_verb_that_is_interrupted_is_stored(tmp_path: Path, monkeypatch: pytes
 
         curator = Curator.open(FRAME, schema_of(), reservation, told.append, _noise=Frozen())
         with monkeypatch.context() as patch:
-            patch.setattr(target, place, interrupted)
+            patch.setattr(reservation, place, interrupted)
             with pytest.raises(Stopped):
                 curator.total(RHO / 2)
         assert curator.answers == ()
@@ -160,5 +159,30 @@ def test_a_failure_says_what_it_loses(tmp_path: Path, monkeypatch: pytest.Monkey
             monkeypatch.setattr(reservation, "store", full)
         with pytest.raises(SourceError if place == "source" else StoreError) as caught:
             curator.total(RHO / 2)
-    assert str(caught.value).endswith(f". {room.LOST}")
-    assert "cannot be finished unless its reserve covers asking again" in room.LOST
+    assert str(caught.value).endswith(f". {failures.UNREAD if place == 'source' else failures.LOST}")
+    assert [line["kind"] for line in desk.charged()] == ([] if place == "source" else ["measure"])
+    assert "nothing was drawn" in failures.UNREAD.lower()
+    assert "cannot be finished unless its reserve covers asking again" in failures.LOST
+
+
+def test_reading_that_is_interrupted_stops_at_once_and_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, told = Desk(tmp_path), list[str]()
+
+    def interrupted(*_: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("it went on")
+
+    with desk.open() as accountant, desk.reserve(accountant) as reservation:
+        curator = Curator.open(FRAME, schema_of(), reservation, told.append, _noise=Frozen())
+        with monkeypatch.context() as patch:
+            patch.setattr(room, "open_table", interrupted)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            with pytest.raises(KeyboardInterrupt):
+                curator.total(RHO)
+            signal.signal(signal.SIGINT, stop)
+        assert desk.charged() == []
+        curator.total(RHO)
+    assert [line["kind"] for line in desk.lines()] == ["open", "reserve", "measure", "stored"]
+    assert told == ["asked the total; queries so far: 1"]

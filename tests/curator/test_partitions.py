@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ from dpsynth.accountant import Accountant, Reservation
 from dpsynth.curator import Curator
 from dpsynth.curator import curator as room
 from dpsynth.errors import INTERRUPTIONS, BudgetRefused, ConfigurationError, DpsynthError
+from dpsynth.ledger import parse
 from dpsynth.measurement import Law, Partitions, Query, found, pack, unpack
 from dpsynth.privacy import Budget, Cost, threshold
 from dpsynth.schema import Schema
+from dpsynth.table import PrivateTable
 from tests.curator.bench import RHO, Frozen, LightReservation, quick_folder
 
 DELTA = Fraction(1, 2**30)
@@ -257,16 +260,23 @@ class TestOnADesk:
         assert answer.values == ("secret",)
         assert b"secret" not in lines
 
-    def test_the_table_is_opened_once_and_after_the_charge(self, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        seen: list[str] = []
-        real = room.open_table
+    def test_the_table_is_opened_once_and_counted_after_the_charge(
+        self, store: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[tuple[str, str, str]] = []
 
-        def watched(*arguments: Any) -> Any:
-            with Accountant.open(store) as accountant:
-                seen.append(accountant.history("people")[-1].decode())
-            return real(*arguments)
+        def watched(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any) -> Any:
+                with Accountant.open(store) as accountant, sqlite3.connect(store) as database:
+                    ((state,),) = database.execute("SELECT state FROM release")
+                    seen.append((name, state, parse(accountant.history("people")[-1]).kind))
+                return real(*arguments)
 
-        monkeypatch.setattr(room, "open_table", watched)
+            return call
+
+        monkeypatch.setattr(room, "open_table", watched("open", room.open_table))
+        for name in ("holders", "count"):
+            monkeypatch.setattr(PrivateTable, name, watched(name, getattr(PrivateTable, name)))
         with (
             Accountant.open(store) as accountant,
             reserve(accountant) as held,
@@ -275,9 +285,11 @@ class TestOnADesk:
             assert seen == []
             curator.partitions("town", RHO / 2, PART)
             curator.total(RHO / 8)
-        (line,) = seen
-        assert '"kind":"partitions"' in line
-        assert '"state":"DRAWING"' in line
+        assert seen == [
+            ("open", "DRAWING", "reserve"),
+            ("holders", "DRAWING", "partitions"),
+            ("count", "DRAWING", "measure"),
+        ]
 
     def test_a_run_that_goes_on_is_given_its_values_and_pays_nothing(self, store: Path) -> None:
         rows = [(1, "a"), (2, "b"), (3, "a")]

@@ -32,10 +32,12 @@ from dpsynth.table import PrivateTable
 from tests.curator.bench import RHO, Desk
 
 STEPS = (
-    "before draw",
-    "after draw",
+    "before marking",
+    "after marking",
     "before opening",
     "after opening",
+    "before draw",
+    "after draw",
     "after count",
     "before noise",
     "after noise",
@@ -103,14 +105,20 @@ class WitnessedNoise(RoundedGaussianNoise):
         return drawn
 
 
-def run(folder: Path, at: Callable[[str], None], victim: str = "marginals", share: Fraction = HALF) -> list[Answer]:
+def run(
+    folder: Path,
+    at: Callable[[str], None],
+    victim: str = "marginals",
+    share: Fraction = HALF,
+    first: bool = False,
+) -> list[Answer]:
     """Three verbs, the second of which may die: ``at`` is called with the name of each step of it that is reached.
 
-    Together they ask for ``share`` of what the release has reserved.
+    Together they ask for ``share`` of what the release has reserved. With ``first`` the first may die, too.
     """
     witness = Witness(folder)
     rho = RHO * share
-    armed = False
+    armed = first
     noise = WitnessedNoise(witness, lambda name: step(name))
 
     def step(name: str) -> None:
@@ -129,6 +137,7 @@ def run(folder: Path, at: Callable[[str], None], victim: str = "marginals", shar
 
     with (
         Accountant.open(folder / "store.db") as accountant,
+        patch.object(Reservation, "open", around(Reservation.open, "before marking", "after marking")),
         patch.object(Reservation, "draw", around(Reservation.draw, "before draw", "after draw")),
         patch.object(Reservation, "store", around(Reservation.store, "before store", "after store")),
         patch.object(room, "open_table", around(room.open_table, "before opening", "after opening")),

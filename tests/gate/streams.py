@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -30,7 +31,7 @@ def main() -> None:
         return piece
 
     with patch.object(Sizes, "of", lambda _: Sizes(0, 0, 1)), patch.object(Store, "put", watched):
-        run(Path(sys.argv[1]), reached.append)
+        run(Path(sys.argv[1]), reached.append, share=Fraction(1), first=True)
 
 
 if __name__ == "__main__":

@@ -16,14 +16,16 @@ from typing import Any
 import pytest
 
 from dpsynth.curator import curator as room
-from dpsynth.errors import BudgetRefused, DpsynthError, StoreBusy
+from dpsynth.curator import failures
+from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, StoreBusy
 from tests.curator.bench import RHO, Desk, quick_folder
 from tests.gate.crash import HALF, STEPS, Witness, plain, run
 
 ROOT = Path(__file__).parents[2]
 LOST = STEPS[STEPS.index("after draw") : STEPS.index("after store")]
 """Dying there, the answer is paid for and lost."""
-AMONG_ROWS = STEPS[STEPS.index("before opening") : STEPS.index("before store")]
+READING = STEPS[STEPS.index("before opening") : STEPS.index("before draw")]
+COUNTING = STEPS[STEPS.index("after count") : STEPS.index("before store")]
 """What is raised there goes through the words of the gate."""
 
 
@@ -100,8 +102,8 @@ def check_refused(desk: Desk, folder: Path, victim: str) -> None:
     ("fatal", "victim"),
     [
         *((step, "marginals") for step in STEPS),
-        *((step, "select") for step in STEPS[3:9:2]),
-        *((step, "scores") for step in STEPS[:9:2]),
+        *((step, "select") for step in STEPS[3:11:2]),
+        *((step, "scores") for step in STEPS[:11:2]),
     ],
 )
 def test_death(folder: Path, fatal: str, victim: str, share: Fraction, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +111,8 @@ def test_death(folder: Path, fatal: str, victim: str, share: Fraction, monkeypat
     with pytest.raises(Died):
         run(folder, dying_at(fatal), victim, share)
     check_books(desk, folder)
-    assert len(desk.charged()) == (1 if fatal == "before draw" else 3 if victim == "marginals" else 2)
+    unpaid = STEPS.index(fatal) <= STEPS.index("before draw")
+    assert len(desk.charged()) == (1 if unpaid else 3 if victim == "marginals" else 2)
     check_resumed(desk, folder, fatal, victim, monkeypatch, share)
 
 
@@ -118,7 +121,8 @@ def test_an_error(folder: Path, fatal: str, monkeypatch: pytest.MonkeyPatch) -> 
     desk = Desk(folder)
     with pytest.raises((DpsynthError, ValueError)) as caught:
         run(folder, dying_at(fatal, ValueError))
-    assert (room.LOST in str(caught.value)) == (fatal in AMONG_ROWS)
+    assert (failures.LOST in str(caught.value)) == (fatal in COUNTING)
+    assert (failures.UNREAD in str(caught.value)) == (fatal in READING)
     check_books(desk, folder)
     check_resumed(desk, folder, fatal, "marginals", monkeypatch)
 
@@ -140,7 +144,7 @@ def test_a_real_kill(folder: Path, fatal: str, share: Fraction, monkeypatch: pyt
 def test_a_kill_while_rows_are_kept_beside_memory(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No private file is left, stored answers come back, and the one that was being drawn is paid anew."""
+    """No private file is left, and the run goes on, though it has reserved no more than what it asks for once."""
     desk = Desk(folder)
     words = [sys.executable, "-m", "tests.gate.streams", str(folder)]
     died = subprocess.run(
@@ -149,13 +153,14 @@ def test_a_kill_while_rows_are_kept_beside_memory(
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert list(tmp_path.iterdir()) == []
     check_books(desk, folder)
-    check_resumed(desk, folder, "before opening", "marginals", monkeypatch)
+    assert desk.charged() == []
+    check_resumed(desk, folder, "before draw", "marginals", monkeypatch, Fraction(1))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
 @pytest.mark.parametrize(
     ("name", "slow"),
-    [("SIGTERM", "before opening"), ("SIGINT", "before opening"), ("SIGTERM", "after draw"), ("SIGHUP", "after noise")],
+    [("SIGTERM", "after draw"), ("SIGINT", "after count"), ("SIGTERM", "before noise"), ("SIGHUP", "after noise")],
 )
 def test_a_polite_interruption_loses_nothing(
     folder: Path, name: str, slow: str, monkeypatch: pytest.MonkeyPatch
@@ -173,6 +178,38 @@ def test_a_polite_interruption_loses_nothing(
     kinds = [line["kind"] for line in desk.lines()]
     assert (kinds.count("measure"), kinds.count("stored"), kinds.count("lost")) == (3, 2, 0)
     check_resumed(desk, folder, "after store", "marginals", monkeypatch, share)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGKILL"])
+@pytest.mark.parametrize("slow", ["after marking", "before opening", "after opening"])
+def test_what_ends_a_run_while_it_reads_takes_effect_at_once_and_costs_nothing(
+    folder: Path, name: str, slow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, share = Desk(folder), Fraction(1)
+    with child(folder, slow, "SIGTERM", share) as run_:
+        assert run_.stdout is not None
+        assert run_.stdout.readline() == "slow\n"
+        run_.send_signal(signal.Signals[name])
+        assert run_.wait(60) == -signal.Signals[name]
+    kinds = [line["kind"] for line in desk.lines()]
+    assert (kinds.count("measure"), kinds.count("stored")) == (1, 1)
+    check_resumed(desk, folder, "before draw", "marginals", monkeypatch, share)
+
+
+def test_a_release_that_was_killed_while_it_first_read_is_not_given_back(folder: Path) -> None:
+    """Why it could not be read may depend on its rows."""
+    desk = Desk(folder)
+    with pytest.raises(Died):
+        run(folder, dying_at("after opening"), first=True)
+    assert desk.charged() == []
+    with (
+        desk.open() as accountant,
+        pytest.raises(ConfigurationError, match=r"'r' is DRAWING: .* stays charged for ever"),
+    ):
+        accountant.void("r")
+    assert len(run(folder, nothing)) == 4
+    check_books(desk, folder)
 
 
 def child(folder: Path, step: str, name: str, share: Fraction) -> subprocess.Popen[str]:

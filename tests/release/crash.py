@@ -27,6 +27,7 @@ from unittest.mock import patch
 
 from dpsynth.accountant import Accountant, Reservation
 from dpsynth.cli.output import failure
+from dpsynth.curator import curator as curator_room
 from dpsynth.ledger import parse
 from dpsynth.noise import RoundedGaussianNoise
 from dpsynth.privacy import gaussian_cost
@@ -36,18 +37,19 @@ from dpsynth.release import run_file
 from tests.desk import Desk, Office, make_office
 
 POINTS = (
-    "reserve", "reserved", "draw", "drawn", "noised", "stored", "settled", "written", "laid", "approved", "released",
-    "stated",
+    "reserve", "reserved", "marked", "read", "draw", "drawn", "noised", "stored", "settled", "written", "laid",
+    "approved", "released", "stated",
 )  # fmt: skip
 """Where a run ends, in the order of its steps.
 
-Before and after the reservation; before the second answer is paid for, after that, after its noise, after it is kept;
+Before and after the reservation; the release marked, so that the table may be opened; the table read; before the second
+answer is paid for, after that, after its noise, after it is kept;
 settled; the folder written and signed, laid under ``pending/``; the first approval in the log, the release in the log,
 the status written and the folder not yet in its place.
 """
 LOST = ("drawn", "noised")
 """Ending there, an answer is paid for and gone: the reserve does not cover asking again."""
-APPROVED = POINTS[9:]
+APPROVED = POINTS[11:]
 """Only reached once the officers have approved."""
 CAPS = ("people", "office")
 
@@ -85,6 +87,8 @@ def run(office: Office, at: Callable[[str], None]) -> int:
         with ExitStack() as patched:
             for patching in (
                 patch.object(Accountant, "reserve", around(Accountant.reserve, "reserve", "reserved")),
+                patch.object(Reservation, "open", around(Reservation.open, "", "marked")),
+                patch.object(curator_room, "open_table", around(curator_room.open_table, "", "read")),
                 patch.object(Reservation, "draw", around(Reservation.draw, "draw", "drawn", 2)),
                 patch.object(Reservation, "store", around(Reservation.store, "noised", "stored", 2)),
                 patch.object(Reservation, "settle", around(Reservation.settle, "", "settled")),

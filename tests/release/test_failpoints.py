@@ -1,4 +1,4 @@
-"""A governed release whose disk is full at any of twelve points: its books are in order, and the same run again goes on
+"""A governed release whose disk is full at any point: its books are in order, and the same run again goes on
 or says what is lost. Where it is killed instead: tests/acceptance/test_06_crash.py."""
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def crash(folder: Path, mode: str, *points: str) -> dict[str, list[dict[str, int
 @pytest.mark.parametrize(
     ("points", "codes"),
     [
-        (POINTS[:5], {31}),  # the store
-        (POINTS[5:9], {31, 2}),  # the store, then the folder
-        (POINTS[9:], {31, 2, 0}),  # the log, the status, and what takes no room any more
+        (POINTS[:7], {31}),  # the store
+        (POINTS[7:11], {31, 2}),  # the store, then the folder
+        (POINTS[11:], {31, 2, 0}),  # the log, the status, and what takes no room any more
     ],
     ids=["asking", "writing", "publishing"],
 )

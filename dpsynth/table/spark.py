@@ -178,6 +178,7 @@ class Cluster:
         self._found: dict[str, Codec] = {}
         self._unlisted = set(encoder.unlisted)
         self._blocks = _run(lambda: _encoded(source, encoder, key))
+        self.rows()  # encodes them: what fails, fails now, before an answer is paid for
 
     def rows(self) -> int:
         """The exact number of rows: every pass finds it."""

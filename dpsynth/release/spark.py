@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dpsynth.errors import ConfigurationError
-from dpsynth.sampling import CHUNK, SyntheticRows
+from dpsynth.sampling import SyntheticRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,8 +38,7 @@ def to_spark(release: Release, session: SparkSession, rows: int | None = None, s
         release.plan.seed if seed is None else seed,
     )
     none = next(replace(drawn, rows=0).chunk(0))
-    chunks = -(-drawn.rows // CHUNK)
-    places = session.range(0, chunks, 1, max(1, chunks))
+    places = session.range(0, drawn.chunks, 1, drawn.chunks)
     return places.mapInArrow(_Draw(drawn), from_arrow_schema(_plain(none).schema, prefer_timestamp_ntz=True))
 
 

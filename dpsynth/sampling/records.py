@@ -121,7 +121,7 @@ def decode(layout: Layout, codes: Codes, seed: int, chunk: int) -> Iterator[pyar
 class SyntheticRows:
     """The ``rows`` rows that ``seed`` gives, in chunks that are each made alone, in any process and in any order.
 
-    ``chunk(0)``, ``chunk(1)``, ... give what ``batches()`` gives; there is always a first chunk, empty if need be.
+    The ``chunks``, ``chunk(0)`` and on, give what ``batches()`` gives; there is always a first one, empty if need be.
     They keep the constraints of the schema, and the condition that the layout is given. ``rows`` >= 0 and
     0 <= ``seed`` < 2^63; ConfigurationError otherwise.
     """
@@ -139,6 +139,11 @@ class SyntheticRows:
         """The tables made ready for drawing."""
         return Sampler.of(self.tables)
 
+    @property
+    def chunks(self) -> int:
+        """How many chunks there are, at least one."""
+        return max(1, chunks(self.rows))
+
     def codes(self, chunk: int) -> tuple[Codes, int]:
         """The codes of one chunk, drawn and repaired, and how many of its rows the repair changed."""
         if self.rows == 0 == chunk:
@@ -154,8 +159,8 @@ class SyntheticRows:
 
         ``digest``, if given, takes every chunk on its way, so that one pass writes the rows and knows their digest.
         """
-        drawn = in_order(self.codes, max(1, chunks(self.rows)), self._threads)
-        for chunk in range(max(1, chunks(self.rows))):
+        drawn = in_order(self.codes, self.chunks, self._threads)
+        for chunk in range(self.chunks):
             codes, changed = next(drawn)
             if digest is not None:
                 digest.add(codes)

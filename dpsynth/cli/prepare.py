@@ -70,7 +70,6 @@ def plan(file: Path, memory: str | None, as_json: bool) -> None:
         constraints_told,
         errors_by_size,
         largest_model,
-        load_memory,
         load_plan,
         most_measured_cells,
         preview,
@@ -78,7 +77,7 @@ def plan(file: Path, memory: str | None, as_json: bool) -> None:
     )
     from dpsynth.schema.quantity import amount_text
 
-    found, limit = load_plan(file), load_memory(file, memory)
+    found, limit = load_plan(file, memory)
     lines = preview(found)
     room = Footprint.of(found, limit)
     room.require()

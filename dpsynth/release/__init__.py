@@ -12,7 +12,7 @@ from dpsynth.release.plan import Plan
 from dpsynth.release.planned import PlannedQuery, errors_by_size, largest_model, most_measured_cells, preview
 from dpsynth.release.progress import Progress
 from dpsynth.release.release import Release
-from dpsynth.release.run import Published, load_memory, load_plan, run_file, synthesize
+from dpsynth.release.run import Published, load_plan, run_file, synthesize
 from dpsynth.release.words import constraints_told, workload_told
 from dpsynth.verifier import Verdict
 
@@ -29,7 +29,6 @@ __all__ = [
     "derive",
     "errors_by_size",
     "largest_model",
-    "load_memory",
     "load_plan",
     "most_measured_cells",
     "preview",

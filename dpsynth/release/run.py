@@ -112,9 +112,13 @@ class Published:
     folder: Path
 
 
-def load_plan(path: str | Path) -> Plan:
-    """The plan of a ``release.toml``. Reads no row."""
-    return _plan(ReleaseConfig.load(path), Path(path).parent)
+def load_plan(path: str | Path, memory: str | None = None) -> tuple[Plan, int]:
+    """The plan of a ``release.toml``, and the limit on memory that goes with it, in bytes. Reads no row.
+
+    ``memory`` takes the place of ``[data] memory``.
+    """
+    config = ReleaseConfig.load(path)
+    return _plan(config, Path(path).parent), _limit(config, memory)
 
 
 def _plan(config: ReleaseConfig, here: Path) -> Plan:
@@ -132,11 +136,6 @@ def _told_of(schema: Schema | str | Path) -> Iterator[None]:
         yield
     except SchemaError as error:
         raise error if isinstance(schema, Schema) else SchemaError(f"{schema}: {error}") from None
-
-
-def load_memory(path: str | Path, memory: str | None = None) -> int:
-    """The limit on memory of a ``release.toml``, in bytes; ``memory`` takes the place of ``[data] memory``."""
-    return _limit(ReleaseConfig.load(path), memory)
 
 
 def _limit(config: ReleaseConfig, memory: str | None) -> int:
@@ -174,14 +173,13 @@ def run_file(
     base = Path(out) if out is not None else Path()
     folder = base / plan.release if among_several or out is None else base
     require_place(folder)
-    preview(plan)
-    Footprint.of(plan, limit).require()
+    left = _left(plan, limit)
     with _open_store(plan, source, config.budget.account, place) as accountant:
         name = config.budget.account or OWN_ACCOUNT
         publisher = Publisher(accountant, name, accountant.trust(name), key)
         if not accountant.settled(plan.release):
             publisher.require_ready(folder, plan.supersedes)
-        release = _execute(plan, source, accountant, name, place, limit, progress)
+        release = _execute(plan, source, accountant, name, place, left, progress)
         return Published(release, publisher.publish(release, folder, progress))
 
 
@@ -205,10 +203,20 @@ def execute(
     progress: Progress | None = None,
 ) -> Release:
     """Price, check, reserve, measure, fit. A release that was settled is rebuilt from its stored answers."""
-    preview(plan)  # prices every query: what cannot be bought is refused before anything is spent
-    Footprint.of(plan, memory).require()
+    left = _left(plan, memory)
     with _open_store(plan, source, account, store) as accountant:
-        return _execute(plan, source, accountant, account or OWN_ACCOUNT, store, memory, progress)
+        return _execute(plan, source, accountant, account or OWN_ACCOUNT, store, left, progress)
+
+
+def _left(plan: Plan, limit: int) -> int:
+    """What reading and counting may take of the limit on memory, where every query can be bought and the limit kept.
+
+    What cannot be is refused here, before anything is spent.
+    """
+    preview(plan)  # prices every query
+    footprint = Footprint.of(plan, limit)
+    footprint.require()
+    return footprint.left
 
 
 def _execute(
@@ -217,7 +225,7 @@ def _execute(
     accountant: Accountant,
     name: str,
     store: str | Path | None,
-    memory: int,
+    left: int,
     progress: Progress | None,
 ) -> Release:
     ignored: tuple[str, ...] = ()
@@ -235,7 +243,6 @@ def _execute(
             )
             fitted = _fit(plan, plan.replayer(answers), progress)
         else:
-            left = Footprint.of(plan, memory).left
             with Curator.open(source, plan.schema, reservation, progress, plan.noise, left) as curator:
                 fitted = _fit(plan, curator, progress)
                 answers = curator.answers

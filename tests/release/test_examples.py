@@ -54,7 +54,7 @@ def test_it_runs_rebuilds_and_keeps_to_its_schema(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_it_is_planned_without_the_table(name: str) -> None:
-    plan = load_plan(EXAMPLES / f"{name}.toml")
+    plan, _ = load_plan(EXAMPLES / f"{name}.toml")
     assert len(plan.schema.names) == TABLES[name][2]
     assert plan.grid.trees
     lines = preview(plan)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from dpsynth.encoding import Codec
 from dpsynth.measurement import Query
-from dpsynth.table.counting import Tables
+from dpsynth.table.counting import Codes, Tables
 from dpsynth.table.encoded import Encoder, Rows
 from dpsynth.table.identities import numbered
 from dpsynth.table.reader import gathered, guarded
-from dpsynth.table.texts import Texts
+from dpsynth.table.texts import Vocabulary
 from dpsynth.table.truncation import enforced
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Count:
         """The sums of this task's blocks."""
         tables, size, seen = Tables(self.queries), 0, list[int]()
         for bucket, rows in _blocks(batches):
-            late = {name: _texts(rows, name).codes(codec) for name, codec in self.found.items()}
+            late = {name: _found(rows.texts[name], codec) for name, codec in self.found.items()}
             tables.add({**rows.codes, **late}, rows.size, rows.weights)
             size += rows.size
             seen += [] if bucket is None else [bucket]
@@ -150,11 +150,13 @@ class Hold:
 
         for bucket, rows in _blocks(batches):
             entities = None if rows.entities is None else numbered(rows.entities)[0]
-            words, counts = _texts(rows, self.column).holders(entities, self.otherwise)
+            texts = Vocabulary()
+            texts.hold(texts.places(rows.texts[self.column]), entities)
+            words, counts = texts.holders(self.otherwise)
             seen = [] if bucket is None else [bucket]
-            texts = pa.array([*(word.encode() for word in words), *[None] * len(seen)], pa.binary())
+            told = pa.array([*(word.encode() for word in words), *[None] * len(seen)], pa.binary())
             numbers = pa.array([*counts.tolist(), *seen], pa.int64())
-            yield pa.record_batch([texts, numbers], names=["text", "entities"])
+            yield pa.record_batch([told, numbers], names=["text", "entities"])
 
 
 class Add:
@@ -188,9 +190,11 @@ def _sum(place: int, cells: NDArray[np.int64]) -> pa.RecordBatch:
     return pa.record_batch([pa.array([place], pa.int64()), data], names=["place", "cells"])
 
 
-def _texts(rows: Rows, column: str) -> Texts:
-    places, words = numbered(rows.texts[column])
-    return Texts(places, tuple(words.to_pylist()))
+def _found(texts: pa.Array, codec: Codec) -> Codes:
+    """The codes of texts in a column whose values are found."""
+    known = Vocabulary()
+    places = known.places(texts)
+    return known.codes(codec)[places]
 
 
 def _block(bucket: int | None, rows: Rows) -> pa.RecordBatch:
@@ -241,14 +245,15 @@ def unpack(data: bytes) -> Rows:
         batch = stream.read_next_batch()
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
 
-    def numbers(name: str) -> NDArray[np.generic] | None:
-        return arrays.to_numpy(columns[name]) if name in columns else None
+    def vector(name: str) -> NDArray[Any]:
+        """In the type that was packed."""
+        return arrays.to_numpy(columns[name])
 
     return Rows(
         batch.num_rows,
-        {name[1:]: arrays.to_numpy(column) for name, column in columns.items() if name[0] == "c"},  # type: ignore[misc]
+        {name[1:]: vector(name) for name in columns if name[0] == "c"},
         {name[1:]: column.dictionary_decode() for name, column in columns.items() if name[0] == "t"},
-        numbers("w"),  # type: ignore[arg-type]
+        vector("w") if "w" in columns else None,
         columns.get("e"),
-        numbers("l"),  # type: ignore[arg-type]
+        vector("l") if "l" in columns else None,
     )

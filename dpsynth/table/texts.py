@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,46 +50,22 @@ class Vocabulary:
 
     def holders(self, otherwise: str) -> tuple[list[str], NDArray[np.int64]]:
         """The texts that are held but ``otherwise``, sorted, and how many entities hold each."""
-        return _told(list(self._known), self._counts, otherwise)
+        words = list(self._known)
+        occurring = [at for at in np.flatnonzero(self._counts).tolist() if words[at] != otherwise.encode()]
+        order = sorted(occurring, key=words.__getitem__)
+        return [words[at].decode() for at in order], self._counts[np.array(order, dtype=np.intp)]
 
     def codes(self, codec: Codec) -> Codes:
         """The code of each place in the found column, and last, which is place -1, that of a null."""
-        return _codes(list(self._known), codec)
+        import pyarrow as pa
+
+        return codec.encode(pa.array([*(word.decode() for word in self._known), None], type=pa.large_string()))
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Texts:
-    """The texts of all rows at once: for each row its place among ``words`` (distinct), -1 for a null: private."""
-
-    places: NDArray[np.int64]
-    words: tuple[bytes, ...]
-
-    def holders(self, entities: NDArray[np.int64] | None, otherwise: str) -> tuple[list[str], NDArray[np.int64]]:
-        """The texts that occur but ``otherwise``, sorted, and how many distinct entities hold each."""
-        return _told(self.words, _held(self.places, entities, len(self.words)), otherwise)
-
-    def codes(self, codec: Codec) -> Codes:
-        """The code of each row in the found column: that of its text, or of a null."""
-        return _codes(self.words, codec)[self.places]
-
-
-def _held(places: NDArray[np.integer], entities: NDArray[np.int64] | None, number: int) -> NDArray[np.int64]:
+def _held(places: NDArray[np.int32], entities: NDArray[np.int64] | None, number: int) -> NDArray[np.int64]:
     """How many entities hold each text: one counts once for a text, in however many rows it has it."""
     rows = np.flatnonzero(places >= 0)
     held = places[rows].astype(np.int64)
     if entities is not None:
         held = np.unique(entities[rows] * number + held) % max(1, number)
     return np.bincount(held, minlength=number).astype(np.int64)
-
-
-def _told(words: Sequence[bytes], counts: NDArray[np.int64], otherwise: str) -> tuple[list[str], NDArray[np.int64]]:
-    occurring = [at for at in np.flatnonzero(counts).tolist() if words[at] != otherwise.encode()]
-    order = sorted(occurring, key=words.__getitem__)
-    return [words[at].decode() for at in order], counts[np.array(order, dtype=np.intp)]
-
-
-def _codes(words: Sequence[bytes], codec: Codec) -> Codes:
-    """The code of each text in the found column, and last, which is place -1, that of a null."""
-    import pyarrow as pa
-
-    return codec.encode(pa.array([*(word.decode() for word in words), None], type=pa.large_string()))

@@ -15,7 +15,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
 from io import BufferedReader
@@ -94,12 +94,12 @@ class Report:
         failed = {code for code, _ in self.failures}
         code = next((code for code in GRAVEST if code in failed), OK)
         texts = ("delta", "measure", "amount", "release", "keyid", "state")
-        said = {key: plain(self.claim.get(key, "")) for key in texts}
+        delta, measure, amount, release, keyid, state = (plain(self.claim.get(key, "")) for key in texts)
         epsilon = "infinity" if failed else plain(self.claim["epsilon"])
         notes, people = tuple(map(plain, self.notes)), tuple(map(plain, self.approved_by))
         failures = tuple(plain(f"[{code}] {message}") for code, message in self.failures)
-        found = Verdict(not failed, code, epsilon, **said, notes=notes, failures=failures)  # type: ignore[arg-type]
-        return replace(found, approved_by=people, decisions=tuple(self.decisions))
+        said = (epsilon, delta, measure, amount, release, keyid)
+        return Verdict(not failed, code, *said, notes, failures, people, state, tuple(self.decisions))
 
 
 def plain(text: str, limit: int = 500) -> str:

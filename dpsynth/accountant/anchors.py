@@ -24,7 +24,7 @@ from dpsynth.ledger import canonical, nonce
 try:
     import fcntl
 except ImportError:  # pragma: no cover
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # Windows has none
 
 T = TypeVar("T")
 

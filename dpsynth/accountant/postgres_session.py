@@ -214,6 +214,7 @@ class Session:
 
     def _dial(self) -> psycopg.Connection:
         usual = {"connect_timeout": "10", "application_name": "dpsynth"}
+        # mypy: text may stand for any option of connect; these are libpq's own, all text
         return psycopg.connect("", **{**usual, **self.place.parameters, "client_encoding": "UTF8"})  # type: ignore[arg-type]
 
     def _connected(self) -> Connection:

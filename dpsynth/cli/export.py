@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from dpsynth.cli.files import read, read_text, write_new
 from dpsynth.cli.output import hint, json_option, keeping_nothing, say, say_json
 from dpsynth.errors import ConfigurationError
 from dpsynth.files import write_whole
+
+if TYPE_CHECKING:
+    from dpsynth.release.export import Format
 
 FORMATS = ("registry", "datapackage", "citation")
 FILE = click.Path(path_type=Path)
@@ -25,7 +29,7 @@ FILE = click.Path(path_type=Path)
 @json_option
 def export(
     release: Path,
-    form: str,
+    form: Format,
     out: Path | None,
     overwrite: bool,
     answers: Path | None,
@@ -61,7 +65,7 @@ def export(
     if out is not None and out.is_dir():
         raise ConfigurationError(f"{out} is a folder: name a file with -o")
     with keeping_nothing():
-        made = make(release, form, told, read(root) if root else None)  # type: ignore[arg-type]
+        made = make(release, form, told, read(root) if root else None)
     if out is not None:
         (write_whole if overwrite else write_new)(out, made.data)
     if as_json:

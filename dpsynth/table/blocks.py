@@ -6,7 +6,8 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from io import FileIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class Store:
 
     def __init__(self, share: int) -> None:
         self._room = share
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._end = 0
 
     def put(self, data: NDArray[Any]) -> Piece:
@@ -87,12 +88,12 @@ class Store:
         file = self._opened()
         file.seek(begin)
         while into:
-            number = file.readinto(into)  # type: ignore[attr-defined]
+            number = file.readinto(into)
             if not number:
                 raise OSError
             into = into[number:]
 
-    def _opened(self) -> BinaryIO:
+    def _opened(self) -> FileIO:
         if self._file is None:
             raise OSError
         return self._file

@@ -120,6 +120,7 @@ class PostgresTable(Reader):
         import psycopg
 
         usual = {"connect_timeout": "10", "application_name": "dpsynth"}
+        # mypy: text may stand for any option of connect; these are libpq's own, all text
         connection = psycopg.connect("", **{**usual, **self.parameters, "client_encoding": "UTF8"})  # type: ignore[arg-type]
         try:
             if connection.info.server_version < _OLDEST * 10000:

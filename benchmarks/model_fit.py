@@ -31,7 +31,7 @@ from dpsynth.measurement import Domain, Level, Query, Replayer
 from dpsynth.mechanisms import MRM, REGISTRY, Mechanism, Workload, by_name, oneway
 from dpsynth.model import FittedModel
 from dpsynth.privacy import Budget
-from dpsynth.table.counting import count
+from dpsynth.table.counting import Tables
 from tests.mechanisms.fake import FakeMeasurer
 
 Table = tuple[Domain, np.ndarray]
@@ -56,9 +56,10 @@ def distances(whole: Table, fitted: FittedModel) -> np.ndarray:
     domain, codes = whole
     pairs = list(combinations(zip(domain.names, domain.sizes, strict=True), 2))
     queries = [Query(tuple(Level.identity(*column) for column in pair)) for pair in pairs]
-    real = count(dict(zip(domain.names, codes.astype(np.uint16).T, strict=True)), len(codes), queries)
+    real = Tables(queries)
+    real.add(dict(zip(domain.names, codes.astype(np.uint16).T, strict=True)), len(codes))
     model = fitted.expected_all(queries)
-    both = zip(real, model, strict=True)
+    both = zip(real.counts(), model, strict=True)
     return np.array([np.abs(r / len(codes) - m / fitted.network.rows).sum() / 2 for r, m in both])
 
 

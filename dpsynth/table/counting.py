@@ -76,19 +76,6 @@ class Tables:
         return tuple(found)
 
 
-def count(
-    columns: Mapping[str, Codes], rows: int, queries: Sequence[Query], weights: Codes | None = None
-) -> tuple[NDArray[np.int64], ...]:
-    """For each query the number of rows in each of its cells, or the sum of their ``weights``, in the query's shape.
-
-    ``columns`` holds ``rows`` codes of each column's finest grid, each below the number of fine cells of every level
-    of it that is asked.
-    """
-    tables = Tables(queries)
-    tables.add(columns, rows, weights)
-    return tables.counts()
-
-
 def portions(queries: Sequence[Query], cells: int) -> tuple[tuple[int, ...], ...]:
     """The indices of some queries in groups: to count one takes so many cells of eight bytes at most, answers included.
 

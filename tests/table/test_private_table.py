@@ -13,7 +13,7 @@ import pytest
 from dpsynth.encoding import Codec
 from dpsynth.measurement import Level, Query
 from dpsynth.table import PrivateTable
-from dpsynth.table.counting import Codes, count
+from dpsynth.table.counting import Codes, Tables
 
 CODES = np.array([7, 7, 3], dtype=np.uint8)
 
@@ -28,7 +28,9 @@ class Held:
         return self.number
 
     def count(self, queries: Sequence[Query]) -> tuple[np.ndarray, ...]:
-        return count(self.columns, self.number, queries)
+        tables = Tables(queries)
+        tables.add(self.columns, self.number)
+        return tables.counts()
 
     def holders(self, column: str, otherwise: str) -> tuple[list[str], np.ndarray]:
         raise KeyError(column)

@@ -13,7 +13,7 @@ from dpsynth.errors import ConfigurationError, nearest
 from dpsynth.files import parse_toml
 from dpsynth.mechanisms import DEFAULT, Workload
 from dpsynth.privacy import Budget, Measure
-from dpsynth.schema.quantity import EXPECTED, bytes_of
+from dpsynth.schema.quantity import EITHER, limit_of
 
 ReleaseId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 NoiseKind = Literal["exact", "opendp"]
@@ -34,22 +34,23 @@ class DataSection(_Section):
 
     ``artificial`` declares that nobody in the table exists; every page of the release then says so. ``cell``, written
     COLUMN=LABEL, is the one that is read where the account is one cell of a divided account. ``memory``, such as
-    "3 GiB", is the most that a run may take; half of the machine's if it is left out. No result depends on it.
+    "3 GiB", or in bytes, is the most that a run may take; half of the machine's if it is left out. No result depends on
+    it.
     """
 
     source: str
     schema_: Annotated[str, Field(alias="schema")]
     artificial: bool = False
     cell: Annotated[str, Field(pattern=r"^[^=]+=.+$")] | None = None
-    memory: str | None = None
+    memory: str | int | None = None
 
     @field_validator("memory", mode="before")
     @classmethod
     def _amount(cls, value: object) -> object:
         try:
-            bytes_of(value if isinstance(value, str) else "", "memory")
+            limit_of(value, "memory")
         except ConfigurationError:
-            raise ValueError(EXPECTED) from None
+            raise ValueError(EITHER) from None
         return value
 
 

@@ -20,6 +20,8 @@ EXPECTED = (
     'expected an amount of memory, a number and its unit (B, KB, MB, GB, TB, KiB, MiB, GiB or TiB), such as "3 GiB"'
 )
 
+EITHER = f"{EXPECTED}, or a whole number of bytes"
+
 _AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([A-Za-z]{1,3})").fullmatch
 
 CONTAINER = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -50,11 +52,11 @@ def amount_text(amount: int) -> str:
     return f"{-(-amount * 10**places // size) / 10**places:g} {unit}"
 
 
-def limit_of(memory: str | int | None, key: str = "memory") -> int:
+def limit_of(memory: object, key: str = "memory") -> int:
     """The limit in bytes that a text, a number of bytes, or nothing at all means.
 
     Nothing is half of the machine's memory, or 1 GiB of a machine that has less than twice that.
-    ConfigurationError as of :func:`bytes_of`.
+    ConfigurationError as of :func:`bytes_of`, and for a value of any other kind.
     """
     if memory is None:
         machine = machine_memory()
@@ -62,7 +64,7 @@ def limit_of(memory: str | int | None, key: str = "memory") -> int:
     if isinstance(memory, str):
         return bytes_of(memory, key)
     if type(memory) is not int or memory < 1:
-        raise ConfigurationError(f"{key}: {EXPECTED}, or a whole number of bytes")
+        raise ConfigurationError(f"{key}: {EITHER}")
     return memory
 
 

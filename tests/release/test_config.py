@@ -51,7 +51,10 @@ def test_defaults() -> None:
         (('epsilon = "1"', 'epsilon = "1"\nmeasure = "zdp"'), ["budget.measure': must be", "did you mean 'zcdp'?"]),
         (('epsilon = "1"', 'epsilon = "1"\nnoise = "exakt"'), ["budget.noise': must be", "did you mean 'exact'?"]),
         (('schema = "people.toml"', 'schema = "people.toml"\nmemory = "3 G"'), ["data.memory", '"3 GiB"']),
-        (('schema = "people.toml"', 'schema = "people.toml"\nmemory = 3'), ["data.memory", '"3 GiB"']),
+        *(
+            (('schema = "people.toml"', f'schema = "people.toml"\nmemory = {wrong}'), ["data.memory", "bytes"])
+            for wrong in ("0", "-1", "1.5", "true", '["3 GiB"]', '"3"')
+        ),
         (('schema = "people.toml"', 'schema = "people.toml"\nmemroy = "3 GiB"'), ["data.memroy", "'memory'"]),
         (
             ("[release]", '[[mechanism.workload.marginals]]\ncolums = ["sex"]\n[release]'),
@@ -159,7 +162,10 @@ def test_the_plan_reads_back() -> None:
 
 
 def test_memory_is_no_part_of_a_plan() -> None:
-    some = GOOD.replace('schema = "people.toml"', 'schema = "people.toml"\nmemory = "3 GiB"')
-    plans = [Plan.of(ReleaseConfig.parse(text, "release.toml"), SCHEMA) for text in (GOOD, some)]
-    assert plans[0] == plans[1]
-    assert plans[0].digest == plans[1].digest
+    some = [
+        GOOD.replace('schema = "people.toml"', f'schema = "people.toml"\nmemory = {memory}')
+        for memory in ('"3 GiB"', 3 << 30)
+    ]
+    plans = [Plan.of(ReleaseConfig.parse(text, "release.toml"), SCHEMA) for text in (GOOD, *some)]
+    assert plans[0] == plans[1] == plans[2]
+    assert len({plan.digest for plan in plans}) == 1

@@ -118,6 +118,8 @@ class TestTwice:
         assert contents(run_file(desk.release(), desk.folder / "two", memory="3 GB").folder) == before
         limited = desk.release(source='people.csv"\nmemory = "4000 MB')
         assert contents(run_file(limited, desk.folder / "three").folder) == before
+        counted = desk.release(source=f'people.csv"\nmemory = {3 << 30}\n#')
+        assert contents(run_file(counted, desk.folder / "four").folder) == before
 
     def test_the_same_id_with_another_plan(self, desk: Desk) -> None:
         run_file(desk.release(), desk.folder / "out")

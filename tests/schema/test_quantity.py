@@ -40,8 +40,8 @@ def test_what_is_no_amount(text: str) -> None:
     assert '"3 GiB"' in str(raised.value)
 
 
-@pytest.mark.parametrize("memory", [0, -1, True, 1.5])
-def test_bytes_are_a_whole_positive_number(memory: int) -> None:
+@pytest.mark.parametrize("memory", [0, -1, True, 1.5, ["3 GiB"]])
+def test_bytes_are_a_whole_positive_number(memory: object) -> None:
     with pytest.raises(ConfigurationError, match="memory"):
         limit_of(memory)
 

@@ -99,12 +99,15 @@ class MRM:
         return min(max(self.cells, sum(level.size for level in levels.values())), domain.cells(domain.names))
 
     def compared(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[int, int]:
-        """Every pair of the workload where one is chosen; each of those that are scored, at all resolutions."""
+        """Every pair of the workload where some are chosen; each of those that are scored, at all resolutions.
+
+        Of the first batch: later ones score sets of three columns, too.
+        """
         pairs = self.workload.inside(domain.names, 2)
         if not pairs or self._unscored(levels, pairs):
             return 0, 0
         picks, (finest, *coarser) = self._picks(len(domain.names), len(pairs)), self._resolutions(len(pairs))
-        chosen = table_cells(pairs, levels, min(self.resolutions[1], CANDIDATE_CELLS // len(pairs))) if picks else []
+        chosen = table_cells(pairs, levels, self._coarse(len(pairs))) if picks else []
         scored = [
             cells
             for most in (finest, *coarser)
@@ -155,7 +158,7 @@ class MRM:
             price, left = budget * self.select * share, budget * self._left * share
             if batch == 0 and (picks := self._picks(len(names), len(pairs))):
                 price /= 2
-                asked = _candidates(ground, pairs, (min(self.resolutions[1], CANDIDATE_CELLS // len(pairs)),))
+                asked = _candidates(ground, pairs, (self._coarse(len(pairs)),))
                 if asked:
                     answer = measurer.select(asked, "l1-to-model", picks, price)
                     picked = [asked[i].query.columns for i in sorted(answer.picks)]
@@ -206,6 +209,10 @@ class MRM:
     def _resolutions(self, pairs: int) -> tuple[int, ...]:
         """Most cells of a table at each resolution at which so many pairs may be scored."""
         return min(self.cells, CANDIDATE_CELLS // (2 * pairs)), *self.resolutions[1:]
+
+    def _coarse(self, pairs: int) -> int:
+        """Most cells of a table where some of so many pairs are chosen."""
+        return min(self.resolutions[1], CANDIDATE_CELLS // pairs)
 
     def _picks(self, columns: int, pairs: int) -> int:
         """How many pairs a private choice keeps; 0 where all are scored."""

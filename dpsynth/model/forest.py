@@ -81,11 +81,9 @@ class CliqueForest:
 
     def resized(self, sizes: tuple[int, ...]) -> CliqueForest:
         """The same bags, whose vertices have other sizes. A forest made afresh for these may hold fewer cells."""
-        return (
-            self
-            if sizes == self.sizes
-            else replace(self, sizes=sizes, weights=tuple(cells(b, sizes) for b in self.bags))
-        )
+        if sizes == self.sizes:
+            return self
+        return replace(self, sizes=sizes, weights=tuple(cells(bag, sizes) for bag in self.bags))
 
     @cached_property
     def cells(self) -> int:

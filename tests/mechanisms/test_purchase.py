@@ -170,14 +170,14 @@ def test_every_switch_spends_all_and_replays(switch: MRM) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(OFFERS, st.integers(1, 2000))
-def test_a_tree_that_has_room_is_used_in_wide_tables_too(offers: list[Offer], limit: int) -> None:
+@given(OFFERS, st.floats(1, 2000))
+def test_a_tree_that_has_room_is_used_in_wide_tables_too(offers: list[Offer], budget: float) -> None:
     """Where everything fits, the two ways to keep a tree buy the same."""
     room = 9**4 * 4
     baskets = []
     for wide in (0, purchase.WIDE):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(purchase, "WIDE", wide)
-            baskets.append(choose(offers, RATE, float(limit), room))
+            baskets.append(choose(offers, RATE, budget, room))
     wide_one, usual = (basket and basket.purchases for basket in baskets)
     assert wide_one == usual

@@ -159,6 +159,7 @@ def test_wide_tables_are_decoded_fewer_rows_at_a_time(monkeypatch: pytest.Monkey
 def test_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
     rows = 2 * CHUNK + 9
     monkeypatch.setattr(MODULE, "THREADS", threads)
+    monkeypatch.setattr("os.cpu_count", lambda: threads)
     digest = RowsDigest(small(), rows)
     found = sum(batch.num_rows for batch in records(small(), plain("x"), rows, 4, digest))
     assert found == rows

@@ -6,7 +6,6 @@ contract of the stores (tests/accountant/store_contract.py) has two hundred asks
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +18,7 @@ from dpsynth.errors import BudgetRefused, StoreBusy
 from dpsynth.ledger import parse
 from dpsynth.privacy import Budget, Cost
 from tests.accountant.postgres_server import APP, OWNER, Server, postgres, schema_of, url
+from tests.processes import at_once
 
 PROCESSES, ASKS, ROOM = 32, 10, 40
 ONE = Cost("gdp", Fraction(1, 2**16))
@@ -28,9 +28,8 @@ PLAN = "sha256:" + "0" * 64
 __all__ = ["postgres"]  # a fixture
 
 
-def ask(store: str, worker: int, start: Any, result: Any) -> None:
-    """Ask again and again for the same; say how many were granted and refused."""
-    start.wait()
+def ask(store: str, worker: int) -> tuple[int, int]:
+    """Ask again and again for the same; how many were granted and refused."""
     granted = refused = 0
     with Accountant.open(store) as accountant:
         for turn in range(ASKS):
@@ -43,7 +42,7 @@ def ask(store: str, worker: int, start: Any, result: Any) -> None:
                 except StoreBusy:
                     continue
                 break
-    result.put((granted, refused))
+    return granted, refused
 
 
 def race(store: str) -> None:
@@ -54,15 +53,7 @@ def race(store: str) -> None:
         cap = accountant.account("people").cap
         fill = Cost("gdp", cap.amount - ROOM * ONE.amount)
         accountant.reserve("desk", release="fill", plan=PLAN, cost=fill, quote=Budget("2", "1e-9")).close()
-    context = multiprocessing.get_context("spawn")
-    start, result = context.Event(), context.Queue()
-    workers = [context.Process(target=ask, args=(store, worker, start, result)) for worker in range(PROCESSES)]
-    for worker in workers:
-        worker.start()
-    start.set()
-    found = [result.get(timeout=1800) for _ in workers]
-    for worker in workers:
-        worker.join(60)
+    found = at_once(ask, [(store, worker) for worker in range(PROCESSES)])
     assert sum(granted for granted, _ in found) == ROOM, "as many as one process would have been granted"
     assert sum(refused for _, refused in found) == PROCESSES * ASKS - ROOM
     with Accountant.open(store) as accountant:  # which adds all of it up again

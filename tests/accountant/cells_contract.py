@@ -15,6 +15,7 @@ from dpsynth.accountant.store import AccountRow, Store
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, StoreBusy, StoreDamaged
 from dpsynth.ledger import amount, parse
 from dpsynth.privacy import GRID, Budget, Cells, Cost
+from tests.processes import at_once
 
 PLAN = "sha256:" + "a" * 64
 CAP = Budget("1", "1e-9")
@@ -292,7 +293,7 @@ class CellsContract:
                     open_study(accountant, "replace-one")
                 open_in(accountant, f"desk-{number}", "replace-one", parent=("north", "south")[number % 2])
             reserve(accountant, "beside", 100 - room)
-        found = self.run_at_once(ask_for_cells, [(tmp_path, worker, asks) for worker in range(processes)])  # type: ignore[attr-defined]
+        found = at_once(ask_for_cells, [(self.opener, tmp_path, worker, asks) for worker in range(processes)])
         assert sum(found) == room
         with Accountant(self.opener(tmp_path)) as accountant:
             held = sums(accountant)
@@ -301,11 +302,8 @@ class CellsContract:
             assert accountant.account("study").attempts.refused == processes * asks - room
 
 
-def ask_for_cells(
-    opener: Callable[[Path], Store], place: Path, worker: int, asks: int, start: Any, result: Any
-) -> None:
+def ask_for_cells(opener: Callable[[Path], Store], place: Path, worker: int, asks: int) -> int:
     """One process of the race: how often it was granted a hundredth of the cap."""
-    start.wait()
     granted = 0
     with Accountant(opener(place)) as accountant:
         for turn in range(asks):
@@ -318,4 +316,4 @@ def ask_for_cells(
                 except StoreBusy:
                     continue
                 break
-    result.put(granted)
+    return granted

@@ -32,6 +32,7 @@ from tests.accountant.cells_contract import CellsContract  # noqa: E402
 from tests.accountant.governed_contract import GovernedContract  # noqa: E402
 from tests.accountant.machine import AccountMachine  # noqa: E402
 from tests.accountant.states_contract import StatesContract  # noqa: E402
+from tests.processes import at_once  # noqa: E402
 
 PLAN, OTHER_PLAN = ("sha256:" + digit * 64 for digit in "ab")
 CAP = Budget("1", "1e-9")
@@ -72,9 +73,8 @@ def open_under(accountant: Accountant, name: str, parent: str | None, level: str
     return accountant.open_account(name, **unit, budget=budget, parent=parent, level=level)  # type: ignore[arg-type]
 
 
-def ask_often(opener: Opener, place: Path, worker: int, asks: int, start: Any, result: Any) -> None:
-    """One process of the race: ask for TENTH again and again; say how many were granted and how many refused."""
-    start.wait()
+def ask_often(opener: Opener, place: Path, worker: int, asks: int) -> tuple[int, int]:
+    """One process of the race: ask for TENTH again and again; how many were granted and how many refused."""
     granted = refused = 0
     with Accountant(opener(place)) as accountant:
         for turn in range(asks):
@@ -87,14 +87,13 @@ def ask_often(opener: Opener, place: Path, worker: int, asks: int, start: Any, r
                 except StoreBusy:
                     continue
                 break
-    result.put((granted, refused))
+    return granted, refused
 
 
-def open_at_once(opener: Opener, place: Path, start: Any, result: Any) -> None:
-    start.wait()
+def open_at_once(opener: Opener, place: Path) -> bytes:
     with Accountant(opener(place)) as accountant:
         open_people(accountant)
-        result.put(accountant.secret)
+        return accountant.secret
 
 
 def hold_and_die(opener: Opener, place: Path, told: Any, stop: Any) -> None:
@@ -971,19 +970,6 @@ class StoreContract(CellsContract, StatesContract, GovernedContract):
 
     # --- processes ----------------------------------------------------------------------------------------------------
 
-    def run_at_once(self, target: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        context = multiprocessing.get_context("spawn")
-        start, result = context.Event(), context.Queue()
-        workers = [context.Process(target=target, args=(self.opener, *extra, start, result)) for extra in arguments]
-        for worker in workers:
-            worker.start()
-        start.set()
-        found = [result.get(timeout=1800) for _ in workers]
-        for worker in workers:
-            worker.join(30)
-            assert worker.exitcode == 0
-        return found
-
     def test_a_race_ends_at_the_cap_exactly(self, tmp_path: Path) -> None:
         """Each process asks for an account of its own; all of these are charged to the one above, which has room."""
         processes, asks, room = 32, 200, 260
@@ -996,7 +982,7 @@ class StoreContract(CellsContract, StatesContract, GovernedContract):
             assert fill > 0
             reserve(accountant, "fill", Cost("gdp", fill), quote=total)
             before = parse(accountant.history("people")[-1]).seq
-        found = self.run_at_once(ask_often, [(tmp_path, worker, asks) for worker in range(processes)])
+        found = at_once(ask_often, [(self.opener, tmp_path, worker, asks) for worker in range(processes)])
         assert sum(granted for granted, _ in found) == room
         assert sum(refused for _, refused in found) == processes * asks - room
         with Accountant(self.opener(tmp_path)) as accountant:
@@ -1012,7 +998,7 @@ class StoreContract(CellsContract, StatesContract, GovernedContract):
             )
 
     def test_a_store_that_many_make_at_once_is_one(self, tmp_path: Path) -> None:
-        found = self.run_at_once(open_at_once, [(tmp_path,)] * 4)
+        found = at_once(open_at_once, [(self.opener, tmp_path)] * 4)
         assert len(set(found)) == 1
         with Accountant(self.opener(tmp_path)) as accountant:
             assert accountant.secret == found[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import multiprocessing
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from dpsynth.privacy import Cells, Cost
 
 pytest.register_assert_rewrite("tests.accountant.store_contract")
 from tests.accountant.store_contract import CAP, PLAN, TENTH, charge, open_people, reserve  # noqa: E402
+from tests.processes import at_once  # noqa: E402
 
 SECRET = bytes(range(32))
 FIXED = next(line for line in SCHEMA.splitlines() if line.startswith("CREATE TRIGGER entry_is_fixed"))
@@ -206,8 +206,7 @@ def test_a_busy_store_is_brought_along_another_time(old: Path, monkeypatch: pyte
 
 
 def test_many_processes_bring_one_store_along(old: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        assert len(set(pool.map(origin_of, [old] * 8))) == 1
+    assert len(set(at_once(origin_of, [(old,)] * 8))) == 1
 
 
 def origin_of(path: Path) -> str:

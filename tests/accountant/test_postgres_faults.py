@@ -26,9 +26,10 @@ from dpsynth.privacy import GRID, Cost
 
 pytest.register_assert_rewrite("tests.accountant.store_contract")
 from tests.accountant.postgres_proxy import Wire  # noqa: E402
-from tests.accountant.postgres_server import APP, PASSWORDS, PORT, Server, postgres, prepare, schema_of, url  # noqa: E402
+from tests.accountant.postgres_server import ADMIN, APP, PASSWORDS, PORT, Server, postgres, prepare, schema_of, url  # noqa: E402
 from tests.accountant.store_contract import TENTH, charge, open_people, reserve  # noqa: E402
 from tests.accountant.test_postgres_store import open_postgres  # noqa: E402
+from tests.processes import alone  # noqa: E402
 
 __all__ = ["postgres"]
 
@@ -236,7 +237,11 @@ def test_a_client_that_is_killed_in_a_transaction_wrote_nothing(tmp_path: Path, 
     assert store.read(lambda tx: tx.head())[0] == 1
 
 
-def test_a_forked_child_that_ends_does_not_end_the_session(tmp_path: Path, postgres: Server) -> None:
+def test_a_forked_child_that_ends_does_not_end_the_session(tmp_path: Path) -> None:
+    alone(end_a_forked_child, tmp_path)
+
+
+def end_a_forked_child(tmp_path: Path) -> None:
     with Accountant(open_postgres(tmp_path)) as accountant, Accountant(open_postgres(tmp_path)) as other:
         open_people(accountant)
         held = reserve(accountant)
@@ -253,7 +258,9 @@ def test_a_forked_child_that_ends_does_not_end_the_session(tmp_path: Path, postg
                 os._exit(1)
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        assert postgres.sql(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {backend}") == [(1,)]
+        with psycopg.connect(url(ADMIN)) as admin:
+            found = admin.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [backend]).fetchall()
+        assert found == [(1,)]
         with pytest.raises(StoreBusy, match="under way"):
             reserve(other)
         held.draw([charge(TENTH)])

@@ -24,6 +24,7 @@ from dpsynth.accountant.sqlite_cells import VERSION
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, StoreBusy, StoreDamaged, StoreError
 from dpsynth.ledger import seal
 from tests.ledger.office import ANA
+from tests.processes import alone
 
 pytest.register_assert_rewrite("tests.accountant.store_contract")
 from tests.accountant.store_contract import CAP, TENTH, StoreContract, charge, open_people, reserve  # noqa: E402
@@ -229,7 +230,10 @@ def test_a_link_in_the_place_of_a_lock_is_not_followed(store: Path, tmp_path: Pa
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_that_ends_does_not_let_go(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
+    alone(end_a_forked_child, tmp_path / "lock")
+
+
+def end_a_forked_child(path: Path) -> None:
     lock = FileLock.take(path)
     child = os.fork()
     if child == 0:

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 from pathlib import Path
-from typing import Any
 
+import jinja2
+import matplotlib.figure
 import pytest
 
 from dpsynth import verifier
 from dpsynth.accountant import Accountant
 from dpsynth.ledger import parse
 from tests.desk import Office, call, make_office
+from tests.processes import at_once
 from tests.release.test_publish import contents
 
-CONTEXT = multiprocessing.get_context("fork")
 TURNS = 4
+IMPORTED = (jinja2, matplotlib.figure)
+"""What takes a run long to import is there before two are let go: the sooner they meet."""
 
 
-def one_run(office: Office, path: Path, start: Any, result: Any) -> None:
-    start.wait()
+def one_run(office: Office, path: Path) -> tuple[int, str]:
     called = call("run", path, "--out", office.out)
-    result.put((called.exit_code, called.stderr))
+    return called.exit_code, called.stderr
 
 
-def at_once(office: Office, processes: int = 2) -> list[tuple[int, str]]:
+def both(office: Office) -> list[tuple[int, str]]:
+    """Two runs of one release, let go at the same moment."""
     path = office.release()  # written once: neither may read what the other is writing
-    start, result = CONTEXT.Barrier(processes), CONTEXT.Queue()
-    started = [CONTEXT.Process(target=one_run, args=(office, path, start, result)) for _ in range(processes)]
-    for process in started:
-        process.start()
-    found = [result.get(timeout=120) for _ in started]
-    for process in started:
-        process.join(60)
-    return sorted(found)
+    return sorted(at_once(one_run, [(office, path)] * 2))
 
 
 def left_behind(office: Office) -> list[str]:
@@ -55,7 +50,7 @@ def test_the_same_release_published_twice_at_once(tmp_path: Path, laid: bool) ->
     for turn in range(TURNS):
         if turn and not laid:
             shutil.rmtree(office.out)
-        found = at_once(office)
+        found = both(office)
         assert {code for code, _ in found} <= {0, 30}, found
         assert found[0][0] == 0, found
         assert all("under way" in text for code, text in found if code == 30), found
@@ -74,7 +69,7 @@ def test_the_same_release_published_twice_at_once(tmp_path: Path, laid: bool) ->
 def test_the_first_run_of_a_release_twice_at_once(tmp_path: Path) -> None:
     """One measures; the other is told to wait, or comes after it. What waits for approval is one whole folder."""
     office = make_office(tmp_path)
-    found = at_once(office)
+    found = both(office)
     assert {code for code, _ in found} <= {11, 30}, found
     assert found[0][0] == 11, found
     assert verifier.verify(office.pending).ok

@@ -24,8 +24,7 @@ if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**32:
     # Where writing through to the disk takes no time; a killed process leaves the same there as on a disk.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
-verifier.gdp_gives = cache(verifier.gdp_gives)
-"""Thousands of flipped bits leave the same amounts in the ledger: what is a function of them alone is reckoned once."""
+GDP_GIVES = cache(verifier.gdp_gives)
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
@@ -44,6 +43,12 @@ def anchors(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     folder = tmp_path_factory.mktemp("anchors")
     monkeypatch.setenv("DPSYNTH_ANCHORS", str(folder))
     return folder
+
+
+@pytest.fixture
+def reckoned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For flipped bits, thousands of which leave the same amounts: what is a function of these alone is kept."""
+    monkeypatch.setattr(verifier, "gdp_gives", GDP_GIVES)
 
 
 @pytest.fixture(scope="session")

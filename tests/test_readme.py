@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-TEST_COMMAND = "python -m pytest"
+TEST_COMMAND = "python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder"
 ELSEWHERE = ("python -m pip", "git clone", "cd ", "python benchmarks/", TEST_COMMAND)
 """Begins of lines that install, move, measure or test: .ci/run does the first two and the last, people the third."""
 

@@ -24,6 +24,8 @@ FLIPS = settings(
 )
 """Two hundred of each of five kinds."""
 
+pytestmark = pytest.mark.usefixtures("reckoned_once")
+
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Office:

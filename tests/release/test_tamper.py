@@ -14,6 +14,8 @@ from tests.verifier.engine import publish
 
 FLIPS = 400
 
+pytestmark = pytest.mark.usefixtures("reckoned_once")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -19,6 +19,8 @@ from tests.verifier.build import FILES, KEY, Forged, build_release, build_sample
 
 FLIPS = 1000
 
+pytestmark = pytest.mark.usefixtures("reckoned_once")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

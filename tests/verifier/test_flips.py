@@ -20,6 +20,8 @@ from dpsynth.trust import verify
 from tests.verifier.office import Office, Pen, approved, as_file, canonical, hex_of, opened, seal
 
 FLIPS = 1000
+
+pytestmark = pytest.mark.usefixtures("reckoned_once")
 TODAY = "2026-11-23"
 EXPECTED = {
     "data": {21},

@@ -16,6 +16,8 @@ from dpsynth.privacy import Measure
 from dpsynth.verifier import verify
 from tests.verifier.build import KEY, Forged, Unit, build_release, digest, forge, up
 
+pytestmark = pytest.mark.usefixtures("reckoned_once")
+
 Change = Callable[[Forged], object]
 
 

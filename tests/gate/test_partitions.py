@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import cache
 from itertools import combinations_with_replacement, product
 from math import erfc, exp, prod, sqrt
 
@@ -61,7 +62,8 @@ def of_mine(max_rows: int) -> Iterator[Rows]:
             yield tuple(("me", town) for town in content)
 
 
-def neighbours_of(relation: str, max_rows: int) -> tuple[list[tuple[Held, Held]], LightReservation]:
+@cache  # what is asserted of them are three tests
+def neighbours_of(relation: str, max_rows: int) -> tuple[tuple[tuple[Held, Held], ...], LightReservation]:
     schema = schema_of(relation, max_rows)
     pairs: list[tuple[Held, Held]] = []
     for others in OTHERS:
@@ -69,7 +71,7 @@ def neighbours_of(relation: str, max_rows: int) -> tuple[list[tuple[Held, Held]]
         mine = [(("me", town),) for town in (*TOWNS, "")] if not max_rows else of_mine(max_rows)
         found = [run(others + rows, schema)[0] for rows in mine]
         pairs += [(without, one) for one in found] if relation == "add-remove" else [*product(found, found)]
-    return pairs, reservation
+    return tuple(pairs), reservation
 
 
 @pytest.mark.parametrize("max_rows", [0, 1, 2, 3])

@@ -80,6 +80,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     builder = SparkSession.builder.master("local[2,3]")
     for name, value in {
         "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # its sessions are short
         "spark.driver.host": "127.0.0.1",
         "spark.executorEnv.PYTHONPATH": str(Path(__file__).parents[1]),
         "spark.local.dir": str(tmp_path_factory.mktemp("spark")),

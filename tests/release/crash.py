@@ -25,6 +25,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import jinja2
+import matplotlib.figure
+
 from dpsynth.accountant import Accountant, Reservation
 from dpsynth.cli.output import failure
 from dpsynth.curator import curator as curator_room
@@ -52,6 +55,8 @@ LOST = ("drawn", "noised")
 APPROVED = POINTS[11:]
 """Only reached once the officers have approved."""
 CAPS = ("people", "office")
+IMPORTED = (jinja2, matplotlib.figure)
+"""What takes each run long to import; it starts no thread."""
 
 
 def run(office: Office, at: Callable[[str], None]) -> int:

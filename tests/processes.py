@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from dpsynth.errors import StoreBusy
+
 ROOT = Path(__file__).parents[1]
 TIMEOUT = 1500
 """Seconds after which processes that do not end are killed, and the test fails: long, as machines may be busy."""
@@ -38,6 +40,15 @@ def at_once(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) 
 def alone(function: Callable[..., Any], *arguments: Any) -> Any:
     """What ``function`` returns in a new process without threads, which may therefore fork."""
     return _in_new_process("alone", function, arguments)
+
+
+def when_free(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What ``function`` returns, called again for as long as its store is busy with others."""
+    while True:
+        try:
+            return function(*arguments)
+        except StoreBusy:
+            continue
 
 
 def _in_new_process(how: str, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:

@@ -18,7 +18,7 @@ from dpsynth.errors import BudgetRefused, StoreBusy
 from dpsynth.ledger import parse
 from dpsynth.privacy import Budget, Cost
 from tests.accountant.postgres_server import APP, OWNER, Server, postgres, schema_of, url
-from tests.processes import at_once
+from tests.processes import at_once, when_free
 
 PROCESSES, ASKS, ROOM = 32, 10, 40
 ONE = Cost("gdp", Fraction(1, 2**16))
@@ -31,7 +31,7 @@ __all__ = ["postgres"]  # a fixture
 def ask(store: str, worker: int) -> tuple[int, int]:
     """Ask again and again for the same; how many were granted and refused."""
     granted = refused = 0
-    with Accountant.open(store) as accountant:
+    with when_free(Accountant.open, store) as accountant:
         for turn in range(ASKS):
             while True:
                 try:

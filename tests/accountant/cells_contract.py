@@ -15,7 +15,7 @@ from dpsynth.accountant.store import AccountRow, Store
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError, StoreBusy, StoreDamaged
 from dpsynth.ledger import amount, parse
 from dpsynth.privacy import GRID, Budget, Cells, Cost
-from tests.processes import at_once
+from tests.processes import at_once, when_free
 
 PLAN = "sha256:" + "a" * 64
 CAP = Budget("1", "1e-9")
@@ -305,7 +305,7 @@ class CellsContract:
 def ask_for_cells(opener: Callable[[Path], Store], place: Path, worker: int, asks: int) -> int:
     """One process of the race: how often it was granted a hundredth of the cap."""
     granted = 0
-    with Accountant(opener(place)) as accountant:
+    with when_free(lambda: Accountant(opener(place))) as accountant:
         for turn in range(asks):
             while True:
                 try:

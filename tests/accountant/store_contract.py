@@ -32,7 +32,7 @@ from tests.accountant.cells_contract import CellsContract  # noqa: E402
 from tests.accountant.governed_contract import GovernedContract  # noqa: E402
 from tests.accountant.machine import AccountMachine  # noqa: E402
 from tests.accountant.states_contract import StatesContract  # noqa: E402
-from tests.processes import at_once  # noqa: E402
+from tests.processes import at_once, when_free  # noqa: E402
 
 PLAN, OTHER_PLAN = ("sha256:" + digit * 64 for digit in "ab")
 CAP = Budget("1", "1e-9")
@@ -76,7 +76,7 @@ def open_under(accountant: Accountant, name: str, parent: str | None, level: str
 def ask_often(opener: Opener, place: Path, worker: int, asks: int) -> tuple[int, int]:
     """One process of the race: ask for TENTH again and again; how many were granted and how many refused."""
     granted = refused = 0
-    with Accountant(opener(place)) as accountant:
+    with when_free(lambda: Accountant(opener(place))) as accountant:
         for turn in range(asks):
             while True:
                 try:

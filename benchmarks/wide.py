@@ -30,8 +30,8 @@ SHAPES = ((30, 100_000), (100, 10_000), (100, 100_000), (100, 1_000_000), (200, 
 SLOW = (100, 100_000)
 BARE = "numpy counts all pairs"
 HEAD = (
-    "columns", "rows", "whole process", "s", "processor s", "peak MiB", "processor ms a pair", "processor ns a row and pair",
-    "times as much a {}", "of numpy's processor s",
+    "columns", "rows", "whole process", "s", "processor s", "peak MiB", "processor ms a pair",
+    "processor ns a row and pair", "times as much a {}", "of numpy's processor s",
 )  # fmt: skip
 
 Shape = tuple[int, int]

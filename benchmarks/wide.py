@@ -84,10 +84,11 @@ def measured(shape: Shape, mechanisms: list[str], asked: argparse.Namespace) -> 
     with tempfile.TemporaryDirectory() as temporary:
         me = [sys.executable, __file__, "--work", temporary]
         subprocess.run([*me, "--shapes", "x".join(map(str, shape))], check=True)
-        found = {BARE: cold([*me, "--mechanisms", BARE], asked.patience)}
-        for name in mechanisms:
+        found = {}
+        for name in [BARE, *mechanisms]:
             patience = asked.patience / 2 if name in asked.slow else asked.patience
             found[name] = cold([*me, "--mechanisms", name, "--memory", asked.memory], patience)
+            print(shape, name, found[name], file=sys.stderr, flush=True)
     return found
 
 
@@ -98,7 +99,7 @@ def line(shape: Shape, name: str, found: dict[Shape, dict[str, Cold]], before: S
     if done.failed:
         return [columns, rows, name, done.failed, done.cpu, done.peak, None, None, None, None]
     growth = None
-    earlier = found[before][name] if before else None
+    earlier = found[before].get(name) if before else None
     if before and earlier and not earlier.failed:
         growth = done.cpu / earlier.cpu * comb(before[0], 2) * before[1] / pairs / rows
     limit = found[shape][BARE]
@@ -133,9 +134,10 @@ def main() -> None:
     if asked.work:
         return make(asked.work, *shapes[0])
     if asked.quick:
-        shapes, asked.mechanisms, asked.slow = [(5, 500), (8, 500)], ["independent"], []
+        shapes, asked.mechanisms, asked.slow = [(3, 500), (5, 500)], [], ["independent"]
+    slow = shapes[-1] if asked.quick else SLOW
     found = {
-        shape: measured(shape, [*asked.mechanisms, *(asked.slow if shape == SLOW else [])], asked)
+        shape: measured(shape, [*asked.mechanisms, *(asked.slow if shape == slow else [])], asked)
         for shape in sorted(shapes)
     }
     text = (

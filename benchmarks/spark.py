@@ -169,9 +169,9 @@ def main() -> None:
             lines += more
     lines.sort(key=lambda line: str(line[1]), reverse=True)
     head = (
-        "people", "engine", "cold s", "processor s", "warm s", "processor s", "warm processor µs a row", "times as much a row",
-        "counted again s", "processor s", "rows to Python: processor s", "warm of it", "Java's groups: processor s",
-        "warm of it",
+        "people", "engine", "cold s", "processor s", "warm s", "processor s", "warm processor µs a row",
+        "times as much a row", "counted again s", "processor s", "rows to Python: processor s", "warm of it",
+        "Java's groups: processor s", "warm of it",
     )  # fmt: skip
     publish(
         "spark",

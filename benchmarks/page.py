@@ -17,7 +17,8 @@ PAGE = Path(__file__).with_name("README.md")
 INTRODUCTION = """# Benchmarks
 
 Each section is written by the script that measured it, with its day, its command and its machine; nothing here is
-written by hand. Peers run in environments of their own. Seconds vary with the machine: ratios are of one run.
+written by hand. Peers run in environments of their own. Seconds vary with the machine and with what else it does,
+processor seconds less so: ratios are of one run.
 """
 BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 

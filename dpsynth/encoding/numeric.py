@@ -25,9 +25,6 @@ MOST_BINS = 32
 COARSEST = 32
 """About so many cells has the coarser grid on which bins are found; a column of no more leaves is counted at them."""
 
-FEW = 32
-"""Leaves between declared bounds below which each is a bin."""
-
 FAN_OUT_OF_OCTAVES = 32
 """Cells of a grid in one of the next coarser grid, inside an octave."""
 
@@ -90,9 +87,9 @@ class _Grid(Codec):
     def tree(self) -> tuple[NDArray[np.uint16], ...]:
         """The nested grids on which bins are found, from fine to coarse, up to octaves if bounds are found.
 
-        Between declared bounds the leaves, and about :data:`COARSEST` cells; a few leaves are bins themselves.
+        Between declared bounds the leaves, and about :data:`COARSEST` cells where that is fewer.
         """
-        if not self.column.found or (self.bounded and self.leaves < FEW):
+        if not self.column.found:
             return ()
         if self.bounded:
             apart = self.spikes[: self.leaves]

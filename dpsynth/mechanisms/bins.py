@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.measurement import LATTICE, Level, NoisyMarginal, Tree
+from dpsynth.mechanisms.density import MOST_CELLS, Counted
 from dpsynth.mechanisms.smoothing import shrunk
 from dpsynth.model import project
 
@@ -28,9 +30,8 @@ SCALES = 4
 WINDOW = 5
 """Neighbouring octaves that are taken for those in use where noise drowns each by itself: the ones that hold most."""
 
-SCALES_OF_CELLS = 6
-"""Noise scales that some coarse cell between declared bounds holds where finer ones are asked: with fewer, their noise
-is louder than what they tell, and the price is better spent on the coarse ones."""
+SCALES_OF_PARTS = Fraction(3, 2)
+"""Noise scales that each part of a coarse cell between declared bounds holds: smaller ones tell nothing but noise."""
 
 SCALES_OF_LAPLACE = 7
 """Those of such an octave where noise is Laplace's, whose tails are heavier: one octave in 30,000 is found in vain."""
@@ -122,13 +123,15 @@ class Consistent:
 class Found:
     """Bins of one column: their ``level``, smoothed ``counts`` and the standard deviation of what these were before.
 
-    ``inside`` says how the rows of each bin lie over the fine cells: non-negative, shape (level.fine,).
+    ``inside`` says how the rows of each bin lie over the fine cells: non-negative, shape (level.fine,). ``counted`` are
+    the answers, where a density was fitted to them.
     """
 
     level: Level
     counts: Floats
     sigma: float
     inside: Floats
+    counted: Counted | None
 
     @classmethod
     def of(cls, support: Support, answers: Sequence[NoisyMarginal], rows: float, most: int) -> Found:
@@ -136,17 +139,23 @@ class Found:
         finest = support.level
         counted = Consistent.of(answers, [joined(answer.query.levels[0], finest) for answer in answers])
         values, smooth = finest.size - support.nullable, support.smooth
-        counts = counted.counts.copy()
-        counts[smooth] = shrunk(counts[smooth], counted.scales(finest.size))
-        counts = np.rint(counts * LATTICE) / LATTICE
-        mass = project(counts, np.ones_like(counts), max(rows, 1.0))
+        dense = None
+        if support.dense:
+            dense = Counted(finest, ~smooth, support.nullable, tuple(answers), max(rows, 1.0))
+        if dense is not None:
+            counts = mass = dense.mass
+        else:
+            counts = counted.counts.copy()
+            counts[smooth] = shrunk(counts[smooth], counted.scales(finest.size))
+            counts = np.rint(counts * LATTICE) / LATTICE
+            mass = project(counts, np.ones_like(counts), max(rows, 1.0))
         held: list[int] = np.rint(mass[:values] * LATTICE).astype(np.int64).tolist()
         noise = sum(float(np.median(variance)) for variance in counted.below) ** 0.5
         bins = runs(held, max(1, round(noise * LATTICE)), most - support.nullable)
         groups = np.array([*bins, *[bins[-1] + 1] * support.nullable])
         level = finest.merged(groups)
         sigma = counted.variance(groups, level.size) ** 0.5
-        return cls(level, sum_cells(groups, counts, level.size), sigma, support.spread(mass))
+        return cls(level, sum_cells(groups, counts, level.size), sigma, support.spread(mass), dense)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,12 +163,14 @@ class Support:
     """Where the values of a column lie: the finest ``level`` at which they are counted, and the fine cells in use.
 
     ``inside`` is False for fine cells beyond the bounds, whose values are counted in the outermost cells of the level.
+    ``dense`` says that a density is fitted, for there are few cells and the grid is even.
     """
 
     level: Level
     inside: NDArray[np.bool_]
     spikes: NDArray[np.bool_]
     nullable: bool
+    dense: bool = False
 
     @property
     def smooth(self) -> NDArray[np.bool_]:
@@ -168,14 +179,21 @@ class Support:
 
     @classmethod
     def bounded(cls, tree: Tree, answer: NoisyMarginal) -> Support:
-        """All of the grid, its finest level if any cell of the coarsest one holds enough, spikes aside; else that one.
+        """All of the grid: each cell of the coarsest level in as many parts as hold enough each, by ``answer`` there.
 
-        ``answer`` is that at the coarsest level of the tree.
+        Where that makes more than MOST_CELLS, the finest level of the tree.
         """
-        inside = np.ones(answer.query.levels[0].fine, dtype=np.bool_)
-        coarse, fine = (cls(tree.levels[at], inside, tree.spikes, tree.nullable) for at in (-1, 0))
-        enough = any(count >= SCALES_OF_CELLS * answer.sigma for count in answer.values[coarse.smooth].tolist())
-        return fine if enough else coarse
+        coarse = tree.levels[-1].cells.astype(np.intp)
+        widths = np.bincount(coarse)
+        enough = SCALES_OF_PARTS * answer.sigma
+        held = np.array([int(count // enough) for count in answer.values.tolist()])
+        parts = np.clip(held, 1, widths)
+        within = np.arange(coarse.size) - np.searchsorted(coarse, coarse)
+        places = np.cumsum(parts)[coarse] - parts[coarse] + within * parts[coarse] // widths[coarse]
+        inside = np.ones(coarse.size, dtype=np.bool_)
+        dense = bool(parts.sum() <= MOST_CELLS)
+        level = Level(tree.levels[0].column, places) if dense else tree.levels[0]
+        return cls(level, inside, tree.spikes, tree.nullable, dense)
 
     @classmethod
     def found(cls, tree: Tree, answer: NoisyMarginal) -> Support:
@@ -204,6 +222,8 @@ class Support:
 
     def levels(self, tree: Tree) -> tuple[Level, ...]:
         """The levels of the tree as far as they tell cells of this level apart, from fine to coarse, each once."""
+        if self.dense:
+            return tuple(dict.fromkeys([self.level, tree.levels[-1]]))
         return tuple(dict.fromkeys(joined(level, self.level) for level in tree.levels))
 
     def spread(self, mass: Floats) -> Floats:

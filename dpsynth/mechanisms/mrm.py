@@ -41,7 +41,7 @@ from dpsynth.measurement import (
     Tree,
 )
 from dpsynth.mechanisms.assemble import fit_model
-from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_first, measure_one_ways
+from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_first, measure_one_ways, one_way_weights
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.purchase import Offer, choose
 from dpsynth.mechanisms.rate import MEAN_SIZE
@@ -68,10 +68,11 @@ PARTS = 1_000_000
 class MRM:
     """Multi-resolution marginals. The defaults do not depend on any data.
 
-    ``one_way`` and ``select`` are shares of the budget for the first one-way tables and for the scores; ``merge`` is
-    the number of noise scales that a group of cells must hold; ``again`` how much an error of one column counts in each
-    pair that holds it (0: no column is asked again). ``scored`` is the number of pairs above which a private choice
-    comes before the scores, ``cells`` the limit on the junction tree.
+    ``one_way`` and ``select`` are shares of the budget for the first one-way tables and for the scores; ``found`` is
+    the former's where the bins of all columns are found, which those tables decide. ``merge`` is the number of noise
+    scales that a group of cells must hold; ``again`` how much an error of one column counts in each pair that holds it
+    (0: no column is asked again). ``scored`` is the number of pairs above which a private choice comes before the
+    scores, ``cells`` the limit on the junction tree.
 
     ``residual`` asks for what a table adds to its columns alone instead of the whole table, which the first answers
     know already; under a pure measure, whose Laplace noise gains nothing by it, the table is asked. ``batches`` are the
@@ -83,6 +84,7 @@ class MRM:
 
     workload: Workload = field(default_factory=Workload)
     one_way: Fraction = Fraction(3, 20)
+    found: Fraction = Fraction(2, 5)
     select: Fraction = Fraction(1, 25)
     merge: Fraction = Fraction(4)
     again: Fraction = Fraction(1, 2)
@@ -123,7 +125,8 @@ class MRM:
         pairs = self.workload.inside(names, 2)
         if not pairs:
             return first_steps(domain, levels, 1 - TOTAL_SHARE, trees)
-        first = first_steps(domain, levels, self.one_way, trees)
+        one_way = self._first(names, levels, trees)
+        first, left = first_steps(domain, levels, one_way, trees), self._left - (one_way - self.one_way)
         picks = self._picks(len(names), len(pairs))
         kept, select = min(picks or len(pairs), len(pairs)), self.select
         chosen: tuple[Step, ...] = ()
@@ -133,9 +136,9 @@ class MRM:
         most = max(one, min(one * two, self.cells))
         if self._unscored(levels, pairs):
             every = len(pairs) + len(names)
-            return (*first, Step("marginals", None, every, self._left + self.select, most, every))
+            return (*first, Step("marginals", None, every, left + self.select, most, every))
         scores = Step("scores", None, kept * len(self.resolutions), select, None)
-        bought = Step("marginals", None, kept + len(names), self._left, most, min(3 * len(names), kept + len(names)))
+        bought = Step("marginals", None, kept + len(names), left, most, min(3 * len(names), kept + len(names)))
         return (*first, *chosen, scores, bought)
 
     def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
@@ -145,7 +148,8 @@ class MRM:
         if not pairs:
             return fit_model(measure_first(measurer, budget, 1 - TOTAL_SHARE))
         finest, *coarser = self._resolutions(len(pairs))
-        ground = Ground.measured(measurer, budget, self.one_way, self.merge, finest)
+        one_way = self._first(names, measurer.levels, measurer.trees)
+        ground = Ground.measured(measurer, budget, one_way, self.merge, finest)
         first, again = ground.first, list[NoisyMarginal]()
         residual = self.residual and first.one_ways[0].law != "discrete_laplace"
         unscored = self._unscored(measurer.levels, pairs)
@@ -155,7 +159,7 @@ class MRM:
         tree: JunctionTree | None = None
         for batch, part in enumerate(self.batches):
             share = Fraction(part, sum(self.batches))
-            price, left = budget * self.select * share, budget * self._left * share
+            price, left = budget * self.select * share, budget * (self._left - (one_way - self.one_way)) * share
             if batch == 0 and (picks := self._picks(len(names), len(pairs))):
                 price /= 2
                 asked = _candidates(ground, pairs, (self._coarse(len(pairs)),))
@@ -190,9 +194,15 @@ class MRM:
                 fitted = fit_model(first, joint, again, tree, slack=SLACK)
         return fit_model(first, joint, again, tree)
 
+    def _first(self, names: Sequence[str], levels: Mapping[str, Level], trees: Mapping[str, Tree]) -> Fraction:
+        """The share of the first one-way tables: ``found`` to the part that columns have of it whose bins are found."""
+        weights = dict(zip(names, one_way_weights(levels, names, trees), strict=True))
+        part = Fraction(sum(weights[name] for name in trees), sum(weights.values()))
+        return self.one_way + (self.found - self.one_way) * part
+
     @property
     def _left(self) -> Fraction:
-        """The share of the budget for what the scores decide."""
+        """The share of the budget for what the scores decide, where no bins are found."""
         return 1 - TOTAL_SHARE - self.one_way - self.select
 
     def _unscored(self, levels: Mapping[str, Level], pairs: Iterable[Columns]) -> bool:

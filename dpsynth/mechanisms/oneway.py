@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dpsynth.measurement import LATTICE, NO_TREES, Domain, Level, Measurer, NoisyMarginal, Query, Tree
 from dpsynth.mechanisms.bins import Found, Support, sum_cells
+from dpsynth.mechanisms.density import Counted
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.rate import Rate
 from dpsynth.mechanisms.smoothing import smoothed
@@ -128,7 +129,7 @@ def measure_first(measurer: Measurer, budget: Fraction, one_way: Fraction) -> Fi
     for name in names:
         if name in trees:
             found = Found.of(supports[name], of[name], rows, declared[name].size)
-            known[name] = OneWay(found.level, found.counts, found.sigma, found.inside)
+            known[name] = OneWay(found.level, found.counts, found.sigma, found.inside, found.counted)
         else:
             known[name] = OneWay.of(of[name])
     return First(total, tuple(answers), {name: one.level for name, one in known.items()}, known, rate)
@@ -139,13 +140,15 @@ class OneWay:
     """What is known of one column by itself: smoothed ``counts`` of the cells of ``level``.
 
     ``sigma`` is the standard deviation of the noise that each count had before it was smoothed. ``inside`` says how the
-    rows of each cell lie over the fine cells, where that was measured: non-negative, shape (level.fine,).
+    rows of each cell lie over the fine cells, where that was measured: non-negative, shape (level.fine,). ``counted``
+    are the answers to which both are a density, where one was fitted.
     """
 
     level: Level
     counts: Floats
     sigma: float
     inside: Floats | None = None
+    counted: Counted | None = None
 
     @classmethod
     def of(cls, answers: Sequence[NoisyMarginal]) -> OneWay:
@@ -158,6 +161,11 @@ class OneWay:
         """With further answers at the same level: the mean weighted by precision."""
         mean, sigma = _mean(again)
         precision = self.sigma**-2 + sigma**-2
+        if self.counted is not None:
+            counted = self.counted.and_of(again)
+            counts = sum_cells(counted.level.onto(self.level), counted.mass, self.level.size)
+            inside = (counted.mass / np.bincount(counted.level.cells))[counted.level.cells]
+            return replace(self, counts=counts, sigma=precision**-0.5, inside=inside, counted=counted)
         counts = (self.sigma**-2 / precision) * self.counts + (sigma**-2 / precision) * mean
         return replace(self, counts=np.rint(counts * LATTICE) / LATTICE, sigma=precision**-0.5)
 

@@ -195,21 +195,32 @@ def test_no_noise_level_leaves_a_column_without_bins() -> None:
         assert all(one.level.size >= 1 for one in first.known.values())
 
 
-@pytest.mark.parametrize(("held", "fine"), [(59, False), (60, True)])
-def test_finer_cells_are_asked_where_a_coarse_one_holds_enough(held: int, fine: bool) -> None:
+@pytest.mark.parametrize(("held", "parts"), [(-9, 1), (29, 1), (30, 2), (76, 5), (10**6, 125)])
+def test_a_coarse_cell_is_asked_in_parts_that_hold_enough(held: int, parts: int) -> None:
     fake, _ = fake_of(False)
     tree = fake.trees["gain"]
     coarsest = tree.levels[-1]
-    values = np.where(np.bincount(coarsest.cells, tree.spikes) > 0, 10**6, 0)
-    values[np.flatnonzero(values == 0)[3]] = held
+    spikes = np.bincount(coarsest.cells, tree.spikes) > 0
+    values = np.where(spikes, 10**6, 0)
+    cell = int(np.flatnonzero(~spikes)[3])
+    values[cell] = held
     support = Support.bounded(tree, noisy(coarsest, values, 10))
-    assert support.level == (tree.levels[0] if fine else coarsest) and support.inside.all()
+    assert support.dense and support.inside.all() and support.level.size == coarsest.size + parts - 1
+    widths = np.bincount(support.level.cells)[support.level.onto(coarsest) == cell]
+    assert len(widths) == parts and widths.max() - widths.min() <= 1
 
 
-@pytest.mark.parametrize("price", [Fraction(1, 10**5), Fraction(100)])
-def test_either_way_the_whole_price_is_spent(price: Fraction) -> None:
+def test_many_rows_are_asked_at_the_finest_level() -> None:
+    fake, _ = fake_of(False)
+    tree = fake.trees["gain"]
+    support = Support.bounded(tree, noisy(tree.levels[-1], np.full(tree.levels[-1].size, 10**5), 10))
+    assert support.level == tree.levels[0] and not support.dense
+
+
+@pytest.mark.parametrize(("price", "cells"), [(Fraction(1, 10**5), 33), (Fraction(100), 4098)])
+def test_either_way_the_whole_price_is_spent(price: Fraction, cells: int) -> None:
     fake, _ = fake_of(False)
     measure_first(fake, price, Fraction(1, 2))
     assert fake.spent == price * Fraction(101, 200)
     asked = [answer.query.cells for answer in fake.answers if answer.query.columns == ("rate",)]
-    assert len(asked) == 2 and (len(set(asked)) == 1) == (price < 1)
+    assert len(asked) == 2 and abs(max(asked) - cells) <= 4

@@ -2,8 +2,9 @@
 
 The counts of all levels are made consistent by generalised least squares: exactly, by one pass up the tree and one
 down (Hay, Rastogi, Miklau and Suciu 2010, arXiv 0904.0942, for any tree and any variances). The finest ones are then
-smoothed, and bins are runs of them that hold enough. All of it is post-processing of the answers; what decides anything
-is rounded to the public grid of 1/LATTICE first, so that two processors find the same bins.
+smoothed, or a density is fitted to all (:mod:`dpsynth.mechanisms.density`) where bounds are declared, and bins are runs
+of them that hold enough. All of it is post-processing of the answers; what decides anything is rounded to the public
+grid of 1/LATTICE first, so that two processors find the same bins.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ class Support:
     """Where the values of a column lie: the finest ``level`` at which they are counted, and the fine cells in use.
 
     ``inside`` is False for fine cells beyond the bounds, whose values are counted in the outermost cells of the level.
-    ``dense`` says that a density is fitted, for there are few cells and the grid is even.
+    ``dense`` says that a density is fitted, for the grid is even.
     """
 
     level: Level
@@ -181,19 +182,21 @@ class Support:
     def bounded(cls, tree: Tree, answer: NoisyMarginal) -> Support:
         """All of the grid: each cell of the coarsest level in as many parts as hold enough each, by ``answer`` there.
 
-        Where that makes more than MOST_CELLS, the finest level of the tree.
+        What is enough doubles until there are at most MOST_CELLS.
         """
         coarse = tree.levels[-1].cells.astype(np.intp)
         widths = np.bincount(coarse)
         enough = SCALES_OF_PARTS * answer.sigma
-        held = np.array([int(count // enough) for count in answer.values.tolist()])
-        parts = np.clip(held, 1, widths)
+        while True:
+            held = np.array([int(count // enough) for count in answer.values.tolist()])
+            parts = np.clip(held, 1, widths)
+            if parts.sum() <= max(MOST_CELLS, widths.size):
+                break
+            enough *= 2
         within = np.arange(coarse.size) - np.searchsorted(coarse, coarse)
         places = np.cumsum(parts)[coarse] - parts[coarse] + within * parts[coarse] // widths[coarse]
         inside = np.ones(coarse.size, dtype=np.bool_)
-        dense = bool(parts.sum() <= MOST_CELLS)
-        level = Level(tree.levels[0].column, places) if dense else tree.levels[0]
-        return cls(level, inside, tree.spikes, tree.nullable, dense)
+        return cls(Level(tree.levels[0].column, places), inside, tree.spikes, tree.nullable, dense=True)
 
     @classmethod
     def found(cls, tree: Tree, answer: NoisyMarginal) -> Support:

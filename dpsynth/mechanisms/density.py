@@ -20,8 +20,8 @@ from dpsynth.measurement import LATTICE, Level, NoisyMarginal
 
 Floats = NDArray[np.float64]
 
-MOST_CELLS = 512
-"""Cells beyond which no density is fitted: it takes time as their number cubed."""
+MOST_CELLS = 256
+"""Most cells that a density is fitted to: it takes time as their number cubed."""
 
 STIFFNESS = tuple(4.0**power for power in range(5, -4, -1))
 """Precisions of the second differences of the log density, from the smoothest on."""

@@ -265,10 +265,10 @@ class Accountant:
         return made
 
     def void(self, release: str) -> None:
-        """Give up a release that was reserved and for which nothing was ever drawn: every account gets its hold back.
+        """Give up a release that was reserved and never opened its table: every account gets its hold back.
 
-        Its id is used up. ConfigurationError: there is no such release, or it has drawn, so that it stays charged for
-        ever. StoreBusy while a run holds it. A release that is void already stays so.
+        Its id is used up. ConfigurationError: there is no such release, or its table was opened, so that it stays
+        charged for ever. StoreBusy while a run holds it. A release that is void already stays so.
         """
 
         def act(tx: Writing) -> None:

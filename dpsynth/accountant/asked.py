@@ -75,7 +75,9 @@ def _require_same(found: ReleaseRow, entries: Sequence[Entry], asked: Asked) -> 
     """ReleaseConflict unless the release was reserved by this account for this plan and source on these terms."""
     reserved = entries[0].fields
     if found.state == "VOID":
-        raise ReleaseConflict(f"release {found.id!r} was given up before anything was drawn: give this one another id")
+        raise ReleaseConflict(
+            f"release {found.id!r} was given up before its table was opened: give this one another id"
+        )
     if found.account != asked.account:
         differs, before = "from another account", "name the account that it had"
     elif found.plan != asked.plan or any(reserved[key] != value for key, value in asked.terms.items()):

@@ -8,7 +8,7 @@
 - A line is added to the log only where its commit is on a disk before anybody hears of it.
 - Log lines, charges, outcomes, holds, grants, heads and signed files are never changed nor deleted; the log has no gap.
 - A verb has at most one outcome: one answer, or none (NULL: lost).
-- A release moves through its states forward only, and ends VOID only if nothing was ever drawn for it.
+- A release moves through its states forward only, and ends VOID only if its table was never opened.
 
 Each rule is a trigger with a function of the same name, which runs with the owner's rights and a fixed search path: the
 role that uses a store needs no right to change an account (:func:`grants`).

@@ -4,7 +4,7 @@ SQLite itself enforces, besides what ``sqlite_schema`` says:
 
 - a cap moves by grants alone: it is the sum of them, or what it was when the account was opened;
 - a grant is used once, and belongs to a line of its account's log;
-- a release that ends VOID gives back what it held, once, and only if nothing was ever drawn for it;
+- a release that ends VOID gives back what it held, once, and only if its table was never opened;
 - grants, heads, attestations and the name of the log are never changed nor deleted.
 """
 

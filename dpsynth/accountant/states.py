@@ -1,4 +1,4 @@
-"""How far a release has come, told by the lines of the log alone.
+"""How far a release has come, told by the lines of the log, and by the mark of the store that its table was opened.
 
     PLANNED > RESERVED > DRAWING > MEASURED > SETTLED > APPROVED > RELEASED > SUPERSEDED or WITHDRAWN
 
@@ -21,12 +21,12 @@ State: TypeAlias = Literal[
 ]  # fmt: skip
 """PLANNED: it was asked for, and some account could not pay; it holds nothing.
 RESERVED: its whole reserve is charged, and nothing was asked yet.
-DRAWING: noise may have been drawn whose answer is not kept (yet).
+DRAWING: its table was opened, or noise may have been drawn whose answer is not kept (yet).
 MEASURED: every answer paid for is kept, or what is left of the reserve pays for asking again.
 SETTLED: nothing more is drawn; where no officers rule it is published. APPROVED, REJECTED: by enough officers.
 RELEASED, SUPERSEDED, WITHDRAWN: published, replaced by another, taken back.
-VOID: given up before anything was drawn. LOST: an answer was paid for and can never come back, and what is left of the
-reserve does not pay for asking again, so that it cannot be finished."""
+VOID: given up before its table was opened. LOST: an answer was paid for and can never come back, and what is left of
+the reserve does not pay for asking again, so that it cannot be finished."""
 _PLAIN: dict[str, State] = {
     "refused": "PLANNED",
     "reserve": "RESERVED",
@@ -101,5 +101,11 @@ def told(tx: Reading) -> dict[str, tuple[str, State]]:
     for release, entries in found.items():
         own = next((entry.account for entry in entries if entry.kind == "reserve"), entries[-1].account)
         judges.setdefault(own, threshold(tx, own))
-        made[release] = own, follow(entries, judges[own])
+        state = follow(entries, judges[own])
+        made[release] = own, "DRAWING" if state == "RESERVED" and _is_opened(tx, release) else state
     return made
+
+
+def _is_opened(tx: Reading, release: str) -> bool:
+    row = tx.release(release)
+    return row is not None and row.state != "RESERVED"

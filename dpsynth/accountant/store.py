@@ -230,8 +230,8 @@ class Writing(Reading, Protocol):
     def void(self, release: str) -> None:
         """End a release and take what it held from every account that held it.
 
-        The database itself refuses it unless the release is RESERVED, with no verb, so that nothing was ever drawn, and
-        the log has its line ``void``.
+        The database itself refuses it unless the release is RESERVED, with no verb, so that its table was never opened,
+        and the log has its line ``void``.
         """
         ...
 

@@ -191,10 +191,10 @@ def history(name: str, store: str, as_json: bool) -> None:
 @store_option
 @json_option
 def void(release: str, store: str, as_json: bool) -> None:
-    """Give up RELEASE, which was reserved and for which nothing was ever drawn.
+    """Give up RELEASE, which was reserved and never opened its table.
 
-    Every account gets back what it holds for it, and the id is used up. Once anything was drawn, nothing is given back:
-    exit 2.
+    Every account gets back what it holds for it, and the id is used up. Once the table was opened, nothing is given
+    back: exit 2.
     """
     from dpsynth.accountant import Accountant
 

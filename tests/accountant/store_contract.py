@@ -435,7 +435,7 @@ class StoreContract(CellsContract, StatesContract, GovernedContract):
         with Accountant(self.opener(tmp_path)) as accountant:  # the sums of both are checked again
             assert accountant.account("zcdp").held == above + fill
 
-    # --- given up before anything was drawn ---------------------------------------------------------------------------
+    # --- given up before its table was opened -------------------------------------------------------------------------
 
     def test_what_was_reserved_and_never_drawn_is_given_back(self, tmp_path: Path, accountant: Accountant) -> None:
         open_under(accountant, "births", None, "population", CAP)
@@ -456,7 +456,7 @@ class StoreContract(CellsContract, StatesContract, GovernedContract):
             lambda: accountant.check("map", HALF, release="r1", plan=PLAN),
         ]
         for call in calls:
-            with pytest.raises(ReleaseConflict, match="'r1' was given up before anything was drawn"):
+            with pytest.raises(ReleaseConflict, match="'r1' was given up before its table was opened"):
                 call()
         with pytest.raises(ConfigurationError, match="not settled"):
             accountant.story("r1")
@@ -503,9 +503,11 @@ class StoreContract(CellsContract, StatesContract, GovernedContract):
                     handle.open([charge(cost) for cost in more])
             with pytest.raises(ConfigurationError, match="protects"):
                 handle.open([charge(TENTH, neighbours="replace-one")])
+            assert accountant.states()["r1"][1] == "RESERVED"
             handle.open([charge(TENTH)])
             handle.open([charge(TENTH)])
             assert accountant.history("people") == lines
+            assert accountant.states()["r1"][1] == "DRAWING"
             with pytest.raises(ConfigurationError, match=r"'r1' is DRAWING: .* stays charged for ever"):
                 handle.void()
             handle.close()

@@ -70,11 +70,12 @@ def test_counts_and_entries_agree(plan: list[tuple[str, list[str]]], neighbours:
     with quick_folder() as folder, pytest.MonkeyPatch.context() as patch:
         desk = Desk(folder, neighbours=neighbours)
         spies: list[Spy] = []
-        at_opening: list[list[dict[str, Any]]] = []
+        at_opening: list[tuple[list[str], str]] = []
         real = room.open_table
 
         def watched(*arguments: Any) -> Spy:
-            at_opening.append(desk.lines())  # type: ignore[arg-type]
+            with desk.open() as another:
+                at_opening.append(([line["kind"] for line in desk.lines()], another.states()["r"][1]))
             spies.append(Spy(real(*arguments), desk))
             return spies[-1]
 
@@ -88,8 +89,7 @@ def test_counts_and_entries_agree(plan: list[tuple[str, list[str]]], neighbours:
         lines = desk.lines()
 
     (spy,) = spies  # opened once
-    assert [line["kind"] for line in at_opening[0]][:2] == ["open", "reserve"]
-    assert {line["state"] for line in at_opening[0][2:]} == {"DRAWING"}
+    assert at_opening == [(["open", "reserve"], "DRAWING")]
     assert len(spy.asked) == len(plan)
     charged = [line for line in lines if line["kind"] in ("measure", "score", "select")]
     for (verb, _), (queries, seen) in zip(plan, spy.asked, strict=True):

@@ -218,7 +218,7 @@ def test_tables_in_memory(desk: Desk, frame: pd.DataFrame, kind: str) -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_stream_that_a_row_breaks_is_charged_like_any_other(desk: Desk, frame: pd.DataFrame, fails: bool) -> None:
+def test_a_stream_that_a_row_breaks_keeps_its_reserve_for_ever(desk: Desk, frame: pd.DataFrame, fails: bool) -> None:
     class Breaking(Capsule):
         def __arrow_c_stream__(self, requested_schema: object = None) -> object:
             if fails:
@@ -230,8 +230,13 @@ def test_a_stream_that_a_row_breaks_is_charged_like_any_other(desk: Desk, frame:
     with pytest.raises(SourceError, match="to their end") if fails else nullcontext():
         synthesize(Breaking(pa.Table.from_pandas(frame)), **asked, store=place, release="r")
     with Accountant.open(place) as accountant:
+        state = accountant.states()["r"][1]
         kinds = [json.loads(line)["kind"] for line in accountant.history("people")]
-    assert kinds[:3] == ["open", "reserve", "measure"]
+        with pytest.raises(ConfigurationError, match=r"'r' is \w+: only a release that is RESERVED"):
+            accountant.void("r")
+    assert state == ("DRAWING" if fails else "SETTLED")
+    assert kinds[:2] == ["open", "reserve"]
+    assert ("measure" in kinds) is not fails
 
 
 class TestDocument:

@@ -16,6 +16,7 @@ import pytest
 from dpsynth import privacy
 from dpsynth.accountant import Reservation
 from dpsynth.curator import Curator
+from dpsynth.curator.batched import MOST, PART, cells_at_once
 from dpsynth.errors import BudgetFormatError, BudgetRefused, ConfigurationError, DpsynthError, SourceError
 from dpsynth.ledger import fraction_text
 from dpsynth.measurement import (
@@ -32,7 +33,7 @@ from dpsynth.measurement import (
 from dpsynth.noise import OpenDPNoise
 from dpsynth.privacy import Measure
 from dpsynth.schema import Schema
-from dpsynth.table import PrivateTable
+from dpsynth.table import PrivateTable, portions
 from tests.curator.bench import RHO, Desk, Frozen, LightReservation
 
 COLUMNS = """
@@ -139,6 +140,8 @@ class TestBatches:
 
         def count(table: PrivateTable, queries: Sequence[Query]) -> tuple[np.ndarray, ...]:
             passes[-1] += 1
+            taken = 8 * sum(query.cells for query in queries)
+            assert len(queries) == 1 or PART * taken <= (memory if len(passes) == 1 else 1 << 40)
             return real(table, queries)
 
         monkeypatch.setattr(PrivateTable, "count", count)
@@ -156,6 +159,15 @@ class TestBatches:
         assert sorted(inputs[0]) == sorted(inputs[1])
         assert passes == [3 * len(pairs) if memory == 1 else passes[0], 3]
         assert passes[0] >= passes[1]
+
+    @pytest.mark.parametrize("memory", [8 * PART * 5, 1 << 30, 1 << 40])
+    def test_a_batch_is_a_part_of_the_limit_and_no_more_than_the_most(self, memory: int) -> None:
+        """In bytes: of tables of five cells each, as many at a time as fit, and at least one."""
+        fit = min(memory // PART, MOST) // (8 * 5)
+        queries = [Query((Level.identity("town", 5),))] * min(3 * fit, 1 << 12)
+        sizes = [len(batch) for batch in portions(queries, cells_at_once(memory))]
+        assert max(sizes) == min(fit, len(queries))
+        assert cells_at_once(memory) * 8 <= MOST == 256 << 20
 
     def test_it_tells_how_many_candidates_are_compared(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("dpsynth.curator.batched.MANY", 3)

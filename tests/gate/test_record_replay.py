@@ -154,6 +154,10 @@ def neighbours_of(relation: str) -> list[tuple[list[Row], list[Row]]]:
         ("add-remove", True, "independent"),
         ("replace-one", False, "independent"),
         ("replace-one", True, "mst"),
+        ("add-remove", True, "aim"),
+        ("replace-one", True, "aim"),
+        ("add-remove", True, "privbayes"),
+        ("replace-one", True, "privbayes"),
     ],
 )
 def test_no_input_moves_by_more_than_its_entry_says(
@@ -162,9 +166,10 @@ def test_no_input_moves_by_more_than_its_entry_says(
     check(relation, schema_of(relation, weighted, town=True), mechanism, "gdp", monkeypatch)
 
 
-def test_in_l1_for_laplace_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mechanism", ["independent", "privbayes"])
+def test_in_l1_for_laplace_noise(mechanism: str, monkeypatch: pytest.MonkeyPatch) -> None:
     schema = schema_of("replace-one", weighted=False, town=False)  # values are found by Gaussian noise alone
-    check("replace-one", schema, "independent", "pure", monkeypatch)
+    check("replace-one", schema, mechanism, "pure", monkeypatch)
 
 
 def check(relation: str, schema: Schema, mechanism: str, measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from dpsynth.accountant import cells, log
 from dpsynth.accountant import filter as rule
+from dpsynth.accountant.states import told
 from dpsynth.accountant.store import Lock, Reading, ReleaseRow, Store, VerbRow, Writing
 from dpsynth.accountant.values import Account, Charge, StoredAnswer, unit_text
 from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged
@@ -294,8 +295,8 @@ def give_back(tx: Writing, row: ReleaseRow) -> None:
     """
     if row.state != "RESERVED" or tx.last_verb(row.id) is not None:
         raise ConfigurationError(
-            f"release {row.id!r} is {row.state}: only a release that is RESERVED, whose table was never opened, gives "
-            "back what it holds; this one stays charged for ever"
+            f"release {row.id!r} is {told(tx)[row.id][1]}: only a release that is RESERVED, whose table was never "
+            "opened, gives back what it holds; this one stays charged for ever"
         )
     log.append(tx, "void", {"release": row.id}, account=row.account, release=row.id)
     tx.advance(row.id, row.state, row.lease + 1)

@@ -122,7 +122,7 @@ class Accountant:
         else:
             wanted = grants.terms_of(grants.read_grant(grant))
             given = {"entity": entity, "column": column, "neighbours": neighbours, "parent": parent, "policy": budget}
-            _require_agreed(wanted, {"name": name, **given, "cells": cells, "cell": cell})
+            grants.require_agreed(wanted, {"name": name, **given, "cells": cells, "cell": cell})
         first = grants.require_first(trust) if trust is not None else None
 
         def act(tx: Writing) -> Account:
@@ -207,6 +207,19 @@ class Accountant:
         """
         cost = round_up(cost)
         self._standing(Asked(release, account, plan, self._mark(source), cost, {"reserved": amount(cost)}))
+
+    def bills(self, account: str, cost: Cost, *, release: str, plan: str, source: str = "") -> tuple[rule.Bill, ...]:
+        """What the release comes to for each account that pays, its own first; none if it was reserved as it is asked.
+
+        Raises what :meth:`check` would, and writes nothing, not even a refusal: for telling what a run would be told.
+        """
+        cost = round_up(cost)
+        asked = Asked(release, account, plan, self._mark(source), cost, {"reserved": amount(cost)})
+        found = self._store.read(asked.standing)
+        owed = () if isinstance(found, ReleaseRow) else rule.bills(found, cost)
+        if by := rule.unable(owed):
+            raise rule.refusal(by)
+        return owed
 
     def settled(self, release: str) -> bool:
         """Whether this release is done: it is given back from its stored answers, and nothing more is drawn."""
@@ -366,15 +379,6 @@ class Accountant:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _require_agreed(wanted: Terms, given: Mapping[str, object]) -> None:
-    """ConfigurationError if something that is given is not what the grant says."""
-    for key, value in given.items():
-        if value is not None and value != getattr(wanted, key):
-            raise ConfigurationError(
-                f"the grant is for an account with another {key}: leave it out, or ask for another"
-            )
 
 
 def _open(place: str | Path, create: bool) -> Store:

@@ -74,6 +74,18 @@ class Bill:
         """Whether the account can hold it."""
         return self.held.fits(self.account.cap)
 
+    @property
+    def left(self) -> Cost:
+        """What the account would have left of its cap; only where it fits."""
+        return self.account.cap - self.held
+
+    @property
+    def left_told(self) -> str:
+        """What would be left, for people, and the largest epsilon that could then be asked for; rounded down."""
+        most = _most(self.left, self.account.policy.delta)
+        at = "" if self.account.measure == "pure" else f" at delta {_number(self.account.policy.delta, _UP)}"
+        return f"{_amount(self.left, _DOWN)}, epsilon {most}{at}"
+
 
 def bills(payers: Sequence[Account], cost: Cost) -> tuple[Bill, ...]:
     """What a release of a ``cost`` comes to for each account that pays, its own first and then each above it.

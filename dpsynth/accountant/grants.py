@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from dpsynth.accountant import accounts, log
@@ -206,3 +207,12 @@ def _kept(tx: Reading, digest: str) -> Trust:
 @lru_cache(maxsize=8)
 def _parsed(data: bytes) -> Trust:
     return Trust.parse(data)
+
+
+def require_agreed(wanted: Terms, given: Mapping[str, object]) -> None:
+    """ConfigurationError if something that is given is not what the grant says."""
+    for key, value in given.items():
+        if value is not None and value != getattr(wanted, key):
+            raise ConfigurationError(
+                f"the grant is for an account with another {key}: leave it out, or ask for another"
+            )

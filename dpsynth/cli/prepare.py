@@ -55,13 +55,16 @@ def init(data: str, out: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--store", help="The store of accounts, in place of [budget] store, as of `dpsynth run`.")
 @memory_option
 @json_option
-def plan(file: Path, memory: str | None, as_json: bool) -> None:
+def plan(file: Path, store: str | None, memory: str | None, as_json: bool) -> None:
     """Show what the release in FILE would ask, at what price, and the error to expect. Reads no row.
 
     It tells how much memory each part may take, too; what cannot fit the limit is refused here as by `dpsynth run`,
-    with what would fit.
+    with what would fit. The last line says what the account would answer now: that the release fits and what it
+    leaves, or why it would be refused. The store is read alone, no refusal is noted, and the exit code is that of the
+    plan, 0; with --json "account" has the exit code that a run would have.
     """
     from dpsynth.ledger import amount
     from dpsynth.privacy import NAMES, Cost, decimal_text, epsilon_of, exact_text
@@ -72,6 +75,7 @@ def plan(file: Path, memory: str | None, as_json: bool) -> None:
         largest_model,
         load_plan,
         most_measured_cells,
+        outlook,
         preview,
         workload_told,
     )
@@ -83,6 +87,7 @@ def plan(file: Path, memory: str | None, as_json: bool) -> None:
     room.require()
     quoted = epsilon_of(found.cost, found.budget.delta)
     cells, most = sum(found.domain.sizes), most_measured_cells(found)
+    foreseen = outlook(file, found, store)
     if as_json:
         say_json(
             {
@@ -122,6 +127,13 @@ def plan(file: Path, memory: str | None, as_json: bool) -> None:
                     }
                     for line in lines
                 ],
+                "account": {
+                    "name": foreseen.account,
+                    "fits": not foreseen.exit,
+                    "exit": foreseen.exit,
+                    "why": foreseen.why,
+                    "left": foreseen.left,
+                },
             }
         )
         return
@@ -159,6 +171,7 @@ def plan(file: Path, memory: str | None, as_json: bool) -> None:
     say(f"\nmemory, at most, of a limit of {amount_text(limit)}:")
     say(table(["part", "memory"], [[name, amount_text(size)] for name, size in room.parts]))
     say(f"together {amount_text(room.needed)}; the rest holds more rows and counts at once")
+    say(f"\n{foreseen.told}")
     hint("noise is that of the worst case where the number of queries is fixed; no row was read and nothing was spent")
 
 

@@ -8,6 +8,7 @@ from dpsynth.release.check import verify
 from dpsynth.release.config import ReleaseConfig
 from dpsynth.release.derive import derive
 from dpsynth.release.footprint import Footprint
+from dpsynth.release.payer import Outlook, outlook
 from dpsynth.release.plan import Plan
 from dpsynth.release.planned import PlannedQuery, errors_by_size, largest_model, most_measured_cells, preview
 from dpsynth.release.progress import Progress
@@ -18,6 +19,7 @@ from dpsynth.verifier import Verdict
 
 __all__ = [
     "Footprint",
+    "Outlook",
     "Plan",
     "PlannedQuery",
     "Progress",
@@ -31,6 +33,7 @@ __all__ = [
     "largest_model",
     "load_plan",
     "most_measured_cells",
+    "outlook",
     "preview",
     "run_file",
     "synthesize",

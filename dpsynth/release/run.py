@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from dpsynth.accountant import Accountant, Reservation, Story
 from dpsynth.curator import Curator, Data, Source
-from dpsynth.errors import BudgetRefused, ConfigurationError, SchemaError
+from dpsynth.errors import SchemaError
 from dpsynth.measurement import Answer, Finder, unpack
 from dpsynth.mechanisms import DEFAULT, Workload, fit_found
 from dpsynth.model import FittedModel
@@ -20,6 +19,7 @@ from dpsynth.privacy import Budget, Measure
 from dpsynth.release.config import NoiseKind, ReleaseConfig
 from dpsynth.release.folder import require_place, signing_key
 from dpsynth.release.footprint import Footprint
+from dpsynth.release.payer import OWN_ACCOUNT, open_store, place_of, require_account, store_named, structure
 from dpsynth.release.plan import Plan
 from dpsynth.release.planned import preview
 from dpsynth.release.progress import Progress, tell
@@ -29,7 +29,6 @@ from dpsynth.sampling import IntegerTables, zeroed
 from dpsynth.schema import Schema
 from dpsynth.schema.quantity import limit_of
 
-OWN_ACCOUNT = "default"
 MAX_ROWS = 1_000_000_000
 
 
@@ -168,29 +167,19 @@ def run_file(
     plan = _plan(config, here)
     named = config.release.sign_with
     key = signing_key(named and here / named, passphrase)
-    place = store if store is not None or config.budget.store is None else within(here, config.budget.store)
+    place = store_named(config, here, store)
     source = Source.of(config.data.source, here)
     base = Path(out) if out is not None else Path()
     folder = base / plan.release if among_several or out is None else base
     require_place(folder)
     left = _left(plan, limit)
-    with _open_store(plan, source, config.budget.account, place) as accountant:
+    with open_store(plan, source, config.budget.account, place) as accountant:
         name = config.budget.account or OWN_ACCOUNT
         publisher = Publisher(accountant, name, accountant.trust(name), key)
         if not accountant.settled(plan.release):
             publisher.require_ready(folder, plan.supersedes)
         release = _execute(plan, source, accountant, name, place, left, progress)
         return Published(release, publisher.publish(release, folder, progress))
-
-
-def within(folder: Path, store: str) -> str | Path:
-    """A store as it is named in a file of ``folder``: a path from there, or the URL of a database as it is."""
-    return store if is_database(store) else folder / store
-
-
-def is_database(store: str | Path) -> bool:
-    """Whether a store is named by the URL of a database."""
-    return "://" in str(store)
 
 
 def execute(
@@ -204,7 +193,7 @@ def execute(
 ) -> Release:
     """Price, check, reserve, measure, fit. A release that was settled is rebuilt from its stored answers."""
     left = _left(plan, memory)
-    with _open_store(plan, source, account, store) as accountant:
+    with open_store(plan, source, account, store) as accountant:
         return _execute(plan, source, accountant, account or OWN_ACCOUNT, store, left, progress)
 
 
@@ -229,11 +218,11 @@ def _execute(
     progress: Progress | None,
 ) -> Release:
     ignored: tuple[str, ...] = ()
-    place = _place(source, store)
-    _check_account(plan, accountant, name)
+    place = place_of(source, store)
+    require_account(plan, accountant, name)
     accountant.check(name, plan.cost, release=plan.release, plan=plan.digest, source=place)
     if not accountant.settled(plan.release):
-        ignored = _structure(plan, source)
+        ignored = structure(plan, source)
     with accountant.reserve(
         name, release=plan.release, plan=plan.digest, cost=plan.cost, quote=plan.budget, source=place
     ) as reservation:
@@ -248,26 +237,6 @@ def _execute(
                 answers = curator.answers
             reservation.settle()
     return _released(plan, accountant.story(plan.release), reservation, answers, fitted, ignored)
-
-
-def _place(source: Source, store: str | Path | None) -> str:
-    """Where the rows come from, seen from the store: a folder that is moved as a whole stays the same place."""
-    if store is None:
-        return ""  # a store beside its data knows them by its own name
-    file, table = source.place  # a frame has neither
-    if file is None:
-        return table
-    if is_database(store):
-        return f"{file.resolve()}{table}"
-    return os.path.relpath(file.resolve(), Path(store).resolve().parent) + table
-
-
-def _structure(plan: Plan, source: Source) -> tuple[str, ...]:
-    """Check the names of the columns, before anything is reserved; returns those that the schema lacks."""
-    divided = [] if plan.cell is None else [plan.cell.partition("=")[0]]
-    Curator.require(source, plan.schema, *divided)
-    known = {*plan.schema.names, *plan.schema.unit.columns, *divided}
-    return tuple(column.name for column in Curator.columns(source) if column.name not in known)
 
 
 def _released(
@@ -308,74 +277,3 @@ def _fit(plan: Plan, measurer: Finder, progress: Progress | None) -> FittedModel
     ended = fitted.network.convergence
     tell(progress, "model fitted" if ended.converged else f"model fitted to within {ended.distance:.0e} only")
     return fitted
-
-
-def _open_store(plan: Plan, source: Source, account: str | None, store: str | Path | None) -> Accountant:
-    if account is not None:
-        if store is None:
-            raise ConfigurationError(
-                f"account {account!r} needs its store: give [budget] store (or store=...), the file that "
-                "`dpsynth budget open` made"
-            )
-        if not is_database(store) and not Path(store).exists():
-            raise BudgetRefused(
-                f"there is no store {store}, so no account {account!r}: `dpsynth budget open {account} --store {store} "
-                "--epsilon ... --delta ...` opens one. The data were not opened",
-                account=account,
-            )
-        return Accountant.open(store)
-    if source.path is None:
-        raise ConfigurationError(
-            f"{source.name}: data in a database, in memory or named by a pattern must name an account and its store: "
-            "`dpsynth budget open NAME --store FILE ...` makes one"
-        )
-    if store is not None and is_database(store):
-        raise ConfigurationError("a store that is a database holds many accounts: say which pays with [budget] account")
-    # Resolved, so that another name of the same file finds the same store.
-    own = Path(store or f"{source.path.resolve()}.dpsynth.db")
-    if not own.exists():
-        _structure(plan, source)
-    accountant = Accountant.open(own, create=not own.exists())
-    names = [found.name for found in accountant.accounts()]
-    if names and OWN_ACCOUNT not in names:
-        accountant.close()
-        raise ConfigurationError(
-            f"{own.name} holds the accounts {', '.join(map(repr, names))}: say which one pays with [budget] account "
-            "(or account=...)"
-        )
-    if not names:
-        unit = plan.schema.unit
-        accountant.open_account(
-            OWN_ACCOUNT,
-            entity=unit.entity,
-            column=unit.column,
-            neighbours=unit.neighbours,
-            budget=plan.budget,
-            measure=plan.measure,
-            delta0=plan.cost.delta,
-        )
-    return accountant
-
-
-def _check_account(plan: Plan, accountant: Accountant, name: str) -> None:
-    """An account protects one kind of entity under one neighbour relation, and counts in one measure, for ever."""
-    account, unit = accountant.account(name), plan.schema.unit
-    if (account.entity, account.column, account.neighbours) != (unit.entity, unit.column, unit.neighbours):
-        raise ConfigurationError(
-            f"account {name!r} protects {account.unit}; the schema's [unit] has entity {unit.entity!r}, column "
-            f"{unit.column!r} and neighbours {unit.neighbours!r}: use an account of that unit, or mend the schema"
-        )
-    where = None if account.cell is None else account.cell.where
-    if where != plan.cell:
-        raise ConfigurationError(
-            f"account {name!r} lies in no cell, and the plan reads {plan.cell!r} alone: remove [data] cell (or "
-            "cell=...), or name the account of that cell"
-            if where is None
-            else f'account {name!r} pays for one cell alone: write [data] cell = "{where}" (or cell=...), so that the '
-            "plan says so, or name another account"
-        )
-    if account.measure != plan.measure:
-        raise ConfigurationError(
-            f"account {name!r} counts in {account.measure} for ever, and the plan in {plan.measure}: write "
-            f'[budget] measure = "{account.measure}" (or measure=...), or name another account'
-        )

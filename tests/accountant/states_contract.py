@@ -169,7 +169,7 @@ class StatesContract:
                 handle.draw([charge(SMALL)])
         assert watched.state() == "LOST"
         assert accountant.account("map").held == SMALL
-        with pytest.raises(ConfigurationError, match="'r1' is LOST: .* stays charged for ever"):
+        with pytest.raises(ConfigurationError, match=r"'r1' is LOST: .* stays charged for ever"):
             accountant.void("r1")
 
     def test_what_can_be_asked_again_is_not_lost(self, watched: Watched) -> None:

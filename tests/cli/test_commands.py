@@ -198,6 +198,68 @@ class TestInitAndPlan:
         assert "sex" in call("plan", desk.release()).stdout
         assert not list(desk.folder.glob("*.db"))
 
+    def told_by_the_account(self, file: Path, *words: object) -> dict[str, Any]:
+        """What a plan says of the account; whatever that is, the plan is shown, and the same in words."""
+        found = document(call("plan", file, *words, "--json"))["account"]
+        shown = call("plan", file, *words)
+        assert shown.exit_code == 0, shown.output
+        last = shown.stdout.splitlines()[-1]
+        assert last.startswith(f"account {found['name']!r}: ")
+        assert last.endswith(found["why"])
+        assert ("the release would be refused, because" in last) == (not found["fits"])
+        return dict(found)
+
+    def test_a_plan_tells_what_the_account_would_say(self, desk: Desk) -> None:
+        """The exit code that a run then has, and nothing is written, as for a refusal, or made."""
+        store = desk.folder / "office.db"
+        budget = f'account = "census"\nstore = "{store.name}"'
+        file = desk.release(budget=budget)
+        nothing = self.told_by_the_account(file)
+        assert (nothing["exit"], nothing["fits"]) == (10, False)
+        assert "there is no store" in nothing["why"]
+        assert not store.exists()
+        opening = ("budget", "open", "--store", store, "--delta", "1e-6", "--entity")
+        assert call(*opening, "person", "--epsilon", "1.5", "census").exit_code == 0
+        assert call(*opening, "household", "--epsilon", "2", "homes").exit_code == 0
+        before = store.read_bytes()
+        other = desk.release("other", budget=budget.replace("census", "censsus"))
+        large = desk.release("large", budget=budget, epsilon="1.6")
+        homes = desk.release("homes", budget=budget.replace("census", "homes"))
+        refused = [self.told_by_the_account(one) for one in (other, large, homes)]
+        assert [found["exit"] for found in refused] == [10, 10, 2]
+        for found, word in zip(refused, ("did you mean", "cannot pay", "protects"), strict=True):
+            assert word in found["why"]
+        fits = self.told_by_the_account(file)
+        assert (fits["fits"], fits["exit"]) == (True, 0)
+        assert fits["left"].keys() == {"mu2", "delta"}
+        assert fits["why"].startswith("it fits, and leaves mu2 ")
+        assert store.read_bytes() == before, "no refusal is noted either"
+        assert [call("run", one, "--out", desk.folder / "no").exit_code for one in (other, large, homes)] == [10, 10, 2]
+        assert call("run", file, "--out", desk.folder / "out").exit_code == 0
+        assert "has reserved and is RELEASED" in self.told_by_the_account(file)["why"]
+        again = self.told_by_the_account(desk.release("again", budget=budget))
+        assert again["exit"] == 10
+        assert self.told_by_the_account(desk.release(budget=budget, more="seed = 3"))["exit"] == 32
+
+    def test_a_plan_tells_of_the_store_beside_the_data(self, desk: Desk) -> None:
+        store = Path(f"{desk.table}.dpsynth.db")
+        assert "opens it in people.csv.dpsynth.db" in self.told_by_the_account(desk.release())["why"]
+        assert not store.exists()
+        assert call("run", desk.release(), "--out", desk.folder / "out").exit_code == 0
+        assert self.told_by_the_account(desk.release("other"))["exit"] == 10
+        store.write_bytes(b"garbage" * 100)
+        assert self.told_by_the_account(desk.release())["exit"] == 31
+
+    def test_a_plan_tells_of_an_answer_that_is_lost(self, desk: Desk) -> None:
+        """As a run would find it once it took the release over."""
+        call("run", desk.release(), "--out", desk.folder / "out")
+        found = {"first": ("default", "LOST")}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("dpsynth.accountant.Accountant.states", lambda accountant: found)
+            told = self.told_by_the_account(desk.release())
+        assert (told["exit"], told["fits"]) == (10, False)
+        assert "'first' is LOST" in told["why"]
+
     def test_a_plan_writes_numbers_in_one_way(self, desk: Desk) -> None:
         schema = desk.folder / "schema.toml"
         schema.write_text(schema.read_text().replace("bins = 20", "bins = 100").replace("bins = 8", "bins = 5000"))

@@ -16,6 +16,14 @@ from typing import Any
 from dpsynth.errors import ConfigurationError
 
 
+def read_whole(path: Path) -> bytes:
+    """The bytes of a file; ConfigurationError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+
+
 def write_whole(path: Path, data: bytes, aside: Path | None = None) -> None:
     """Put a file on the disk, in place of what was there; whoever reads it sees all of the old one or of the new one.
 

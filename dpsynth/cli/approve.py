@@ -13,6 +13,7 @@ import click
 from dpsynth.cli.output import hint, json_option, say, say_json
 from dpsynth.cli.passphrase import load_key, passphrase_option
 from dpsynth.errors import ConfigurationError
+from dpsynth.files import read_whole
 
 if TYPE_CHECKING:
     from dpsynth.ledger import Decision, WithdrawReason
@@ -155,7 +156,7 @@ def _decide(decision: Decision, release: Path, reason: str | None, given: Given)
 
     if sum(map(bool, (given.keys, given.request, given.added))) != 1:
         raise ConfigurationError("give one of --key (to sign), --request (to carry) and --add (to bring back)")
-    trusted = _bytes(given.root) if given.root else None
+    trusted = read_whole(given.root) if given.root else None
     if given.request is not None:
         data = room.request(release, trusted)
         write_whole(given.request, data)
@@ -165,7 +166,7 @@ def _decide(decision: Decision, release: Path, reason: str | None, given: Given)
         hint(f"next, on another machine: dpsynth {decision} {given.request.name} --key KEY -o {decision}.dsse.json")
         return
     if given.added:
-        files = [room.add(release, _bytes(path)) for path in given.added]
+        files = [room.add(release, read_whole(path)) for path in given.added]
         _tell(given.as_json, {"files": [str(path) for path in files]}, "\n".join(map(str, files)))
         return
     if not release.is_dir() and given.out is None:
@@ -203,10 +204,3 @@ def _tell(as_json: bool, facts: dict[str, Any], text: str) -> None:
         say_json({"ok": True, **facts})
     else:
         say(text)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None

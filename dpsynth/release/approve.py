@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dpsynth.errors import ConfigurationError, DigestMismatch, KeyRefused, SignatureInvalid
-from dpsynth.files import telling, write_whole
+from dpsynth.files import read_whole, telling, write_whole
 from dpsynth.ledger import (
     DATA_NAME,
     DECISIONS,
@@ -234,7 +234,7 @@ def votes(folder: Path) -> tuple[Vote, ...]:
     place = folder / APPROVALS
     found = []
     for path in sorted(place.iterdir()) if place.is_dir() else []:
-        vote = Vote.read(_read(path))
+        vote = Vote.read(read_whole(path))
         if path.name != vote.file:
             raise DigestMismatch(f"{path} is not named {vote.file}, as what it holds: put it in with --add")
         vote.require_about(folder)
@@ -268,14 +268,14 @@ def _of_folder(folder: Path, root: bytes | None) -> Request:
     beside = request_place(folder)
     if not beside.is_file():
         raise ConfigurationError(f"{folder}: who its officers are is not known here; give their --root root.json")
-    found = Request.parse(_read(beside))
+    found = Request.parse(read_whole(beside))
     if (found.ledger, found.data) != digests(folder):
         raise DigestMismatch(f"{beside} is about other files than {folder} holds: run again, which writes it anew")
     return found
 
 
 def _of_file(path: Path, root: bytes | None) -> Request:
-    found = Request.parse(_read(path))
+    found = Request.parse(read_whole(path))
     if root is None:
         return found
     trust = Trust.parse(root)
@@ -292,10 +292,3 @@ def _require_terms(decision: Decision, reason: str | None, days: int) -> None:
         raise ConfigurationError(f"to {decision} takes {named}")
     if not 1 <= days <= 366:
         raise ConfigurationError(f"{days} days: a decision counts for 1 to 366 days")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None

@@ -13,7 +13,7 @@ from dpsynth.errors import ConfigurationError, nearest
 from dpsynth.files import parse_toml
 from dpsynth.mechanisms import DEFAULT, Workload
 from dpsynth.privacy import Budget, Measure
-from dpsynth.schema.quantity import EITHER, limit_of
+from dpsynth.schema.quantity import EXPECTED, limit_of
 
 ReleaseId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 NoiseKind = Literal["exact", "opendp"]
@@ -50,7 +50,7 @@ class DataSection(_Section):
         try:
             limit_of(value, "memory")
         except ConfigurationError:
-            raise ValueError(EITHER) from None
+            raise ValueError(EXPECTED) from None
         return value
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from dpsynth import __version__, verifier
 from dpsynth.accountant import Accountant
 from dpsynth.errors import BudgetRefused, ConfigurationError, DpsynthError
+from dpsynth.files import read_whole
 from dpsynth.ledger import (
     CHARGES,
     DATA_NAME,
@@ -79,7 +80,7 @@ def review(
         raise ConfigurationError(f"{where} is a sample of a release: it cost nothing, so review the release itself")
     with ExitStack() as held:
         accountant = None if store is None else held.enter_context(Accountant.open(store))
-        trust = Trust.parse(_bytes(Path(root))) if root is not None else None
+        trust = Trust.parse(read_whole(Path(root))) if root is not None else None
         if accountant is not None and trust is None and (account := _account(where)):
             with suppress(BudgetRefused):  # no such account: that is said when the store is asked for the release
                 trust = accountant.trust(account)
@@ -257,10 +258,3 @@ def _groups(queries: Sequence[QueryFact]) -> tuple[Group, ...]:
     if not widest:
         return ()
     return tuple(Group(size, tuple((names[ways], widest[ways] / size) for ways in sorted(widest))) for size in GROUPS)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dpsynth.errors import nearest
 from dpsynth.schema import toml
-from dpsynth.schema.columns import COLUMN_TYPES, REFUSED, Unit, Unlisted
+from dpsynth.schema.columns import COLUMN_TYPES, PRIVATE, REFUSED, Unit, Unlisted
 from dpsynth.schema.constraints import FORMS, KINDS
 from dpsynth.schema.declared import Declared
 
@@ -149,6 +149,9 @@ def _line(error: ErrorDetails, path: Sequence[str], data: object) -> str:
         return f'{where}: {EXPECTED[kind]}, or values = "private" to have them found privately'
     if len(path) == 4 and path[2] == "values":
         return f"{toml.key(*path[:-1])}: each value must be text in double quotes"
+    if path[2:] == ["bins"] and kind == "int_type":
+        near = _near_value(data, path, [PRIVATE])
+        return f'{where}: must be a whole number, without quotes or decimals, or "{PRIVATE}"{near}'
     if kind == "string_too_short":
         return f"{where}: must not be empty"
     if kind == "greater_than_equal":

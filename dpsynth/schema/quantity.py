@@ -17,12 +17,12 @@ UNITS = {
 """Bytes of each unit, by its name in small letters."""
 
 EXPECTED = (
-    'expected an amount of memory, a number and its unit (B, KB, MB, GB, TB, KiB, MiB, GiB or TiB), such as "3 GiB"'
+    "expected an amount of memory, a number and its unit (B, KB, MB, GB, TB, KiB, MiB, GiB or TiB), such as "
+    '"3 GiB", or a whole number of bytes'
 )
 
-EITHER = f"{EXPECTED}, or a whole number of bytes"
-
 _AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([A-Za-z]{1,3})").fullmatch
+_WHOLE = re.compile(r"[0-9]+").fullmatch
 
 CONTAINER = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where Linux tells how much memory the processes of a container may have."""
@@ -31,10 +31,11 @@ CONTAINER = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memo
 def bytes_of(text: str, key: str) -> int:
     """The bytes of an amount such as ``"3 GiB"``: B; KB, MB, GB, TB by the thousand; KiB, MiB, GiB, TiB by 1024.
 
-    Units in any case, a decimal fraction at will, rounded down. ConfigurationError, naming the ``key``, for anything
-    else, and for less than one byte.
+    Units in any case, a decimal fraction at will, rounded down; a whole number alone is bytes. ConfigurationError,
+    naming the ``key``, for anything else, and for less than one byte.
     """
-    found = _AMOUNT(text.strip())
+    text = text.strip()
+    found = _AMOUNT(f"{text} B" if _WHOLE(text) else text)
     unit = UNITS.get(found[2].lower()) if found else None
     amount = int(Fraction(found[1]) * unit) if found and unit else 0
     if amount < 1:
@@ -64,7 +65,7 @@ def limit_of(memory: object, key: str = "memory") -> int:
     if isinstance(memory, str):
         return bytes_of(memory, key)
     if type(memory) is not int or memory < 1:
-        raise ConfigurationError(f"{key}: {EITHER}")
+        raise ConfigurationError(f"{key}: {EXPECTED}")
     return memory
 
 

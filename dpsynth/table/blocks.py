@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from dpsynth.errors import SourceError
 
 FULL = (
-    "the rows could not be kept beside memory; check that the temporary folder, which TMPDIR names, is there and has "
-    "room, or allow more memory"
+    "the rows could not be kept beside memory; check that the temporary folder, which TMPDIR names (else /tmp), is "
+    "there and has room, or allow more memory"
 )
 
 
@@ -50,8 +50,8 @@ class Store:
         begin = self._end
         try:
             if self._file is None:
-                # where the owner said; Python would take another folder if that one is not there
-                where = os.environ.get("TMPDIR") or None
+                # where the owner said; Python would take another folder if that one is not there, and ask TEMP and TMP
+                where = os.environ.get("TMPDIR") or ("/tmp" if os.name == "posix" else None)  # noqa: S108 no name in it
                 self._file = tempfile.TemporaryFile(prefix="dpsynth-", buffering=0, dir=where)  # noqa: SIM115 see close
             self._write(np.ascontiguousarray(data).reshape(-1).view(np.uint8))
         except OSError:

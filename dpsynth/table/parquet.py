@@ -41,8 +41,7 @@ class ParquetFiles(Reader):
         import pyarrow.parquet as pq
 
         for label, file in self._files():
-            message = f"{label}: the file cannot be read as Parquet; check that it is there and whole"
-            schema = guarded(partial(pq.read_schema, file), message)
+            schema = guarded(partial(pq.read_schema, file), f"{label}: {_trouble(file)}")
             kinds = zip(schema.names, schema.types, strict=True)
             yield Part(label, tuple(ColumnInfo(name, str(kind)) for name, kind in kinds))
 
@@ -76,6 +75,21 @@ class ParquetFiles(Reader):
 def is_pattern(place: Path) -> bool:
     """Whether a path stands for all that match it: it has one of ``*?[`` in it and is itself nothing that is there."""
     return glob.has_magic(str(place)) and not place.exists()
+
+
+def _trouble(file: Path) -> str:
+    """Why a file may have no footer that can be read, and what to do: of its place and size alone, never of a row."""
+    try:
+        size = file.stat().st_size
+    except FileNotFoundError:
+        return "the file cannot be read, for it is not there; check its name and folder"
+    except OSError:
+        return "the file cannot be read, nor its folder; check who may read them"
+    if not size:
+        return "the file cannot be read as Parquet, for it has no bytes; check that it was written"
+    if not os.access(file, os.R_OK):
+        return "the file cannot be read, though it is there; check who may read it"
+    return "the file cannot be read as Parquet, though it is there; check that it is one, and whole"
 
 
 def _rows(path: Path, names: Sequence[str]) -> Iterator[Batch]:

@@ -219,7 +219,7 @@ class TestInitAndPlan:
         assert "there is no store" in nothing["why"]
         assert not store.exists()
         opening = ("budget", "open", "--store", store, "--delta", "1e-6", "--entity")
-        assert call(*opening, "person", "--epsilon", "1.5", "census").exit_code == 0
+        assert call(*opening, "person", "--epsilon", "1.3", "census").exit_code == 0
         assert call(*opening, "household", "--epsilon", "2", "homes").exit_code == 0
         before = store.read_bytes()
         other = desk.release("other", budget=budget.replace("census", "censsus"))
@@ -236,7 +236,7 @@ class TestInitAndPlan:
         assert store.read_bytes() == before, "no refusal is noted either"
         assert [call("run", one, "--out", desk.folder / "no").exit_code for one in (other, large, homes)] == [10, 10, 2]
         assert call("run", file, "--out", desk.folder / "out").exit_code == 0
-        assert "has reserved and is RELEASED" in self.told_by_the_account(file)["why"]
+        assert "has reserved and is SETTLED" in self.told_by_the_account(file)["why"]
         again = self.told_by_the_account(desk.release("again", budget=budget))
         assert again["exit"] == 10
         assert self.told_by_the_account(desk.release(budget=budget, more="seed = 3"))["exit"] == 32

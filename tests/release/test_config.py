@@ -53,7 +53,7 @@ def test_defaults() -> None:
         (('schema = "people.toml"', 'schema = "people.toml"\nmemory = "3 G"'), ["data.memory", '"3 GiB"']),
         *(
             (('schema = "people.toml"', f'schema = "people.toml"\nmemory = {wrong}'), ["data.memory", "bytes"])
-            for wrong in ("0", "-1", "1.5", "true", '["3 GiB"]', '"3"')
+            for wrong in ("0", "-1", "1.5", "true", '["3 GiB"]', '"3.5"')
         ),
         (('schema = "people.toml"', 'schema = "people.toml"\nmemroy = "3 GiB"'), ["data.memroy", "'memory'"]),
         (

@@ -12,6 +12,8 @@ from dpsynth.schema.quantity import amount_text, bytes_of, limit_of, machine_mem
     ("text", "amount"),
     [
         ("1 B", 1),
+        ("10000000000", 10**10),
+        (" 3 ", 3),
         ("3 GiB", 3 << 30),
         ("3GiB", 3 << 30),
         (" 3 gib ", 3 << 30),
@@ -31,7 +33,25 @@ def test_an_amount(text: str, amount: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "3", "GiB", "3 G", "3 Gb/s", "-1 GiB", "0 GiB", "0.5 B", "1e3 MB", "٣ GiB", "3,5 GB", "nan GB", "3 GiBs"],
+    [
+        "",
+        "0",
+        "3.5",
+        "-3",
+        "1e9",
+        "٣",
+        "GiB",
+        "3 G",
+        "3 Gb/s",
+        "-1 GiB",
+        "0 GiB",
+        "0.5 B",
+        "1e3 MB",
+        "٣ GiB",
+        "3,5 GB",
+        "nan GB",
+        "3 GiBs",
+    ],
 )
 def test_what_is_no_amount(text: str) -> None:
     with pytest.raises(ConfigurationError) as raised:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import subprocess
 import sys
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from hashlib import sha256
@@ -299,6 +300,29 @@ class TestStore:
         store.put(np.arange(1000))
         assert list(tmp_path.iterdir()) == []
         store.close()
+
+    @pytest.mark.parametrize("said", [None, "", "elsewhere"])
+    def test_lies_where_it_is_said_and_nowhere_else(
+        self, said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Python itself would also try TEMP, TMP and, if need be, the working folder."""
+        places: list[object] = []
+        made = tempfile.TemporaryFile
+
+        def watched(**words: Any) -> object:
+            places.append(words["dir"])
+            return made(**{**words, "dir": tmp_path})
+
+        monkeypatch.setattr("tempfile.TemporaryFile", watched)
+        monkeypatch.setenv("TEMP", str(tmp_path))
+        monkeypatch.setenv("TMP", str(tmp_path))
+        monkeypatch.delenv("TMPDIR", raising=False)
+        if said is not None:
+            monkeypatch.setenv("TMPDIR", said)
+        store = Store(0)
+        store.put(np.arange(10))
+        store.close()
+        assert places == [said or "/tmp"]
 
     @pytest.mark.parametrize("trouble", ["missing", "full", "lost"])
     def test_tells_of_trouble_in_fixed_words(

@@ -191,3 +191,27 @@ def test_the_pages_of_a_column_that_is_not_wanted_are_never_read(tmp_path: Path)
         read(path.parent, "a", "b")
     assert str(caught.value) == ("p/t.parquet: the data could not be read to their end; check that the file is whole")
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [("missing", "is not there"), ("empty", "has no bytes"), ("cut", "as Parquet, though it is there")],
+)
+def test_what_is_wrong_with_a_file_is_told_apart(trouble: str, told: str, tmp_path: Path) -> None:
+    place = tmp_path / "people.parquet"
+    write(place, a=[CANARY])
+    whole = place.read_bytes()
+    if trouble == "missing":
+        place.unlink()
+    else:
+        place.write_bytes(whole[: len(whole) // 2] if trouble == "cut" else b"")
+    for act in (lambda: columns(Source.of(place)), lambda: require(Source.of(place), ["a"])):
+        with pytest.raises(SourceError, match=rf"^people\.parquet: .*{told}") as caught:
+            act()
+        assert CANARY not in str(caught.value)
+        assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_file_without_rows_is_a_table(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "people.parquet")
+    assert read(tmp_path / "people.parquet", "a") == []

@@ -15,6 +15,7 @@ from dpsynth.cli.trees import document, releases_document, releases_of, show_acc
 from dpsynth.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from dpsynth.accountant import Accountant
     from dpsynth.ledger import Entry
     from dpsynth.ledger.kinds import Level
     from dpsynth.privacy import Measure
@@ -57,12 +58,14 @@ def budget() -> None:
     show_default=True,
     help="What it counts in, for ever: Gaussian, zero-concentrated or pure differential privacy.",
 )
-@click.option("--entity", help="Whom it protects, as in the schema's [unit].  [default: row]")
-@click.option("--column", help="The column that names the entity, as in [unit]; without it each row is one.")
+@click.option("--entity", help="Whom it protects, as in the schema's [unit].  [default: as its parent, else row]")
+@click.option(
+    "--column", help="The column that names the entity, as in [unit]; without it, and below no other, each row is one."
+)
 @click.option(
     "--neighbours",
     type=click.Choice(["add-remove", "replace-one"]),
-    help="The neighbour relation, as in the schema's [unit].  [default: add-remove]",
+    help="The neighbour relation, as in the schema's [unit].  [default: as its parent, else add-remove]",
 )
 @click.option("--parent", help="The account above, which is charged for whatever this one spends.")
 @click.option(
@@ -111,12 +114,14 @@ def open_(
     if grant_file is None:
         if epsilon is None or delta is None:
             raise ConfigurationError("give --epsilon and --delta, or the --grant that officers signed")
-        cap, entity, neighbours = Budget(epsilon=epsilon, delta=delta), entity or "row", neighbours or "add-remove"
+        cap = Budget(epsilon=epsilon, delta=delta)
     elif epsilon is not None or delta is not None or delta0 != "0":
         raise ConfigurationError("--epsilon, --delta and --delta0: the --grant says what is granted; leave them out")
     else:
         cap = None
     with Accountant.open(store, create=True) as accountant:
+        if cap is not None:
+            entity, column, neighbours = _unit(accountant, parent, entity, column, neighbours)
         account = accountant.open_account(
             name,
             entity=entity,
@@ -136,6 +141,16 @@ def open_(
         say_json({"ok": True, **document(account)})
         return
     show_accounts([account])
+
+
+def _unit(
+    accountant: Accountant, parent: str | None, entity: str | None, column: str | None, neighbours: str | None
+) -> tuple[str, str | None, str]:
+    """The unit of a new account: what is not said is as in the account above, of which it has to be."""
+    above = accountant.account(parent) if parent is not None else None
+    if above is None:
+        return entity or "row", column, neighbours or "add-remove"
+    return entity or above.entity, column or above.column, neighbours or above.neighbours
 
 
 @budget.command()

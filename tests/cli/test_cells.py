@@ -39,6 +39,23 @@ def run(desk: Desk, name: str, account: str, cell: str, **changes: str) -> Calle
     return call("run", desk.release(name, **asked), "--out", desk.folder / "out" / name, "--json")
 
 
+def test_what_is_not_said_of_the_unit_is_as_in_the_account_above(tmp_path: Path) -> None:
+    store = tmp_path / "office.db"
+    opening = ("budget", "open", "--store", store, "--epsilon", "2", "--delta", "1e-6", "--json")
+    unit = ("--entity", "person", "--column", "id", "--neighbours", "replace-one")
+    assert call(*opening, "study", "--level", "source", "--cells", "region=coast,hills", *unit).exit_code == 0
+    coast = document(call(*opening, "coast", "--parent", "study", "--cell", "coast"))
+    assert [coast[key] for key in ("entity", "column", "neighbours")] == ["person", "id", "replace-one"]
+    again = call(*opening, "coast", "--parent", "study", "--cell", "coast", *unit)
+    assert again.exit_code == 0, "the same terms, said in full"
+    other = call(*opening, "hills", "--parent", "study", "--cell", "hills", "--entity", "household")
+    assert other.exit_code == 2
+    assert "protects" in document(other)["error"]
+    alone = document(call(*opening, "alone"))
+    assert [alone[key] for key in ("entity", "column", "neighbours")] == ["row", None, "add-remove"]
+    assert call(*opening, "x", "--parent", "nobody").exit_code == 10
+
+
 def test_they_are_told_as_they_were_opened(store: Path) -> None:
     accounts = {one["account"]: one for one in document(call("budget", "show", "--store", store, "--json"))["accounts"]}
     divided = accounts["study"]["cells"]

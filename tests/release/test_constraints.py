@@ -238,5 +238,5 @@ def test_the_plan_shows_them(place: Path) -> None:
     told = "constraint 4: state is what 4 listed pairs say of city"
     assert told in call("plan", place / "release.toml").output
     assert any(
-        told in line for line in json.loads(call("plan", "--json", place / "release.toml").output)["constraints"]
+        told in line for line in json.loads(call("plan", "--json", place / "release.toml").stdout)["constraints"]
     )

@@ -303,6 +303,8 @@ def _translation(path: Path, error: sqlite3.Error, otherwise: type[DpsynthError]
                 f"{path}: the disk did not take the write ({error.sqlite_errorname}); make room or mend it and run "
                 "again: what was written stays charged, nothing else is"
             )
+        case None if str(error).startswith("Could not decode"):  # Python's own, which quotes what it cannot read
+            return _damaged(path, "it is damaged or is not a store of dpsynth accounts")
         case _ if otherwise is StoreDamaged:
             return _damaged(path, "it cannot be read as a store of dpsynth accounts")
         case _:

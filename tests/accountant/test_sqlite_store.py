@@ -381,18 +381,18 @@ def test_a_flipped_bit_never_changes_what_is_read(filled: Path, place: int, bit:
             assert _without_nonces(found) == _without_nonces(expected) or secret_at <= place < secret_at + 32
 
 
-def test_a_text_that_is_none_any_more_is_damage(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_that_is_none_any_more_is_damage(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever the plan of a release stands and is read; and what stands there is not quoted."""
-    data, plan = filled.read_bytes(), b"sha256:" + b"a" * 64
+    data, plan = store.read_bytes(), b"sha256:" + b"a" * 64
     places = [at for at in range(len(data)) if data.startswith(plan, at)]
     told = []
     for at in places:
-        monkeypatch.setenv("DPSYNTH_ANCHORS", f"{filled}.{at}")  # each is a copy of its own
+        monkeypatch.setenv("DPSYNTH_ANCHORS", f"{store}.{at}")  # each is a copy of its own
         changed = bytearray(data)
         changed[at + len("sha256:")] ^= 0x80
-        filled.write_bytes(changed)
+        store.write_bytes(changed)
         try:
-            everything(filled)
+            everything(store)
         except DpsynthError as error:
             assert isinstance(error, StoreDamaged)
             told.append(str(error))

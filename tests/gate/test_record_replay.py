@@ -6,12 +6,19 @@ asked of it. Only the exact inputs of the noise differ between two neighbours, a
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, cast
 
+import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
@@ -103,6 +110,55 @@ class Script:
         return len(self.inputs) % scores.size
 
 
+Door = Callable[[pd.DataFrame, Path], Any]
+
+
+def arrow(frame: pd.DataFrame) -> pa.Table:
+    """All texts, also where there is no row to tell it from."""
+    return pa.table({name: pa.array(frame[name].tolist(), pa.string()) for name in frame.columns})
+
+
+def csv_file(frame: pd.DataFrame, folder: Path) -> Path:
+    frame.to_csv(folder / "t.csv", index=False)
+    return folder / "t.csv"
+
+
+def parquet_files(frame: pd.DataFrame, folder: Path) -> Path:
+    """Two files, one of which may be empty."""
+    (folder / "t").mkdir(exist_ok=True)
+    for number, piece in enumerate((arrow(frame)[:3], arrow(frame)[3:])):
+        pq.write_table(piece, folder / "t" / f"{number}.parquet", row_group_size=2)
+    return folder / "t"
+
+
+def sqlite_table(frame: pd.DataFrame, folder: Path) -> str:
+    with closing(sqlite3.connect(folder / "t.db")) as database:
+        frame.to_sql("t", database, index=False, if_exists="replace", dtype=dict.fromkeys(frame.columns, "TEXT"))
+    return f"sqlite:{folder / 't.db'}#t"
+
+
+class Stream:
+    """A table of which nothing is known but the Arrow PyCapsule interface."""
+
+    def __init__(self, frame: pd.DataFrame, _: Path) -> None:
+        self.table = arrow(frame)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+    def __arrow_c_schema__(self) -> object:
+        return self.table.schema.__arrow_c_schema__()
+
+
+DOORS: dict[str, Door] = {
+    "CSV file": csv_file,
+    "Parquet folder": parquet_files,
+    "Arrow stream": Stream,
+    "DuckDB relation": lambda frame, _: duckdb.from_arrow(arrow(frame)),
+    "SQLite table": sqlite_table,
+}
+
+
 def schema_of(neighbours: str, weighted: bool, town: bool) -> Schema:
     weight = 'weight = "w"\nmax_weight = 8.0\nweight_origin = "design"\n' if weighted else ""
     unit = f'[unit]\nentity = "person"\ncolumn = "id"\nmax_rows = 2\nneighbours = "{neighbours}"\n{weight}'
@@ -110,7 +166,12 @@ def schema_of(neighbours: str, weighted: bool, town: bool) -> Schema:
 
 
 def measured(
-    rows: list[Row], schema: Schema, mechanism: str, measure: Measure, monkeypatch: pytest.MonkeyPatch
+    rows: list[Row],
+    schema: Schema,
+    mechanism: str,
+    measure: Measure,
+    monkeypatch: pytest.MonkeyPatch,
+    door: Callable[[pd.DataFrame], Any],
 ) -> tuple[list[NDArray[np.int64]], LightReservation, list[dict[str, int]]]:
     """The exact inputs of all noise, the charges, and the exact counts of entities by town."""
     held: list[dict[str, int]] = []
@@ -124,7 +185,7 @@ def measured(
     monkeypatch.setattr(PrivateTable, "holders", frozen)
     frame = pd.DataFrame(rows, columns=NAMES, dtype=object)
     noise, reservation = Script(LAWS[measure]), LightReservation(measure)
-    with Curator.open(frame, schema, cast(Reservation, reservation), _noise=noise) as curator:
+    with Curator.open(door(frame), schema, cast(Reservation, reservation), _noise=noise) as curator:
         fit_found(by_name(mechanism), curator, RHO, Fraction(1, 10**9))
     return noise.inputs, reservation, held
 
@@ -172,12 +233,26 @@ def test_in_l1_for_laplace_noise(mechanism: str, monkeypatch: pytest.MonkeyPatch
     check("replace-one", schema, mechanism, "pure", monkeypatch)
 
 
-def check(relation: str, schema: Schema, mechanism: str, measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("door", DOORS)
+def test_wherever_the_rows_come_from(door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside data frames."""
+    schema = schema_of("add-remove", weighted=True, town=True)
+    check("add-remove", schema, "independent", "gdp", monkeypatch, lambda frame: DOORS[door](frame, tmp_path))
+
+
+def check(
+    relation: str,
+    schema: Schema,
+    mechanism: str,
+    measure: Measure,
+    monkeypatch: pytest.MonkeyPatch,
+    door: Callable[[pd.DataFrame], Any] = lambda frame: frame,
+) -> None:
     seen: dict[tuple[Row, ...], Any] = {}
 
     def once(rows: list[Row]) -> Any:
         if tuple(rows) not in seen:
-            seen[tuple(rows)] = measured(rows, schema, mechanism, measure, monkeypatch)
+            seen[tuple(rows)] = measured(rows, schema, mechanism, measure, monkeypatch, door)
             monkeypatch.undo()
         return seen[tuple(rows)]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dpsynth.encoding import codecs
@@ -42,6 +43,45 @@ def test_any_answers_have_a_density(seed: int, cells: int, sigma: int, scale: in
     rng = np.random.default_rng(seed)
     noisy = counted(rng.normal(0, scale, cells), Fraction(sigma), (0, cells - 1))
     assert np.isfinite(noisy.mass).all() and noisy.mass.min() >= 0
+
+
+@given(
+    st.lists(st.sampled_from([0, 1, -1, 2**50, -(2**50)]) | st.integers(-(2**50), 2**50), min_size=1, max_size=20),
+    st.sampled_from([Fraction(1, 1000), Fraction(7), Fraction(10**7)]),
+    st.booleans(),
+    st.integers(1, 20),
+    st.booleans(),
+    st.floats(1, 2**50),
+)
+@example([0] * 9, Fraction(7), True, 9, True, 1.0)
+@example([-(2**50)] * 9, Fraction(7), True, 9, True, 2.0**50)
+@example([2**50, -(2**50)] * 5, Fraction(1, 1000), True, 3, True, 1.0)
+@example([-5], Fraction(7), True, 1, True, 1.0)
+def test_no_answers_break_it(
+    values: list[int], sigma: Fraction, nullable: bool, parts: int, spikes: bool, rows: float
+) -> None:
+    """However large, against each other or the number of rows, where the finest level is counted; no warning."""
+    level = Level.identity("a", len(values))
+    coarse = level.merged(np.minimum(np.arange(len(values)), parts - 1))
+    answers = answer(level, np.array(values), sigma), answer(coarse, np.array(values[: coarse.size]), sigma)
+    apart = np.full(len(values), spikes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for asked in (answers, answers[:1]):
+            mass = Counted(level, apart, nullable, asked, rows).mass
+            assert np.isfinite(mass).all() and mass.min() >= 0
+
+
+@given(
+    st.lists(st.integers(0, 10**6), min_size=1, max_size=40),
+    st.sampled_from([Fraction(1, 1000), Fraction(7), Fraction(10**4)]),
+    st.booleans(),
+)
+def test_it_holds_about_as_many_rows_as_were_counted(values: list[int], sigma: Fraction, nullable: bool) -> None:
+    level, rows = Level.identity("a", len(values)), float(sum(values))
+    asked = (answer(level, np.array(values), sigma),)
+    mass = Counted(level, np.zeros(len(values), bool), nullable, asked, max(rows, 1.0)).mass
+    assert abs(mass.sum() - rows) <= 2 + 0.01 * rows + float(sigma)
 
 
 def test_a_tail_falls_off() -> None:

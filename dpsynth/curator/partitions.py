@@ -27,8 +27,12 @@ class Naming:
 
     def drawn(self, table: PrivateTable, noise: Noise, entry: int) -> Partitions:
         """The values with noise on the number of entities of each that occurs; those below ``least`` are forgotten."""
-        texts, counts = table.holders(self.column, self.otherwise)
-        noisy = noise.noisy(counts, self.scale)
-        kept = np.flatnonzero(noisy >= self.least)
-        values = tuple(texts[place] for place in kept.tolist())
-        return Partitions(self.column, values, noisy[kept], self.scale, noise.law, self.least, self.delta, entry)
+        named: list[tuple[str, int]] = []
+        for texts, counts in table.holders(self.column, self.otherwise):
+            noisy = noise.noisy(counts, self.scale)
+            kept = np.flatnonzero(noisy >= self.least).tolist()
+            named += [(texts[place], int(noisy[place])) for place in kept]
+        named.sort()  # their order is that of their texts, not of the parts
+        values = tuple(text for text, _ in named)
+        found = np.array([number for _, number in named], dtype=np.int64)
+        return Partitions(self.column, values, found, self.scale, noise.law, self.least, self.delta, entry)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from typing import Any
@@ -70,6 +70,11 @@ class Store:
             raise SourceError(FULL) from None
         return found
 
+    def drop(self, piece: Piece) -> None:
+        """Forget a vector; what it took of memory is free for others."""
+        if piece.data is not None:
+            self._room += piece.data.nbytes
+
     def close(self) -> None:
         """Forget everything."""
         if self._file is not None:
@@ -102,9 +107,9 @@ class Store:
 class Blocks:
     """Rows as columns of codes, block by block, so that few columns of many rows are read one after the other."""
 
-    def __init__(self, share: int, least: int) -> None:
+    def __init__(self, store: Store, least: int) -> None:
         self.rows = 0
-        self._store = Store(share)
+        self._store = store
         self._least = least
         self._blocks: list[tuple[int, dict[str, Piece]]] = []
         self._waiting: list[Mapping[str, NDArray[Any]]] = []
@@ -130,6 +135,13 @@ class Blocks:
             self._blocks.append((self._number, pieces))
         self._waiting, self._number = [], 0
 
+    def replace(self, name: str, made: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+        """Put what is ``made`` of a column in its place, block by block."""
+        for _, pieces in self._blocks:
+            old = pieces[name]
+            pieces[name] = self._store.put(made(self._store.get(old)))
+            self._store.drop(old)
+
     def parts(self, names: Sequence[str]) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
         """Of each block the number of rows and the named columns; KeyError for one that is not there."""
         for rows, pieces in self._blocks:
@@ -138,4 +150,3 @@ class Blocks:
     def close(self) -> None:
         """Forget the rows."""
         self._blocks, self._waiting, self.rows = [], [], 0
-        self._store.close()

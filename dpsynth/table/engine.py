@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -24,10 +24,10 @@ class Engine(Protocol):
     def count(self, queries: Sequence[Query]) -> tuple[NDArray[np.int64], ...]:
         """The exact table of each query, in its shape, in rows or in units of their weights."""
 
-    def holders(self, column: str, otherwise: str) -> tuple[list[str], NDArray[np.int64]]:
-        """The texts of a column that has no codes yet, but ``otherwise``, sorted; the entities that hold each.
+    def holders(self, column: str, otherwise: str) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
+        """The texts of a column that has no codes yet, but ``otherwise``, and the entities that hold each.
 
-        KeyError for a column that has codes.
+        One part or more, as memory allows, each sorted; no text is in two of them. KeyError for a column with codes.
         """
 
     def find(self, codec: Codec) -> None:

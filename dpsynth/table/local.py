@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,13 +12,13 @@ from dpsynth.encoding import Codec
 from dpsynth.measurement import Query
 from dpsynth.table.batches import batches
 from dpsynth.table.blocks import Blocks, Store
-from dpsynth.table.counting import Codes, Tables
+from dpsynth.table.counting import Tables
 from dpsynth.table.encoded import Encoder
 from dpsynth.table.identities import numbered
 from dpsynth.table.limit import Sizes
 from dpsynth.table.source import Source
 from dpsynth.table.spread import Layout, Packed, Spread
-from dpsynth.table.texts import Vocabulary
+from dpsynth.table.texts import Digests, Vocabulary
 from dpsynth.table.truncation import enforced
 
 if TYPE_CHECKING:
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 class Local:
-    """Blocks of codes. A column whose values are not found has the places of its texts in a vocabulary instead."""
+    """Blocks of codes. A column whose values are not found has the digests of its texts instead."""
 
     def __init__(self, encoder: Encoder, sizes: Sizes) -> None:
         self._layout = Layout(encoder)
         self._fields = dict(zip((codec.name for codec in encoder.codecs), self._layout.names, strict=True))
         self._sizes = sizes
-        self._blocks = Blocks(sizes.share, sizes.least)
+        self._store = Store(sizes.share)
+        self._blocks = Blocks(self._store, sizes.least)
         self._weighed = encoder.unit.weight is not None
-        self._texts = {name: Vocabulary() for name in encoder.unlisted}
-        self._found: dict[str, Codes] = {}
+        self._texts = {name: Vocabulary(self._store, sizes.room) for name in encoder.unlisted}
 
     def rows(self) -> int:
         """The exact number of rows."""
@@ -45,30 +45,29 @@ class Local:
         """The exact table of each query; KeyError for a column that has no codes."""
         tables = Tables(queries)
         asked = list(dict.fromkeys(name for query in queries for name in query.columns))
-        if unfound := [name for name in asked if name in self._texts and name not in self._found]:
+        if unfound := [name for name in asked if name in self._texts]:
             raise KeyError(unfound[0])
         fields = [self._fields[name] for name in asked]
         for rows, block in self._blocks.parts([*fields, *["weight"] * self._weighed]):
             columns = {name: block[field] for name, field in zip(asked, fields, strict=True)}
-            columns |= {name: self._found[name][columns[name]] for name in asked if name in self._found}
             tables.add(columns, rows, block["weight"] if self._weighed else None)
         return tables.counts()
 
-    def holders(self, column: str, otherwise: str) -> tuple[list[str], NDArray[np.int64]]:
-        """The texts that occur but ``otherwise``, sorted; the entities that hold each."""
-        if column in self._found:
-            raise KeyError(column)
+    def holders(self, column: str, otherwise: str) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
+        """The texts that occur but ``otherwise``, and the entities that hold each, in sorted parts."""
         return self._texts[column].holders(otherwise)
 
     def find(self, codec: Codec) -> None:
         """Give a column the codes of its found values."""
-        if codec.name in self._texts and codec.name not in self._found:
-            self._found[codec.name] = self._texts[codec.name].codes(codec)
+        if codec.name in self._texts:
+            self._blocks.replace(self._fields[codec.name], self._texts[codec.name].found(codec).of)
+            self._texts.pop(codec.name).close()
 
     def close(self) -> None:
         """Forget the rows."""
         self._blocks.close()
-        self._texts, self._found = {}, {}
+        self._store.close()
+        self._texts = {}
 
     def read(self, source: Source, key: bytes) -> None:
         """Take the rows of a source, whose columns are there. SourceError where it cannot be read to its end."""
@@ -79,25 +78,22 @@ class Local:
             for batch in batches(source, encoder.columns):
                 rows = encoder.rows(batch)
                 if spread is not None:
-                    spread.add(layout.packed(rows, self._places(rows.texts)))
+                    spread.add(layout.packed(rows, self._digests(rows.texts, alone=False)))
                     continue
                 rows = enforced(rows, encoder, key)
-                places = self._places(rows.texts)
-                for name, found in places.items():
-                    self._texts[name].hold(found)
-                columns = {self._fields[name]: codes for name, codes in {**rows.codes, **places}.items()}
+                found = {**rows.codes, **self._digests(rows.texts, alone=True)}
+                columns = {self._fields[name]: codes for name, codes in found.items()}
                 self._blocks.add(columns if rows.weights is None else {**columns, "weight": rows.weights}, rows.size)
             if spread is not None:
-                words = {name: texts.words() for name, texts in self._texts.items()}
-                for part in spread.kept(key, words):
+                for part in spread.kept(key):
                     self._hold(part)
                     self._blocks.add(part.columns(), part.size)
             self._blocks.flush()
         finally:
             store.close()
 
-    def _places(self, texts: Mapping[str, pa.Array]) -> dict[str, NDArray[np.int32]]:
-        return {name: self._texts[name].places(found) for name, found in texts.items()}
+    def _digests(self, texts: Mapping[str, pa.Array], alone: bool) -> dict[str, Digests]:
+        return {name: self._texts[name].add(found, alone) for name, found in texts.items()}
 
     def _hold(self, part: Packed) -> None:
         """Count each text of the rows once for each entity, all of whose rows these are."""

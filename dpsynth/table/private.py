@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -33,10 +33,10 @@ class PrivateTable:
         """The exact table of each query, in its shape, in rows or in units of their weights: private."""
         return self.__engine.count(queries)
 
-    def holders(self, column: str, otherwise: str) -> tuple[list[str], NDArray[np.int64]]:
-        """The texts of a column that has no codes yet, but ``otherwise``, sorted; the entities that hold each: private.
+    def holders(self, column: str, otherwise: str) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
+        """The texts of a column that has no codes yet, but ``otherwise``, and the entities that hold each: private.
 
-        KeyError for a column that has codes.
+        One part or more, as memory allows, each sorted; no text is in two of them. KeyError for a column with codes.
         """
         return self.__engine.holders(column, otherwise)
 

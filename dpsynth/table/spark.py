@@ -198,14 +198,15 @@ class Cluster:
             found += [part.reshape(query.shape) for part, query in zip(parts, some, strict=True)]
         return tuple(found)
 
-    def holders(self, column: str, otherwise: str) -> tuple[list[str], NDArray[np.int64]]:
-        """The texts that occur but ``otherwise``, sorted; the entities that hold each."""
+    def holders(self, column: str, otherwise: str) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
+        """The texts that occur but ``otherwise``, and the entities that hold each, sorted in one part."""
         if column not in self._unlisted:
             raise KeyError(column)
         held = _run(lambda: _held(_mapped(self._blocks, tasks.Hold(column, otherwise), tasks.HOLDERS)))
         _require_once([bucket for text, _, buckets in held if text is None for bucket in buckets])
         texts = sorted((bytes(text), number) for text, number, _ in held if text is not None)
-        return [text.decode() for text, _ in texts], np.array([number for _, number in texts], dtype=np.int64)
+        counts = np.array([number for _, number in texts], dtype=np.int64)
+        return iter([([text.decode() for text, _ in texts], counts)])
 
     def find(self, codec: Codec) -> None:
         """Give a column the codes of its found values."""

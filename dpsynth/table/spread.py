@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.table.blocks import Piece, Store
+from dpsynth.table.blocks import Store
 from dpsynth.table.encoded import Encoder, Rows
+from dpsynth.table.runs import Runs, cut, uncut
+from dpsynth.table.texts import DIGEST, Digests, numbers
 from dpsynth.table.truncation import compacted, standing
 
 if TYPE_CHECKING:
@@ -46,11 +48,11 @@ class Layout:
     def dtype(self) -> np.dtype[Any]:
         """A field for each column by its place, for the weight, for the number of the label, and for the text's length.
 
-        A column without codes yet has the place of its text in a vocabulary.
+        A column without codes yet has the digest of its text.
         """
         unlisted, fields = self.encoder.unlisted, list[tuple[str, Any]]()
         for name, codec in zip(self.names, self.encoder.codecs, strict=True):
-            fields.append((name, "<i4" if codec.name in unlisted else codec.dtype))
+            fields.append((name, DIGEST if codec.name in unlisted else codec.dtype))
         if self.encoder.unit.weight is not None:
             fields.append(("weight", "u1"))
         if self.encoder.cell is not None:
@@ -62,8 +64,8 @@ class Layout:
         """The fields of the columns."""
         return tuple(f"column {at}" for at in range(len(self.encoder.codecs)))
 
-    def packed(self, rows: Rows, places: dict[str, NDArray[np.int32]]) -> Packed:
-        """The rows that have an entity; ``places`` holds those of the columns without codes."""
+    def packed(self, rows: Rows, digests: dict[str, Digests]) -> Packed:
+        """The rows that have an entity; ``digests`` holds those of the columns without codes."""
         import pyarrow.compute as pc
 
         from dpsynth.encoding import arrays
@@ -73,7 +75,7 @@ class Layout:
             raise TypeError("rows without entities are not spread")
         records = np.empty(rows.size, dtype=self.dtype)
         for name, codec in zip(self.names, self.encoder.codecs, strict=True):
-            records[name] = rows.codes[codec.name] if codec.name in rows.codes else places[codec.name]
+            records[name] = rows.codes[codec.name] if codec.name in rows.codes else digests[codec.name]
         if rows.weights is not None:
             records["weight"] = rows.weights
         if rows.labels is not None:
@@ -81,7 +83,7 @@ class Layout:
         if entities.null_count:  # a row without an entity is nobody's
             records = records[arrays.to_numpy(entities.is_valid())]
             entities = pc.drop_null(entities)
-        offsets, data = _text(entities)
+        offsets, data = cut(entities)
         records["length"] = np.diff(offsets)
         return Packed(self, records, data[offsets[0] : offsets[-1]])
 
@@ -115,52 +117,29 @@ class Packed:
     @cached_property
     def entities(self) -> pa.Array:
         """The canonical texts, ``large_binary``."""
-        import pyarrow as pa
-
-        offsets = np.zeros(self.size + 1, dtype=np.int64)
-        np.cumsum(self.records["length"], out=offsets[1:])
-        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(self.texts))]
-        return pa.Array.from_buffers(pa.large_binary(), self.size, buffers)
+        return uncut(self.records["length"], self.texts)
 
     def taken(self, rows: NDArray[np.intp]) -> Packed:
         """Some of the rows, in this order."""
         from dpsynth.encoding import arrays
 
-        offsets, data = _text(self.entities.take(arrays.of_numpy(rows)))
+        offsets, data = cut(self.entities.take(arrays.of_numpy(rows)))
         return Packed(self.layout, self.records[rows], data[offsets[0] : offsets[-1]])
 
-    def unpacked(self, words: dict[str, pa.Array]) -> Rows:
-        """The rows, with the texts of columns that have no codes yet; ``words`` are the vocabularies."""
-        import pyarrow as pa
-
-        from dpsynth.encoding import arrays
-
+    def unpacked(self) -> Rows:
+        """The rows; of a column without codes what tells its texts apart is in the place of codes."""
         layout, records = self.layout, self.records
-        codes, texts = {}, {}
-        for name, codec in zip(layout.names, layout.encoder.codecs, strict=True):
-            if codec.name in words:
-                places = np.ascontiguousarray(records[name])
-                index = arrays.of_numpy(places, places < 0)
-                texts[codec.name] = pa.DictionaryArray.from_arrays(index, words[codec.name])
-            else:
-                codes[codec.name] = records[name]
+        codes = {
+            codec.name: numbers(records[name]) if codec.name in layout.encoder.unlisted else records[name]
+            for name, codec in zip(layout.names, layout.encoder.codecs, strict=True)
+        }
         weights = None if layout.encoder.unit.weight is None else records["weight"]
         labels = None if layout.encoder.cell is None else records["label"]
-        return Rows(self.size, codes, texts, weights, self.entities, labels)
+        return Rows(self.size, codes, {}, weights, self.entities, labels)
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """What is counted of the rows, by the fields' names."""
         return {name: self.records[name] for name in self.records.dtype.names or () if name not in ("label", "length")}
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class _Run:
-    """Rows in the order of their buckets, and where each bucket begins in the records and in the texts."""
-
-    records: Piece
-    texts: Piece
-    starts: NDArray[np.int64]
-    begins: NDArray[np.int64]
 
 
 class Spread:
@@ -171,66 +150,49 @@ class Spread:
         self._store = store
         self._room = room
         self._depth = depth
-        self._runs: list[_Run] = []
+        self._runs = Runs(store, BUCKETS)
 
     def add(self, rows: Packed) -> None:
         """Add rows; they are kept in the order of their buckets."""
         shift = np.uint64(8 * (7 - self._depth))
         buckets = (hashes(rows.entities) >> shift).astype(np.uint8)
         sorted_ = rows.taken(np.argsort(buckets, kind="stable"))
-        starts = np.zeros(BUCKETS + 1, dtype=np.int64)
-        np.cumsum(np.bincount(buckets, minlength=BUCKETS), out=starts[1:])
-        ends = np.zeros(rows.size + 1, dtype=np.int64)
-        np.cumsum(sorted_.records["length"], out=ends[1:])
-        pieces = self._store.put(sorted_.records), self._store.put(sorted_.texts)
-        self._runs.append(_Run(*pieces, starts, ends[starts]))
+        self._runs.add(sorted_.records, sorted_.texts, np.bincount(buckets, minlength=BUCKETS))
 
-    def kept(self, key: bytes, words: dict[str, pa.Array]) -> Iterator[Packed]:
+    def kept(self, key: bytes) -> Iterator[Packed]:
         """The rows that count, entity by entity: all rows of an entity are looked at together."""
-        number = sum((run.starts for run in self._runs), np.zeros(BUCKETS + 1, dtype=np.int64))
-        texts = sum((run.begins for run in self._runs), np.zeros(BUCKETS + 1, dtype=np.int64))
-        first = 0
-        while first < BUCKETS:
-            last = first + 1
-            while last < BUCKETS and self._cost(number, texts, first, last + 1) <= self._room:
-                last += 1
-            if self._cost(number, texts, first, last) <= self._room:
-                parts = [self._part(run, first, last) for run in self._runs]
-                yield _standing(Packed.joined(parts), self._layout.encoder, key, words) if parts else self._none()
+        for first, last, fits in self._runs.stretches(partial(cost, self._layout), self._room):
+            if fits:
+                parts = [self._none(), *self._parts(first, last)]
+                yield _standing(Packed.joined(parts), self._layout.encoder, key)
             else:
-                yield from self._streamed(first, key, words)
-            first = last
+                yield from self._streamed(first, key)
 
-    def _streamed(self, bucket: int, key: bytes, words: dict[str, pa.Array]) -> Iterator[Packed]:
+    def _streamed(self, bucket: int, key: bytes) -> Iterator[Packed]:
         """The same of a bucket that does not fit: compacted as it is read, and spread anew if that does not do."""
         encoder, deeper = self._layout.encoder, None
         held = [self._none()]
-        for run in self._runs:
-            part = self._part(run, bucket, bucket + 1)
+        for part in self._parts(bucket, bucket + 1):
             if deeper is not None:
                 deeper.add(part)
                 continue
             held.append(part)
             if sum(part.cost for part in held) > self._room:
                 whole = Packed.joined(held)
-                held = [whole.taken(compacted(whole.unpacked(words), encoder, key))]
+                held = [whole.taken(compacted(whole.unpacked(), encoder, key))]
                 if 2 * held[0].cost > self._room and self._depth < DEEPEST:
                     deeper = Spread(self._layout, self._store, self._room, self._depth + 1)
                     deeper.add(held[0])
         if deeper is None:
-            yield _standing(Packed.joined(held), encoder, key, words)
+            yield _standing(Packed.joined(held), encoder, key)
         else:
-            yield from deeper.kept(key, words)
+            yield from deeper.kept(key)
 
-    def _part(self, run: _Run, first: int, last: int) -> Packed:
-        records = self._store.get(run.records, int(run.starts[first]), int(run.starts[last]))
-        return Packed(self._layout, records, self._store.get(run.texts, int(run.begins[first]), int(run.begins[last])))
+    def _parts(self, first: int, last: int) -> Iterator[Packed]:
+        return (Packed(self._layout, records, texts) for records, texts in self._runs.parts(first, last))
 
     def _none(self) -> Packed:
         return Packed(self._layout, np.empty(0, dtype=self._layout.dtype), np.empty(0, dtype=np.uint8))
-
-    def _cost(self, number: NDArray[np.int64], texts: NDArray[np.int64], first: int, last: int) -> int:
-        return cost(self._layout, int(number[last] - number[first]), int(texts[last] - texts[first]))
 
 
 def cost(layout: Layout, rows: int, texts: int) -> int:
@@ -240,7 +202,7 @@ def cost(layout: Layout, rows: int, texts: int) -> int:
 
 def hashes(texts: pa.Array) -> NDArray[np.uint64]:
     """A number for each text, the same for the same text: of its first 128 bytes and its length. No nulls."""
-    offsets, data = _text(texts)
+    offsets, data = cut(texts)
     lengths = np.diff(offsets)
     padded = np.concatenate((data[offsets[0] : offsets[-1]], np.zeros(8, dtype=np.uint8)))
     words = np.ndarray((padded.size - 7,), dtype="<u8", buffer=padded, strides=(1,))
@@ -266,15 +228,6 @@ def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return numbers
 
 
-def _standing(rows: Packed, encoder: Encoder, key: bytes, words: dict[str, pa.Array]) -> Packed:
-    places = standing(rows.unpacked(words), encoder, key)
+def _standing(rows: Packed, encoder: Encoder, key: bytes) -> Packed:
+    places = standing(rows.unpacked(), encoder, key)
     return rows if places.size == rows.size else rows.taken(places)
-
-
-def _text(texts: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Where each text begins and ends, and the bytes."""
-    _, ends, data = texts.buffers()
-    if not len(texts):
-        return np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.uint8)
-    offsets = np.frombuffer(ends, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return offsets, np.empty(0, dtype=np.uint8) if data is None else np.frombuffer(data, dtype=np.uint8)

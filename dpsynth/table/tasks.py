@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from dpsynth.encoding import Codec
 from dpsynth.measurement import Query
+from dpsynth.table.blocks import Store
 from dpsynth.table.counting import Codes, Tables
 from dpsynth.table.encoded import Encoder, Rows
 from dpsynth.table.identities import numbered
@@ -42,6 +43,9 @@ SIZE, SEEN = -1, -2
 
 HOLDERS = "text binary, entities long"
 """Texts and how many entities hold each; without a text, a bucket that was looked at."""
+
+AT_ONCE = 1 << 62
+"""Bytes: the texts of a block are in memory together."""
 
 SEGMENT = 1 << 20
 """Cells that travel at a time."""
@@ -150,9 +154,11 @@ class Hold:
 
         for bucket, rows in _blocks(batches):
             entities = None if rows.entities is None else numbered(rows.entities)[0]
-            texts = Vocabulary()
-            texts.hold(texts.places(rows.texts[self.column]), entities)
-            words, counts = texts.holders(self.otherwise)
+            texts = Vocabulary(Store(AT_ONCE), AT_ONCE)
+            digests = texts.add(rows.texts[self.column], alone=entities is None)
+            if entities is not None:
+                texts.hold(digests, entities)
+            words, counts = next(texts.holders(self.otherwise))
             seen = [] if bucket is None else [bucket]
             told = pa.array([*(word.encode() for word in words), *[None] * len(seen)], pa.binary())
             numbers = pa.array([*counts.tolist(), *seen], pa.int64())
@@ -192,9 +198,10 @@ def _sum(place: int, cells: NDArray[np.int64]) -> pa.RecordBatch:
 
 def _found(texts: pa.Array, codec: Codec) -> Codes:
     """The codes of texts in a column whose values are found."""
-    known = Vocabulary()
-    places = known.places(texts)
-    return known.codes(codec)[places]
+    import pyarrow as pa
+
+    places, words = numbered(texts)
+    return codec.encode(pa.concat_arrays([words, pa.nulls(1, words.type)]).cast(pa.large_string()))[places]
 
 
 def _block(bucket: int | None, rows: Rows) -> pa.RecordBatch:

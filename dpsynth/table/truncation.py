@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,27 +14,24 @@ from dpsynth.table.counting import Codes
 from dpsynth.table.encoded import Encoder, Rows
 from dpsynth.table.identities import numbered
 from dpsynth.table.members import members
+from dpsynth.table.texts import DIGEST, digested, numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Digests:
+class Uncoded:
     """In place of the codes of a column that has none: of each text SHA-256, zeros for a null."""
 
     texts: pa.Array
 
     def __getitem__(self, rows: NDArray[np.intp]) -> NDArray[np.uint16]:
         """Those of some rows: shape (n, 16)."""
-        import pyarrow as pa
-
         from dpsynth.encoding import arrays
 
-        texts = self.texts.take(arrays.of_numpy(rows))
-        places, words = numbered(texts.dictionary_decode() if isinstance(texts, pa.DictionaryArray) else texts)
-        digests = b"".join([*(sha256(word).digest() for word in words.to_pylist()), bytes(32)])
-        return np.frombuffer(digests, dtype="<u2").reshape(-1, 16)[places]  # a null is at place -1
+        places, words = numbered(self.texts.take(arrays.of_numpy(rows)))
+        return numbers(np.append(digested(words), np.zeros(1, dtype=DIGEST)))[places]  # a null is at place -1
 
 
 def enforced(rows: Rows, encoder: Encoder, key: bytes) -> Rows:
@@ -76,15 +72,15 @@ def compacted(rows: Rows, encoder: Encoder, key: bytes) -> NDArray[np.intp]:
     return np.sort(np.concatenate((mine, others[first])))
 
 
-def _content(rows: Rows, encoder: Encoder) -> list[Codes | Digests]:
+def _content(rows: Rows, encoder: Encoder) -> list[Codes | Uncoded]:
     """What tells two rows of an entity apart."""
     names = [codec.name for codec in encoder.codecs]
-    columns = [rows.codes[name] if name in rows.codes else Digests(rows.texts[name]) for name in names]
+    columns = [rows.codes[name] if name in rows.codes else Uncoded(rows.texts[name]) for name in names]
     return columns if rows.weights is None else [*columns, rows.weights]
 
 
 def keep(
-    entities: NDArray[np.int64], words: pa.Array, columns: Sequence[Codes | Digests], max_rows: int, key: bytes
+    entities: NDArray[np.int64], words: pa.Array, columns: Sequence[Codes | Uncoded], max_rows: int, key: bytes
 ) -> NDArray[np.intp]:
     """The positions of the rows that stay: at most ``max_rows`` of each entity, none of those without one.
 

@@ -7,7 +7,7 @@ asked of it. Only the exact inputs of the noise differ between two neighbours, a
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -177,10 +177,10 @@ def measured(
     held: list[dict[str, int]] = []
     holders = PrivateTable.holders
 
-    def frozen(table: PrivateTable, column: str, otherwise: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-        texts, counts = holders(table, column, otherwise)
+    def frozen(table: PrivateTable, column: str, otherwise: str) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
+        ((texts, counts),) = holders(table, column, otherwise)
         held.append(dict(zip(texts, counts.tolist(), strict=True)))
-        return NAMED, np.zeros(len(NAMED), dtype=np.int64)
+        return iter([(list(NAMED), np.zeros(len(NAMED), dtype=np.int64))])
 
     monkeypatch.setattr(PrivateTable, "holders", frozen)
     frame = pd.DataFrame(rows, columns=NAMES, dtype=object)

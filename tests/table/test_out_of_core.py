@@ -135,7 +135,7 @@ def seen(table: Local, encoder: Encoder) -> tuple[np.ndarray, dict[str, int], li
     assert joint.sum() == total
     if not encoder.unlisted:
         return joint, {}, []
-    words, counts = table.holders("shop", "no such")
+    words, counts = joined(table.holders("shop", "no such"))
     codec = _listed(tuple(words))
     table.find(codec)
     table.find(codec)
@@ -143,7 +143,17 @@ def seen(table: Local, encoder: Encoder) -> tuple[np.ndarray, dict[str, int], li
         table.holders("shop", "")
     level = Level.identity("shop", codec.size)
     more = table.count([Query((level,)), Query((pair.levels[1], level))])
-    return joint, dict(zip(words, counts.tolist(), strict=True)), list(more)
+    return joint, dict(zip(words, counts, strict=True)), list(more)
+
+
+def joined(parts: Iterator[tuple[list[str], np.ndarray]]) -> tuple[list[str], list[int]]:
+    """All texts in order, and their holders; no text is in two parts, and each part is sorted."""
+    pairs: list[tuple[str, int]] = []
+    for words, counts in parts:
+        assert words == sorted(words)
+        pairs += zip(words, counts.tolist(), strict=True)
+    assert len(dict(pairs)) == len(pairs)
+    return [word for word, _ in sorted(pairs)], [number for _, number in sorted(pairs)]
 
 
 def _listed(words: tuple[str, ...]) -> Codec:
@@ -344,7 +354,7 @@ class TestStore:
 
 
 def test_blocks_are_asked_for_what_they_have() -> None:
-    held = Blocks(0, 5)
+    held = Blocks(Store(0), 5)
     for at in range(4):
         held.add({"a": np.full(2, at, dtype=np.uint8), "b": np.zeros(2, dtype=np.uint16)}, 2)
     held.flush()

@@ -3,7 +3,7 @@
 import copy
 import json
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ class Held:
         tables.add(self.columns, self.number)
         return tables.counts()
 
-    def holders(self, column: str, otherwise: str) -> tuple[list[str], np.ndarray]:
+    def holders(self, column: str, otherwise: str) -> Iterator[tuple[list[str], np.ndarray]]:
         raise KeyError(column)
 
     def find(self, codec: Codec) -> None:

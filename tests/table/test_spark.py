@@ -102,7 +102,7 @@ def answers(data: Any, asked: Schema, cell: str | None = None, most: int = 99) -
     )
     with pytest.raises(KeyError):
         table.holders("word", "other")
-    texts, holders = table.holders("free", "other")
+    ((texts, holders),) = table.holders("free", "other")
     found = codecs(listed(asked, {"free": tuple(texts[:3]) or ("a",)}))
     for codec in found:
         table.find(codec)
@@ -223,7 +223,7 @@ def test_values_of_every_type_have_the_texts_of_other_sources(spark: SparkSessio
 
     def texts(data: Any) -> dict[str, list[str]]:
         table = open_table(Source.of(data), codecs(asked), asked.unit, KEY)
-        return {name: table.holders(name, "")[0] for name in cells}
+        return {name: next(table.holders(name, ""))[0] for name in cells}
 
     there, here = texts(frame), texts(arrow)
     assert there == here
@@ -350,7 +350,7 @@ class TestFailures:
         def counted(data: Any, declared: Any, late: Any) -> list[Any]:
             encoder = Encoder(declared, asked.unit, Constraints.of(asked, codecs(asked)))
             table = engine.Cluster(engine.of_frame(data), encoder, KEY)
-            held = table.holders("free", "other")
+            held = next(table.holders("free", "other"))
             for codec in found:
                 table.find(late(codec))
             return [held[0], held[1].tolist(), table.rows(), *(one.tolist() for one in table.count(queries))]

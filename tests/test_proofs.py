@@ -59,7 +59,7 @@ PRIVATE = {
             "total",
         )
     ),
-    *(f"dpsynth.table.{name}" for name in ("blocks", "counting", "lines", "load.open_table", "spread.Spread")),
+    *(f"dpsynth.table.{name}" for name in ("blocks", "counting", "lines", "load.open_table", "runs", "spread.Spread")),
     *(f"dpsynth.table.{name}" for name in ("spark.Cluster", "tasks")),
     *(f"dpsynth.table.{name}" for name in ("batches.batches", "cells.texts", "postgres_cells")),
     *(f"dpsynth.table.{name}" for name in ("encoded.Encoder", "identities", "members.members")),

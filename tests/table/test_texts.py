@@ -150,7 +150,7 @@ sys.path.insert(0, "benchmarks")
 from memory import peak_mib
 
 path, limited, unit = Path(sys.argv[1]), sys.argv[2] == "limited", sys.argv[3]
-rows, batch = 1_500_000, 1 << 17
+rows, batch = 1_000_000, 1 << 17
 head = '[unit]\\nentity = "person"\\n' + unit.replace(";", "\\n") + '\\n[columns.note]\\ntype = "categorical"\\n'
 schema = Schema.parse(head + 'values = "private"\\n')
 if not path.exists():

@@ -135,12 +135,15 @@ class Blocks:
             self._blocks.append((self._number, pieces))
         self._waiting, self._number = [], 0
 
-    def replace(self, name: str, made: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
-        """Put what is ``made`` of a column in its place, block by block."""
+    def derive(self, name: str, source: str, made: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+        """A column by what is ``made`` of another, block by block; one that is there is made anew."""
         for _, pieces in self._blocks:
-            old = pieces[name]
-            pieces[name] = self._store.put(made(self._store.get(old)))
-            self._store.drop(old)
+            pieces[name] = self._store.put(made(self._store.get(pieces[source])))
+
+    def drop(self, name: str) -> None:
+        """Forget a column."""
+        for _, pieces in self._blocks:
+            self._store.drop(pieces.pop(name))
 
     def parts(self, names: Sequence[str]) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
         """Of each block the number of rows and the named columns; KeyError for one that is not there."""

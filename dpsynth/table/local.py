@@ -30,7 +30,7 @@ class Local:
 
     def __init__(self, encoder: Encoder, sizes: Sizes) -> None:
         self._layout = Layout(encoder)
-        self._fields = dict(zip((codec.name for codec in encoder.codecs), self._layout.names, strict=True))
+        self._fields = dict(self._layout.fields)
         self._sizes = sizes
         self._store = Store(sizes.share)
         self._blocks = Blocks(self._store, sizes.least)
@@ -59,9 +59,13 @@ class Local:
 
     def find(self, codec: Codec) -> None:
         """Give a column the codes of its found values."""
-        if codec.name in self._texts:
-            self._blocks.replace(self._fields[codec.name], self._texts[codec.name].found(codec).of)
+        if codec.name in self._texts:  # until all is there it can be interrupted, and done anew
+            digests = self._layout.fields[codec.name]
+            codes = f"found {digests}"
+            self._blocks.derive(codes, digests, self._texts[codec.name].found(codec).of)
+            self._fields[codec.name] = codes
             self._texts.pop(codec.name).close()
+            self._blocks.drop(digests)
 
     def close(self) -> None:
         """Forget the rows."""

@@ -64,6 +64,11 @@ class Layout:
         """The fields of the columns."""
         return tuple(f"column {at}" for at in range(len(self.encoder.codecs)))
 
+    @cached_property
+    def fields(self) -> dict[str, str]:
+        """The field of each column by its name."""
+        return {codec.name: name for codec, name in zip(self.encoder.codecs, self.names, strict=True)}
+
     def packed(self, rows: Rows, digests: dict[str, Digests]) -> Packed:
         """The rows that have an entity; ``digests`` holds those of the columns without codes."""
         import pyarrow.compute as pc

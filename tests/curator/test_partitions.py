@@ -140,6 +140,15 @@ class TestWhatComesOut:
         assert (answer.values, answer.counts.tolist(), answer.threshold) == (("a", "z"), [least + 5, least], least)
         assert curator.domain.size("town") == 3
 
+    def test_however_many_parts_they_come_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        parts = [(["b", "x"], [9, 1]), ([], []), (["a", "c"], [5, 9])]
+        given = [(texts, np.array(counts, dtype=np.int64)) for texts, counts in parts]
+        monkeypatch.setattr(PrivateTable, "holders", lambda *_: iter(given))
+        least = threshold(Fraction(ask([], schema_of())[0].scale), 1, DELTA)
+        answer, noise, _ = ask([], schema_of(), Raised(by=least - 5))
+        assert [counts.tolist() for _, counts, _ in noise.inputs] == [counts for _, counts in parts]
+        assert (answer.values, answer.counts.tolist()) == (("a", "b", "c"), [least, least + 4, least + 4])
+
     def test_the_most_frequent_ones_become_cells_ties_by_their_text(self) -> None:
         rows = [(i, town) for i, town in enumerate("dddccbba")]
         answer, noise, curator = ask(rows, schema_of(more="max_values = 2"))

@@ -33,6 +33,7 @@ from dpsynth.table.identities import canonical
 from dpsynth.table.limit import Sizes
 from dpsynth.table.local import Local, opened
 from dpsynth.table.spread import Spread, hashes
+from dpsynth.table.texts import Vocabulary
 
 KEY = bytes(range(32))
 REGIONS = Cells("region", ("north", "south", "Ätna"))
@@ -363,6 +364,36 @@ def test_blocks_are_asked_for_what_they_have() -> None:
     with pytest.raises(KeyError):
         list(held.parts(["c"]))
     held.close()
+
+
+@pytest.mark.parametrize("at", [1, 3, 5])
+def test_values_are_found_all_the_same_after_an_interruption(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "ROWS", 10)
+    schema = schema_of(2, False, True)
+    data = people(40, 1).append_column("shop", pa.array([f"s{at % 7}" for at in range(40)]))
+    table = opened(Source.of(data), Encoder(codecs(schema), schema.unit), KEY, Sizes(0, 0, 10))
+    codec = _listed(("s1", "s5"))
+    calls = 0
+
+    def stop(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise KeyboardInterrupt
+
+    def stopping(real: Any) -> Any:
+        def stopped(*arguments: Any) -> Any:
+            stop()
+            return real(*arguments)
+
+        return stopped
+
+    for owner, name in ((Store, "put"), (Blocks, "drop"), (Vocabulary, "close")):
+        monkeypatch.setattr(owner, name, stopping(getattr(owner, name)))
+    with pytest.raises(KeyboardInterrupt):
+        table.find(codec)
+    table.find(codec)
+    assert table.count([Query((Level.identity("shop", codec.size),))])[0].tolist() == [6, 5, 29]
 
 
 LIMITED = """

@@ -61,8 +61,8 @@ class Found:
 class Vocabulary:
     """The canonical texts of a column, and how many entities hold each: private.
 
-    What is kept lies in ``store``; ``room`` bytes are worked with. Texts come out in an order that depends on them
-    alone, in parts: no text is in two of them.
+    What is kept lies in ``store``; ``room`` bytes are worked with. Texts come out in parts: no text is in two of them,
+    and each is sorted. How many parts there are depends on the rows, so no result may.
     """
 
     def __init__(self, store: Store, room: int) -> None:
@@ -70,7 +70,7 @@ class Vocabulary:
         self._room = room
 
     def add(self, texts: pa.Array, alone: bool) -> Digests:
-        """The digest of each text; each text that is new is kept. ``alone``: each row is an entity that holds its text.
+        """The digest of each text; the distinct ones are kept. ``alone``: each row is an entity that holds its text.
 
         Without it nobody holds them yet.
         """

@@ -53,7 +53,7 @@ def held(vocabulary: Vocabulary) -> tuple[dict[str, int], int]:
     return dict(pairs), number
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(batches)
 def test_rows_that_are_entities_are_counted(data: Batches) -> None:
     wanted = Counter(text for batch in data for text in batch if text not in (None, "other"))
@@ -65,7 +65,7 @@ def test_rows_that_are_entities_are_counted(data: Batches) -> None:
         assert held(vocabulary)[0] == wanted
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 3), st.none() | words), max_size=12), max_size=5), st.integers(1, 9))
 def test_an_entity_counts_once(parts: list[list[tuple[int, str | None]]], every: int) -> None:
     """Rows that do not stay, here those of each ``every``th place, leave nothing."""
@@ -82,7 +82,7 @@ def test_an_entity_counts_once(parts: list[list[tuple[int, str | None]]], every:
         assert held(vocabulary)[0] == wanted
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(batches, st.booleans())
 def test_codes_are_those_of_the_texts(data: Batches, nullable: bool) -> None:
     """Of texts that denote a listed number, too: 03 is 3 where it is not listed itself."""

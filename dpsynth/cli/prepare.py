@@ -63,8 +63,9 @@ def plan(file: Path, store: str | None, memory: str | None, as_json: bool) -> No
 
     It tells how much memory each part may take, too; what cannot fit the limit is refused here as by `dpsynth run`,
     with what would fit. The last line says what the account would answer now: that the release fits and what it
-    leaves, or why it would be refused. The store is read alone, no refusal is noted, and the exit code is that of the
-    plan, 0; with --json "account" has the exit code that a run would have.
+    leaves, or why it would be refused. The store is only read (one of an older version is brought to this one first, as
+    by every command), no refusal is noted, and the exit code is that of the plan, 0; with --json "account" has the exit
+    code that a run would have.
     """
     from dpsynth.ledger import amount
     from dpsynth.privacy import NAMES, Cost, decimal_text, epsilon_of, exact_text

@@ -12,7 +12,7 @@ from dpsynth import privacy
 from dpsynth.accountant import Charge, Reservation
 from dpsynth.curator import charges
 from dpsynth.curator.batched import cells_at_once, compared, noised
-from dpsynth.curator.failures import LOST, UNREAD, among_rows, explained
+from dpsynth.curator.failures import LOST, UNREAD, UNSURE, among_rows, explained
 from dpsynth.curator.fitting import require_fitting
 from dpsynth.curator.interruptions import held_back
 from dpsynth.curator.partitions import Naming
@@ -322,11 +322,11 @@ class Curator:
         return answers
 
     def _kept(self, entries: Sequence[int], answers: Sequence[Answer]) -> None:
-        """Store the answers; where the store fails, it says what that loses."""
+        """Store the answers; where the store fails, it says what that may lose."""
         try:
             self._reservation.store(entries, pack(answers))
         except DpsynthError as error:
-            raise explained(error, LOST) from None
+            raise explained(error, UNSURE) from None
 
     def _interrupted(self) -> None:
         if self._progress is not None:

@@ -19,6 +19,11 @@ LOST = (
     "covers asking again; otherwise start another release id from what the account has left"
 )
 """What a failure between paying and storing means."""
+UNSURE = (
+    "Whether the answer that was being drawn was stored is not certain: run it again. If it was, the run goes on from "
+    f"it; if not: {LOST[0].lower()}{LOST[1:]}"
+)
+"""What it means that the store failed while it took the answer: it may have failed after it had it."""
 
 
 def among_rows(act: Callable[[], T], meaning: str) -> T:

@@ -40,7 +40,8 @@ class Outlook:
 def outlook(path: str | Path, plan: Plan, store: str | Path | None = None) -> Outlook:
     """What a run of this ``release.toml``, whose plan this is, would be told by its account.
 
-    ``store`` takes the place of ``[budget] store``. No row is read, and no store is made or written, refusals included.
+    ``store`` takes the place of ``[budget] store``. No row is read, no store is made, and nothing is written in one,
+    refusals included, but for what opening a store of an older version does: it is brought to this one.
     """
     config, here = ReleaseConfig.load(path), Path(path).parent
     account = config.budget.account

@@ -159,7 +159,7 @@ def test_a_failure_says_what_it_loses(tmp_path: Path, monkeypatch: pytest.Monkey
             monkeypatch.setattr(reservation, "store", full)
         with pytest.raises(SourceError if place == "source" else StoreError) as caught:
             curator.total(RHO / 2)
-    assert str(caught.value).endswith(f". {failures.UNREAD if place == 'source' else failures.LOST}")
+    assert str(caught.value).endswith(f". {failures.UNREAD if place == 'source' else failures.UNSURE}")
     assert [line["kind"] for line in desk.charged()] == ([] if place == "source" else ["measure"])
     assert "nothing was drawn" in failures.UNREAD.lower()
     assert "cannot be finished unless its reserve covers asking again" in failures.LOST

@@ -9,6 +9,7 @@ import numpy as np
 
 from dpsynth.measurement import Partitions
 from dpsynth.noise import Noise
+from dpsynth.schema.text import canonical
 from dpsynth.table import PrivateTable
 
 
@@ -28,7 +29,7 @@ class Naming:
     def drawn(self, table: PrivateTable, noise: Noise, entry: int) -> Partitions:
         """The values with noise on the number of entities of each that occurs; those below ``least`` are forgotten."""
         named: list[tuple[str, int]] = []
-        for texts, counts in table.holders(self.column, self.otherwise):
+        for texts, counts in table.holders(self.column, canonical(self.otherwise)):
             noisy = noise.noisy(counts, self.scale)
             kept = np.flatnonzero(noisy >= self.least).tolist()
             named += [(texts[place], int(noisy[place])) for place in kept]

@@ -25,7 +25,7 @@ class Engine(Protocol):
         """The exact table of each query, in its shape, in rows or in units of their weights."""
 
     def holders(self, column: str, otherwise: str) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
-        """The texts of a column that has no codes yet, but ``otherwise``, and the entities that hold each.
+        """The texts of a column that has no codes yet, but the canonical ``otherwise``, and the entities of each.
 
         One part or more, as memory allows, each sorted; no text is in two of them. KeyError for a column with codes.
         """

@@ -90,7 +90,7 @@ class Encode:
             bucket = np.array([*hashes, -1], dtype=np.int64)[places]  # a null is at place -1
             order = np.argsort(bucket, kind="stable")
             found, begins = np.unique(bucket[order], return_index=True)
-            for number, taken in zip(found.tolist(), np.split(order, begins[1:]), strict=True):
+            for number, taken in zip(found.tolist(), np.split(order, begins)[1:], strict=True):
                 if number >= 0:
                     yield _block(number, rows.taken(taken))
 

@@ -38,7 +38,7 @@ TEXT = 512
 _HASHED = 1 << 16
 """Texts that are objects of Python at a time."""
 
-_RECORD = np.dtype([("digest", DIGEST), ("holders", "<i8"), ("length", "<u4")])
+_RECORD = np.dtype([("digest", DIGEST), ("holders", "<i8"), ("length", "<i8")])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -93,7 +93,7 @@ class Vocabulary:
         self._add(found, number, None)
 
     def holders(self, otherwise: str) -> Iterator[tuple[list[str], NDArray[np.int64]]]:
-        """The texts that are held but ``otherwise``, and how many entities hold each: in parts, each sorted."""
+        """The texts that are held but ``otherwise``, a canonical one, and how many entities hold each: sorted parts."""
         import pyarrow.compute as pc
 
         from dpsynth.encoding import arrays

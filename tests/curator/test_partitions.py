@@ -94,6 +94,15 @@ class TestWhatIsCounted:
         rows = [(1, None), (2, ""), (3, "  "), (4, "other"), (5, " other "), (6, "x")]
         assert ask(rows, schema_of(1))[0].values == ("x",)
 
+    def test_the_rest_is_no_value_however_its_number_is_written(self) -> None:
+        schema = schema_of(more='otherwise = "9.0"')
+        rows = [(1, "9"), (2, 9), (3, 9.0), (4, "9.0"), (5, "3")]
+        answer, noise, curator = ask(rows, schema)
+        assert answer.values == ("3",)
+        assert found(schema, [answer]).columns["town"].values == ("3", "9.0")  # type: ignore[union-attr]
+        curator.marginals([Query((curator.levels["town"],))], RHO)
+        assert noise.inputs[-1][1].tolist() == [1, 4]
+
     def test_one_text_is_one_value_whatever_stores_it(self) -> None:
         rows = [(1, "3"), (2, 3), (3, 3.0), (4, "3.0"), (5, " 3 "), (6, "e\u0301"), (7, "\u00e9"), (8, b"x"), (9, "x")]
         answer, noise, _ = ask(rows, schema_of(1))

@@ -162,6 +162,15 @@ class TestTheSameIntegers:
         monkeypatch.setattr(engine, "SHUFFLED", 8 * 60)
         assert answers(frame, schema(True, 2, False), most=1) == whole
 
+    @pytest.mark.parametrize("unit", [False, True])
+    def test_a_batch_without_rows_has_no_rows(self, unit: bool) -> None:
+        asked = schema(unit, 1, False)
+        encoder = Encoder([codec for codec in codecs(asked) if codec.name != "free"], asked.unit)
+        names = [str(place) for place in range(len(encoder.columns))]
+        empty = pa.record_batch([pa.array([], pa.string()) for _ in names], names=names)
+        blocks = list(tasks.Encode(encoder, KEY, 3)([empty]))
+        assert [tasks.unpack(block["block"][0].as_py()).size for block in blocks] == [0] * (not unit)
+
     def test_segments_follow_each_other(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(tasks, "SEGMENT", 2)
         asked = schema(False, 1, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -23,6 +24,11 @@ MEMORY = Path("/dev/shm")
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**32:
     # Where writing through to the disk takes no time; a killed process leaves the same there as on a disk.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+for ending, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    # In a shell's background, or under nohup, these are ignored, also by every process that a test starts to end it.
+    if signal.getsignal(ending) == signal.SIG_IGN:
+        signal.signal(ending, usual)
 
 GDP_GIVES = cache(verifier.gdp_gives)
 

@@ -125,15 +125,15 @@ def _accept(place: Place, connection: Connection, create: bool) -> tuple[bytes, 
     from dpsynth.accountant.postgres_schema import FIRST_VERSION, VERSION, entry, store
 
     turn = int.from_bytes(sha256(f"dpsynth {place.schema}".encode()).digest()[:8], "big", signed=True)
+    if create:  # one at a time: also of two who give the same rights at once the server refuses one
+        connection.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": turn})
     if not catalogue.exists(connection, place.quoted):
         if not create:
             raise ConfigurationError(
                 f"{place.name}: there is no store of accounts; its owner makes one, with an account in it: "
                 "`dpsynth budget open NAME --store URL ...` (docs/postgres.md)"
             )
-        connection.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": turn})
-        if not catalogue.exists(connection, place.quoted):
-            catalogue.make(connection, place.quoted)
+        catalogue.make(connection, place.quoted)
     if create and place.role is not None:
         catalogue.allow(connection, place.quoted, place.role)
     if not catalogue.has(connection, place.quoted, "store"):

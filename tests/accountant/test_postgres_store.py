@@ -6,8 +6,11 @@ import logging
 import os
 import re
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ import psycopg
 import pytest
 from sqlalchemy import Connection
 
-from dpsynth.accountant import Accountant, postgres_rows
+from dpsynth.accountant import Accountant, postgres_catalogue, postgres_rows
 from dpsynth.accountant.postgres import PostgresStore
 from dpsynth.accountant.postgres_schema import VERSION
 from dpsynth.errors import ConfigurationError, DpsynthError, StoreBusy, StoreDamaged
@@ -331,6 +334,29 @@ def test_create_opens_what_is_there(schema: str) -> None:
         with Accountant(PostgresStore.open(url(role, schema=schema, app=APP), create=True)) as accountant:
             assert len(accountant.accounts()) == 2
     assert everything(schema)[:1] == before[:1]
+
+
+def test_who_gives_the_same_rights_at_once_waits(
+    postgres: Server, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that change the rights of one table at once the server would refuse one, whichever comes later."""
+    owner, given, allow = url(OWNER, schema=schema, app=APP), threading.Event(), postgres_catalogue.allow
+
+    def slowly(*words: Any) -> None:
+        allow(*words)
+        given.set()
+        until = time.monotonic() + 20
+        while not postgres.sql("SELECT 1 FROM pg_locks WHERE NOT granted", ADMIN) and time.monotonic() < until:
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor() as pool:
+        monkeypatch.setattr(postgres_catalogue, "allow", slowly)
+        first = pool.submit(PostgresStore.open, owner, create=True)
+        assert given.wait(20)
+        monkeypatch.setattr(postgres_catalogue, "allow", allow)
+        second = pool.submit(PostgresStore.open, owner, create=True)
+        for opened in (first, second):
+            opened.result(60).close()
 
 
 def test_a_schema_of_another_program_is_left_alone(postgres: Server, tmp_path: Path) -> None:

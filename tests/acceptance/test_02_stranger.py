@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 from dpsynth import evidence, roots, trust, verifier
 from dpsynth.ledger import open_envelope
+from dpsynth.privacy import Budget
 from tests.acceptance.kit import document
 from tests.desk import Office
 
@@ -58,8 +61,11 @@ def test_the_verifier_alone(published: Office, tmp_path: Path) -> None:
     assert guarantee["reserved"] == {"mu2": found["amount"], "delta": "0"}
     assert found["approved_by"] == ["ana", "bo"]
     told = "\n".join(found["notes"])
-    for account in ledger["accounts"]:
-        assert f"account {account['name']}: mu2 " in told
+    for account, epsilon in zip(ledger["accounts"], ("4", "9"), strict=True):
+        cap = Budget(epsilon=epsilon, delta="1e-6").cost("gdp").amount
+        exact = (Fraction(guarantee["reserved"]["mu2"]), cap)
+        amounts = [f"{math.ceil(amount * 10**6) / 10**6:.6f}".rstrip("0") for amount in exact]
+        assert f"account {account['name']}: mu2 {' of '.join(amounts)} held after this release" in told
     assert [account["held_after"] for account in ledger["accounts"]] == [guarantee["reserved"]] * 2
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dpsynth.ledger import Approval, read_envelope, seal
+from dpsynth.accountant import Accountant
+from dpsynth.ledger import Approval, Person, Revocation, RootKey, SigningKey, read_envelope, seal
 from dpsynth.release import approve
-from tests.desk import Office, call
+from tests.desk import FAR, Office, call
 
 
 def code(office: Office) -> int:
@@ -46,6 +47,26 @@ def test_the_one_who_made_it(waiting: Office) -> None:
     approve.add(waiting.pending, seal(Approval(**said).statement(), [waiting.signer("key")]))
     assert code(waiting) == 26
     assert waiting.run().exit_code == 11
+
+
+def test_the_one_who_made_it_and_became_an_officer_since(waiting: Office) -> None:
+    """Another engine took over from the next line on: what dee's key signed before counts, and dee's vote does not."""
+    (*officers, _) = waiting.people()
+    with Accountant.open(waiting.store) as accountant:
+        log = accountant.story("first").now
+    gone = Revocation(waiting.signer("key").public.keyid, {log.origin: log.size})
+    for name in ("dee", "eve"):
+        SigningKey.generate().save(waiting.key(name))
+    dee, eve = (RootKey(waiting.signer(name).public, FAR) for name in ("dee", "eve"))
+    waiting.set_root((*officers, Person("dee", "officer", (dee,)), Person("eve", "engine", (eve,))), (gone,))
+    waiting.key("eve").replace(waiting.key("key"))
+    for name in ("ana", "dee"):
+        assert call("approve", waiting.pending, "--key", waiting.key(name), "--root", waiting.root).exit_code == 0
+    verified = call("verify", waiting.pending, "--root", waiting.root)
+    assert verified.exit_code == 26
+    assert "approved by 1 of 2 officers: ana" in verified.output
+    called = waiting.run()
+    assert (called.exit_code, "nobody approves what is their own" in called.output) == (11, True)
 
 
 def test_two_people(waiting: Office) -> None:

@@ -1,4 +1,4 @@
-"""Every order of verbs, crashes included, against a model of a tree of accounts in thirty lines."""
+"""Every order of verbs, crashes included, against a model of a tree of accounts."""
 
 from __future__ import annotations
 

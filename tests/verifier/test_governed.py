@@ -533,7 +533,7 @@ class TestPeople:
         assert said(verify(folder, three.root), 25, "a key id is not the SHA-256 of its key")
 
     def test_the_analysts_own_approval_never_counts(self, tmp_path: Path) -> None:
-        """Neither by the engine's key nor by another key of the same person."""
+        """By the engine's key, which is no officer's; acceptance test 9 has another key of the same person."""
         office = tree()
         folder = office.release(tmp_path / "first", "first", "survey")
         office.decide(folder, "ana", log=False)

@@ -68,6 +68,78 @@ def test_no_canary_of_a_parquet_file_or_of_a_person_s_name(
         assert CANARY.encode() not in path.read_bytes(), path
 
 
+EVERY_TYPE = """
+[unit]
+entity = "person"
+column = "who"
+max_rows = 3
+weight = "weight"
+max_weight = 4
+weight_origin = "design"
+[columns.card]
+type = "identifier"
+[columns.born]
+type = "date"
+min = 1950-01-01
+max = 2009-12-31
+weekday = true
+[columns.seen]
+type = "datetime"
+min = 2026-01-01
+max = 2026-12-31
+nullable = true
+[columns.town]
+type = "categorical"
+values = "private"
+[columns.income]
+type = "real"
+bounds = "private"
+nullable = true
+[columns.hours]
+type = "integer"
+min = 0
+max = 99999
+bins = "private"
+[columns.days]
+type = "integer"
+min = 0
+max = 99999
+bins = 40
+[[constraints]]
+kind = "ordered"
+columns = ["days", "hours"]
+"""
+NUMBER = "731946285"
+"""Beyond all declared bounds, and within those that are found: nobody else is near."""
+
+
+@pytest.mark.parametrize("canary", [CANARY, NUMBER])
+@pytest.mark.parametrize("column", ["who", "weight", "card", "born", "seen", "town", "income", "hours", "days"])
+def test_no_canary_of_any_type(desk: Desk, column: str, canary: str, caplog: pytest.LogCaptureFixture) -> None:
+    """One person's days also break the constraint, and their town is nobody else's."""
+    caplog.set_level(logging.DEBUG)
+    names = ["who", "weight", "card", "born", "seen", "town", "income", "hours", "days"]
+    rows = [
+        f"p{at},1.5,c{at},19{60 + at % 30}-03-01,2026-02-{1 + at % 28:02} 10:00,t{at % 2},{at * 7},{100 + at},{at}".split(
+            ","
+        )
+        for at in range(300)
+    ]
+    rows[200][-1] = "99000"
+    rows[200][names.index(column)] = canary
+    desk.table.write_text("\n".join(",".join(row) for row in [names, *rows]) + "\n")
+    (desk.folder / "schema.toml").write_text(EVERY_TYPE)
+    store = ("--store", desk.folder / "accounts.db", "--entity", "person", "--column", "who")
+    opened = call("budget", "open", "every", *store, "--epsilon", "20", "--delta", "1e-6", "--delta0", "1e-7")
+    assert opened.exit_code == 0, opened.output
+    budget = 'account = "every"\nstore = "accounts.db"'
+    result = call("run", desk.release(mechanism="mrm", epsilon="20", budget=budget), "--out", desk.folder / "out")
+    assert result.exit_code == 0, result.output
+    assert canary not in result.output + caplog.text
+    for path in every_file(desk.folder) - {desk.table}:
+        assert canary.encode() not in path.read_bytes(), path
+
+
 def test_no_canary_when_the_run_fails(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def burst(*_: object) -> None:

@@ -180,3 +180,22 @@ def test_the_weekday_goes_with_everything_else(store: Path) -> None:
     off = pd.to_datetime(synthetic["day"]).dt.weekday >= 5
     assert off.mean() == pytest.approx((2 / 7) / (1 + 5 / 7), abs=0.02)
     assert synthetic["red"][off].mean() > 0.97
+
+
+@pytest.mark.parametrize("mechanism", ["mrm", "aim", "mst", "privbayes"])
+def test_what_is_missing_goes_with_what_else_is(mechanism: str, store: Path) -> None:
+    """A tenth has neither job nor hours, another tenth no hours alone."""
+    random = np.random.default_rng(5)
+    job = random.choice(["crafts", "sales", "teaching"], 20_000).astype(object)
+    hours = random.integers(1, 61, job.size).astype(object)
+    tenth = np.arange(job.size) % 10
+    job[tenth == 0], hours[tenth <= 1] = None, None
+    schema = Schema.parse(
+        '[columns.job]\ntype = "categorical"\nvalues = ["crafts", "sales", "teaching"]\nnullable = true\n'
+        '[columns.hours]\ntype = "integer"\nmin = 1\nmax = 60\nnullable = true\n'
+    )
+    frame = pd.DataFrame({"job": job, "hours": hours})
+    synthetic = release_of(frame, store, schema, epsilon="5", mechanism=mechanism, rows=20_000).to_pandas()
+    jobless, timeless = synthetic["job"].isna(), synthetic["hours"].isna()
+    shares = [(jobless & timeless).mean(), (jobless & ~timeless).mean(), (~jobless & timeless).mean()]
+    assert shares == pytest.approx([0.1, 0, 0.1], abs=0.01)

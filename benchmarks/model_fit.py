@@ -1,10 +1,10 @@
 """How well the mechanisms fit, how their defaults were chosen, and what each ingredient of ``mrm`` is worth.
 
-    python benchmarks/model_fit.py [--seeds 3] [--ablation] [--tables adult_codes ...] [--quick]
+    python benchmarks/model_fit.py [--seeds 3] [--ablation | --triples] [--tables adult_codes ...] [--quick]
 
 Runs the mechanisms under Gaussian-DP budgets of (epsilon, 1e-9) with rounded normal noise from a seed
 (tests/mechanisms/fake.py): a measure of what is asked and how it is fitted, not a release. ``--ablation`` instead takes
-one ingredient of ``mrm`` away, or changes one setting, at a time.
+one ingredient of ``mrm`` away, or changes one setting, at a time; ``--triples`` lists triples in its workload.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ import tables
 from page import publish, table
 
 from dpsynth.measurement import Domain, Level, Query, Replayer
-from dpsynth.mechanisms import MRM, REGISTRY, Mechanism, Workload, by_name, oneway
+from dpsynth.mechanisms import MRM, REGISTRY, Mechanism, Workload, by_name, mrm, oneway
+from dpsynth.mechanisms.purchase import Basket
 from dpsynth.model import FittedModel
 from dpsynth.privacy import Budget
 from dpsynth.table.counting import Tables
 from tests.mechanisms.fake import FakeMeasurer
 
 Table = tuple[Domain, np.ndarray]
+Columns = tuple[str, ...]
 HEAD = ("two-way mean", "max", "cells", "evaluations", "fit s")
 EPSILONS = ("1", "10", "0.1")
 
@@ -51,11 +53,11 @@ def budget(epsilon: str) -> Fraction:
     return Budget(epsilon, "1e-9").cost("gdp").amount
 
 
-def distances(whole: Table, fitted: FittedModel) -> np.ndarray:
-    """Total variation between the real two-way tables and the model's expected ones."""
+def distances(whole: Table, fitted: FittedModel, sets: Sequence[Columns] = ()) -> np.ndarray:
+    """Total variation between the real tables of these columns, by default of all pairs, and the expected ones."""
     domain, codes = whole
-    pairs = list(combinations(zip(domain.names, domain.sizes, strict=True), 2))
-    queries = [Query(tuple(Level.identity(*column) for column in pair)) for pair in pairs]
+    sets = sets or list(combinations(domain.names, 2))
+    queries = [Query(tuple(Level.identity(name, domain.size(name)) for name in columns)) for columns in sets]
     real = Tables(queries)
     real.add(dict(zip(domain.names, codes.astype(np.uint16).T, strict=True)), len(codes))
     model = fitted.expected_all(queries)
@@ -94,14 +96,26 @@ def compared(wholes: dict[str, Table], seeds: Sequence[int], quick: bool) -> Non
 
 
 @contextmanager
-def unsmoothed(off: bool) -> Iterator[None]:
-    """One-way tables as they were measured."""
-    kept = oneway.smoothed
-    oneway.smoothed = (lambda values, sigma: values) if off else kept
+def without(ingredient: str) -> Iterator[None]:
+    """One-way tables as they were measured, or the same share for whatever is bought, where the title says so."""
+    smoothed, choose = oneway.smoothed, mrm.choose
+    oneway.smoothed = (lambda values, sigma: values) if "not smoothed" in ingredient else smoothed
+    mrm.choose = (lambda *asked: alike(choose(*asked))) if "equal shares" in ingredient else choose
     try:
         yield
     finally:
-        oneway.smoothed = kept
+        oneway.smoothed, mrm.choose = smoothed, choose
+
+
+def alike(basket: Basket | None) -> Basket | None:
+    if basket is None:
+        return None
+    share = 1 / len(basket.purchases)
+    return replace(basket, purchases=tuple(replace(bought, share=share) for bought in basket.purchases))
+
+
+def fit(whole: Table, mechanism: Mechanism, price: Fraction, seed: int) -> FittedModel:
+    return mechanism.fit(FakeMeasurer(*whole, seed, measure="gdp"), price)
 
 
 def ablation(wholes: dict[str, Table], seeds: Sequence[int], quick: bool) -> None:
@@ -110,6 +124,7 @@ def ablation(wholes: dict[str, Table], seeds: Sequence[int], quick: bool) -> Non
     variants = {
         "as it is": plain,
         "one-way tables not smoothed": plain,
+        "equal shares of what is bought": plain,
         "one resolution, the finest": replace(plain, resolutions=finest),
         "no column asked again": replace(plain, again=Fraction(0)),
         "whole tables, not residuals": replace(plain, residual=False),
@@ -132,8 +147,9 @@ def ablation(wholes: dict[str, Table], seeds: Sequence[int], quick: bool) -> Non
     for title, mechanism in variants.items():
         row: list[object] = [title]
         for name, epsilon in kinds:
-            with unsmoothed("smoothed" in title):
-                row.append(f"{np.mean([run(wholes[name], mechanism, budget(epsilon), s)[0] for s in seeds]):.4f}")
+            with without(title):
+                fitted = (fit(wholes[name], mechanism, budget(epsilon), seed) for seed in seeds)
+                row.append(f"{np.mean([distances(wholes[name], found).mean() for found in fitted]):.4f}")
         rows.append(row)
         print(row, file=sys.stderr, flush=True)
     about = f"Mean total variation of the expected two-way tables, {len(seeds)} seeds of noise at (epsilon, 1e-9).\n\n"
@@ -141,10 +157,36 @@ def ablation(wholes: dict[str, Table], seeds: Sequence[int], quick: bool) -> Non
     publish("ablation", f"### Ingredients of mrm\n\n{about}{table(head, rows)}", quick)
 
 
+def triples(wholes: dict[str, Table], seeds: Sequence[int], quick: bool) -> None:
+    """What listing triples gives to them, and takes from pairs, at epsilon 1."""
+    rows = []
+    for name, whole in wholes.items():
+        names = whole[0].names
+        every, pairs = list(combinations(names, 3)), list(combinations(names, 2))
+        for listed in (every[:: len(every) // len(names) + 1], every[::4]):
+            plain = MRM(Workload(marginals=tuple((columns, 1) for columns in (*listed, *pairs))))
+            for title, mechanism in {
+                "left to their pairs": replace(plain, wider=0),
+                "on offer": replace(plain, wider=len(every)),
+                "all triples in a second round, 4:1": replace(plain, workload=Workload(3), batches=(4, 1)),
+            }.items():
+                fitted = [fit(whole, mechanism, budget("1"), seed) for seed in seeds]
+                figures = [np.mean([distances(whole, f, sets).mean() for f in fitted]) for sets in (listed, pairs)]
+                rows.append([name, len(listed), title, *(f"{figure:.4f}" for figure in figures)])
+                print(rows[-1], file=sys.stderr, flush=True)
+    about = (
+        "Mean total variation of the expected tables of some triples, which the workload lists beside all pairs, and "
+        f"of all pairs; {len(seeds)} seeds of noise at (1, 1e-9).\n\n"
+    )
+    head = ("table", "triples listed", "", "their distance", "two-way")
+    publish("triples", f"### Listed triples\n\n{about}{table(head, rows)}", quick)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ablation", action="store_true", help="one ingredient of mrm away at a time")
+    parser.add_argument("--triples", action="store_true", help="triples listed in the workload of mrm")
     parser.add_argument(
         "--tables", nargs="+", default=["adult_codes", "people_survey", "adult_survey", "census", "hmeq_mixed"]
     )
@@ -156,7 +198,7 @@ def main() -> None:
     wholes = {name: load(name) for name in asked.tables[: 1 if asked.quick else None]}
     if asked.quick:
         wholes = {n: (domain.project(domain.names[:5]), codes[:2000, :5]) for n, (domain, codes) in wholes.items()}
-    (ablation if asked.ablation else compared)(wholes, seeds, asked.quick)
+    (ablation if asked.ablation else triples if asked.triples else compared)(wholes, seeds, asked.quick)
 
 
 if __name__ == "__main__":

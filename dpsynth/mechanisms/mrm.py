@@ -3,7 +3,8 @@
 1. The total, and every column by itself.
 2. For each column a ladder of coarser and coarser levels, from its smoothed one-way table and its noise.
 3. The distance of every pair's table from what independent columns would give, at several resolutions, all with noise
-   for one price. Where there are many pairs, the exponential mechanism first says which to compare.
+   for one price. Where there are many pairs, the exponential mechanism first says which to compare. Marginals of more
+   columns that the workload lists, a few, are on offer as well.
 4. In public: which tables to buy, at which levels and for how much, so that what remains of all distances is least
    (:mod:`dpsynth.mechanisms.purchase`). Asking a column by itself again is one of the offers.
 5. These tables, with all that is left of the budget, for one price.
@@ -23,6 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import reduce
+from itertools import combinations
 from math import prod, sqrt
 
 import numpy as np
@@ -45,7 +47,7 @@ from dpsynth.mechanisms.oneway import TOTAL_SHARE, first_steps, measure_first, m
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.purchase import Offer, choose
 from dpsynth.mechanisms.rate import MEAN_SIZE
-from dpsynth.mechanisms.rounds import CANDIDATE_CELLS, SLACK, Columns, Ground, table_cells
+from dpsynth.mechanisms.rounds import CANDIDATE_CELLS, SLACK, Columns, Ground, table_cells, whole_tree
 from dpsynth.mechanisms.workload import Workload
 from dpsynth.model import FittedModel, JunctionTree
 
@@ -74,12 +76,13 @@ class MRM:
     (0: no column is asked again). ``scored`` is the number of pairs above which a private choice comes before the
     scores, ``cells`` the limit on the junction tree.
 
-    ``residual`` asks for what a table adds to its columns alone instead of the whole table, which the first answers
-    know already; under a pure measure, whose Laplace noise gains nothing by it, the table is asked. ``batches`` are the
-    parts of what is left for several rounds of scores and tables, each against the model of the last one; from the
-    second on, marginals of three columns of the workload are on offer, too. More than one did not pay on any table that
-    was tried (benchmarks/model_fit.py --ablation), so there is one. ``outright``: pairs are not scored where a score is
-    worth no more than the table.
+    ``residual`` asks for what a pair's table adds to its columns alone instead of the whole table, which the first
+    answers know already; under a pure measure, whose Laplace noise gains nothing by it, the table is asked, and so
+    it is of three columns or more. ``wider`` is how many listed marginals of that kind there may be for each column;
+    where there are more, none is on offer. ``batches`` are the parts of what is left for several rounds of scores and
+    tables, each against the model of the last one; from the second on, all marginals of three columns of the workload
+    are on offer, too. More than one did not pay on any table that was tried (benchmarks/model_fit.py --ablation), so
+    there is one. ``outright``: pairs are not scored where a score is worth no more than the table.
     """
 
     workload: Workload = field(default_factory=Workload)
@@ -94,18 +97,19 @@ class MRM:
     batches: tuple[int, ...] = (1,)
     residual: bool = True
     outright: bool = True
+    wider: int = 1
     name: str = "mrm"
 
     def largest(self, domain: Domain, levels: Mapping[str, Level]) -> int:
         """The limit on the tree, or the whole table where that is smaller."""
-        return min(max(self.cells, sum(level.size for level in levels.values())), domain.cells(domain.names))
+        return min(max(self.cells, sum(level.size for level in levels.values())), whole_tree(domain))
 
     def compared(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[int, int]:
-        """Every pair of the workload where some are chosen; each of those that are scored, at all resolutions.
+        """Every table on offer where some are chosen; each of those that are scored, at all resolutions.
 
-        Of the first batch: later ones score sets of three columns, too.
+        Of the first batch: later ones score more sets of three columns.
         """
-        pairs = self.workload.inside(domain.names, 2)
+        pairs = self._sets(domain.names)
         if not pairs or self._unscored(levels, pairs):
             return 0, 0
         picks, (finest, *coarser) = self._picks(len(domain.names), len(pairs)), self._resolutions(len(pairs))
@@ -120,9 +124,9 @@ class MRM:
     def plan(
         self, domain: Domain, levels: Mapping[str, Level], trees: Mapping[str, Tree] = NO_TREES
     ) -> tuple[Step, ...]:
-        """The total, each column, the scores, and at most so many tables as there are pairs and columns."""
+        """The total, each column, the scores, and at most so many tables as there are sets and columns."""
         names = domain.names
-        pairs = self.workload.inside(names, 2)
+        pairs = self._sets(names)
         if not pairs:
             return first_steps(domain, levels, 1 - TOTAL_SHARE, trees)
         one_way = self._first(names, levels, trees)
@@ -132,8 +136,7 @@ class MRM:
         chosen: tuple[Step, ...] = ()
         if picks:
             chosen, select = (Step("select", None, picks, select / 2, None),), select / 2
-        one, two = sorted((levels[name].size for name in names), reverse=True)[:2]
-        most = max(one, min(one * two, self.cells))
+        most = max(*(levels[name].size for name in names), *table_cells(pairs, levels, self.cells))
         if self._unscored(levels, pairs):
             every = len(pairs) + len(names)
             return (*first, Step("marginals", None, every, left + self.select, most, every))
@@ -144,14 +147,14 @@ class MRM:
     def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
         """Measure, score, optimise, measure, estimate."""
         names = measurer.domain.names
-        pairs = self.workload.inside(names, 2)
+        pairs = self._sets(names)
         if not pairs:
             return fit_model(measure_first(measurer, budget, 1 - TOTAL_SHARE))
         finest, *coarser = self._resolutions(len(pairs))
         one_way = self._first(names, measurer.levels, measurer.trees)
         ground = Ground.measured(measurer, budget, one_way, self.merge, finest)
         first, again = ground.first, list[NoisyMarginal]()
-        residual = self.residual and first.one_ways[0].law != "discrete_laplace"
+        residual = 2 if self.residual and first.one_ways[0].law != "discrete_laplace" else 0
         unscored = self._unscored(measurer.levels, pairs)
         weights: dict[Columns, int] = pairs
         joint: list[NoisyMarginal] = []
@@ -168,6 +171,7 @@ class MRM:
                     picked = [asked[i].query.columns for i in sorted(answer.picks)]
                     weights = {columns: pairs[columns] for columns in picked}
             if fitted is not None:
+                residual = 3 if residual else 0
                 weights = {**weights, **_inside(fitted, self.workload.inside(names, 3))}
             asked = [] if unscored else _candidates(ground, weights, (finest, *coarser), fitted)
             last = batch == len(self.batches) - 1
@@ -186,13 +190,21 @@ class MRM:
             tree, bought = basket.tree, basket.purchases
             queries = [offers[purchase.offer].query for purchase in bought]
             if residual:
-                queries = [Query(q.levels, "residual") if len(q.levels) > 1 else q for q in queries]
+                queries = [Query(q.levels, "residual") if 1 < len(q.levels) <= residual else q for q in queries]
             answers = measurer.marginals(queries, left, [max(1, int(p.share * PARTS)) for p in bought])
             again += [answer for answer in answers if len(answer.query.columns) == 1]
             joint += [answer for answer in answers if len(answer.query.columns) > 1]
             if not last:
                 fitted = fit_model(first, joint, again, tree, slack=SLACK)
         return fit_model(first, joint, again, tree)
+
+    def _sets(self, names: Sequence[str]) -> dict[Columns, int]:
+        """What is on offer beside single columns, and how much it counts: pairs, and what is listed of more columns.
+
+        Where that is more than ``wider`` a column it is left to its pairs.
+        """
+        pairs, wider = self.workload.inside(names, 2), self.workload.wider(names)
+        return {**pairs, **wider} if len(wider) <= self.wider * len(names) else pairs
 
     def _first(self, names: Sequence[str], levels: Mapping[str, Level], trees: Mapping[str, Tree]) -> Fraction:
         """The share of the first one-way tables: ``found`` to the part that columns have of it whose bins are found."""
@@ -213,7 +225,7 @@ class MRM:
         """
         if not self.outright or prod(level.size for level in levels.values()) > self.cells:
             return False
-        loudest = max(MEAN_SIZE * _felt([levels[name].size for name in pair], True) for pair in pairs)
+        loudest = max(MEAN_SIZE * _felt([levels[name].size for name in pair], 2) for pair in pairs)
         return loudest**2 * self.select <= self._left
 
     def _resolutions(self, pairs: int) -> tuple[int, ...]:
@@ -258,7 +270,7 @@ def _again(ground: Ground, pairs: Mapping[Columns, int], counts: float) -> list[
     """
     offers = []
     for name, found in ground.known.items():
-        weight = counts * sum(count for pair, count in pairs.items() if name in pair)
+        weight = counts * sum(count for pair, count in pairs.items() if name in pair and len(pair) == 2)
         cells = float(np.minimum(1.0, 0.5 + 0.5 * found.mass(ground.rows) / found.sigma).sum())
         wrong = MEAN_SIZE * cells * found.sigma
         if weight > 0 and found.level.size > 1:
@@ -266,7 +278,7 @@ def _again(ground: Ground, pairs: Mapping[Columns, int], counts: float) -> list[
     return offers
 
 
-def _alike(ground: Ground, pairs: Mapping[Columns, int], residual: bool) -> list[Offer]:
+def _alike(ground: Ground, pairs: Mapping[Columns, int], residual: int) -> list[Offer]:
     """Every pair, all as far from independence, at the declared levels: few cells need no merging."""
     distance, offers = APART * ground.rows, []
     for columns, weight in pairs.items():
@@ -276,11 +288,11 @@ def _alike(ground: Ground, pairs: Mapping[Columns, int], residual: bool) -> list
     return offers
 
 
-def _felt(shape: Sequence[int], residual: bool) -> float:
+def _felt(shape: Sequence[int], residual: int) -> float:
     """The number of cells whose noise is felt: a residual of axes of m cells costs prod(1 - 1/m) times what a table of
-    the same noise costs.
+    the same noise costs. ``residual`` is the number of columns up to which residuals are asked.
     """
-    return prod(shape) * (sqrt(prod(1 - 1 / size for size in shape)) if residual else 1.0)
+    return prod(shape) * (sqrt(prod(1 - 1 / size for size in shape)) if len(shape) <= residual else 1.0)
 
 
 def _inside(fitted: FittedModel, weights: Mapping[Columns, int]) -> dict[Columns, int]:
@@ -290,15 +302,25 @@ def _inside(fitted: FittedModel, weights: Mapping[Columns, int]) -> dict[Columns
 
 
 def _offers(
-    candidates: Sequence[Candidate], scores: NoisyScores, weights: Mapping[Columns, int], residual: bool
+    candidates: Sequence[Candidate], scores: NoisyScores, weights: Mapping[Columns, int], residual: int
 ) -> list[Offer]:
-    """Each candidate as an offer; the largest distance of its columns at any resolution is the whole of it."""
+    """Each candidate as an offer; the largest distance of its columns at any resolution is the whole of it.
+
+    Of three columns or more only what their pairs do not tell counts, taken to be orthogonal to these.
+    """
     seen = [max(float(value) / LATTICE, 0.0) for value in scores.values.tolist()]
     whole: dict[Columns, float] = {}
     for candidate, distance in zip(candidates, seen, strict=True):
         whole[candidate.query.columns] = max(whole.get(candidate.query.columns, 0.0), distance)
+    told = {columns: sum(whole.get(pair, 0.0) ** 2 for pair in _pairs_below(columns)) for columns in whole}
     offers = []
     for candidate, distance in zip(candidates, seen, strict=True):
         query, columns = candidate.query, candidate.query.columns
-        offers.append(Offer(query, whole[columns], distance, _felt(query.shape, residual), float(weights[columns])))
+        own, shown = (sqrt(max(apart**2 - told[columns], 0.0)) for apart in (whole[columns], distance))
+        offers.append(Offer(query, own, shown, _felt(query.shape, residual), float(weights[columns])))
     return offers
+
+
+def _pairs_below(columns: Columns) -> tuple[Columns, ...]:
+    """The pairs of three columns or more."""
+    return tuple(combinations(columns, 2)) if len(columns) > 2 else ()

@@ -36,7 +36,7 @@ from dpsynth.mechanisms.oneway import (
 )
 from dpsynth.mechanisms.protocol import Step
 from dpsynth.mechanisms.rate import Rate
-from dpsynth.mechanisms.rounds import CANDIDATE_CELLS, table_cells
+from dpsynth.mechanisms.rounds import CANDIDATE_CELLS, table_cells, whole_tree
 from dpsynth.model import CELLS, FittedModel
 
 MODEL_CELLS = CELLS // 2
@@ -62,7 +62,7 @@ class MST:
         """So many tables of the largest pair as the tree has, and each column's cells; or the whole table."""
         edges = len(domain.names) - 1
         alone = sum(level.size for level in levels.values())
-        return min(edges * self._pair(levels) + alone, domain.cells(domain.names))
+        return min(edges * self._pair(levels) + alone, whole_tree(domain))
 
     def compared(self, domain: Domain, levels: Mapping[str, Level]) -> tuple[int, int]:
         """Every pair of columns."""

@@ -115,10 +115,15 @@ def table_cells(sets: Iterable[Columns], levels: Mapping[str, Level], most: int)
     return [min(prod(sizes[name] for name in columns), most) for columns in sets]
 
 
+def whole_tree(domain: Domain) -> int:
+    """Most cells that a junction tree ever has: those of all columns' table, and columns of one cell by themselves."""
+    return domain.cells(domain.names) + domain.sizes.count(1)
+
+
 def largest_tree(domain: Domain, levels: Mapping[str, Level]) -> int:
     """The limit on a tree that pairs may have grown beyond ``TREE_CELLS``, or the whole table where that is smaller."""
     alone = sum(level.size for level in levels.values())
-    return min(max(TREE_CELLS + PAIR_CELLS, alone), domain.cells(domain.names))
+    return min(max(TREE_CELLS + PAIR_CELLS, alone), whole_tree(domain))
 
 
 def noise_size(query: Query, sigma: float) -> float:

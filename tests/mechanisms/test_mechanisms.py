@@ -80,7 +80,9 @@ def test_every_query_is_planned(mechanism: Mechanism) -> None:
 
 
 @named
-@pytest.mark.parametrize("sizes", [(1,), (2,), (7,), (3, 4), (1, 1), (1, 5), (2, 3, 4), (1, 1, 4), (100, 2, 2)])
+@pytest.mark.parametrize(
+    "sizes", [(1,), (2,), (7,), (3, 4), (1, 1), (1, 5), (2, 3, 4), (1, 1, 4), (3, 5, 1), (100, 2, 2)]
+)
 @pytest.mark.parametrize("budget", ["1e-12", "1e-4", "1", "1e9"])
 @pytest.mark.parametrize("rows", [0, 1, 500])
 def test_any_shape_any_budget_any_table(mechanism: Mechanism, sizes: tuple[int, ...], budget: str, rows: int) -> None:
@@ -91,6 +93,7 @@ def test_any_shape_any_budget_any_table(mechanism: Mechanism, sizes: tuple[int, 
     price = Fraction(budget)
     fitted = mechanism.fit(fake, price)
     assert fake.spent == price
+    assert fitted.network.tree.cells <= mechanism.largest(domain, fake.levels)
     steps = mechanism.plan(domain, fake.levels)
     assert sum(step.share for step in steps) == 1
     assert all(step.share > 0 and step.count > 0 for step in steps)

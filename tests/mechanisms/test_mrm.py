@@ -8,7 +8,7 @@ import pytest
 
 from dpsynth.measurement import Domain, NoisyMarginal, NoisyScores, Query
 from dpsynth.mechanisms import MRM, Workload
-from dpsynth.privacy import Budget
+from dpsynth.privacy import Budget, Measure
 from tests.mechanisms.fake import FakeMeasurer
 
 PRICE = Budget("1", "1e-9").cost("gdp").amount
@@ -43,6 +43,47 @@ def test_pairs_of_yes_and_no_are_bought_without_being_scored() -> None:
     assert {query.columns for query in pairs} == set(combinations(fake.domain.names, 2))
     assert {query.basis for query in pairs} == {"residual"}
     assert PRICE * (1 - Fraction(1, 10**6)) < fake.spent <= PRICE
+
+
+@pytest.mark.parametrize(("size", "others"), [(2, 1), (3, 2), (6, 4)])
+@pytest.mark.parametrize("measure", ["gdp", "zcdp", "pure"])
+def test_a_marginal_of_three_columns_is_bought_where_it_is_listed(size: int, others: int, measure: Measure) -> None:
+    """No pair tells anything of c = a + b modulo their number of values; the table of all three does."""
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, size, (2, 20_000))
+    codes = np.column_stack([a, b, (a + b) % size, *rng.integers(0, 5, (others, 20_000))])
+    names = tuple("abcdefg"[: 3 + others])
+    domain = Domain(names, (size,) * 3 + (5,) * others)
+    listed = ((tuple("abc"), 1), *((pair, 1) for pair in combinations(names, 2)))
+    price = Fraction(3) if measure == "pure" else Fraction(1, 2)
+    wrong = {}
+    for workload in (Workload(), Workload(marginals=listed)):
+        fake = FakeMeasurer(domain, codes, 1, measure=measure)
+        mechanism = MRM(workload=workload)
+        fitted = mechanism.fit(fake, price)
+        assert fake.spent == price
+        table = fitted.expected(Query(tuple(fake.levels[name] for name in "abc")))
+        wrong[workload] = 1 - sum(table[i, j, (i + j) % size] for i in range(size) for j in range(size)) / table.sum()
+        most = mechanism.plan(domain, fake.levels)[-1].cells
+        assert most is not None
+        assert most >= max(answer.query.cells for answer in fake.answers if isinstance(answer, NoisyMarginal))
+    blind, seen = wrong.values()
+    assert seen < 0.1 < 0.4 < blind
+
+
+def test_three_columns_that_their_pairs_tell_are_not_bought() -> None:
+    codes = np.repeat(np.random.default_rng(0).integers(0, 9, (20_000, 1)), 3, axis=1)
+    workload = Workload(marginals=((tuple("abc"), 1), *((pair, 1) for pair in combinations("abc", 2))))
+    fake = FakeMeasurer(Domain(tuple("abc"), (9, 9, 9)), codes, 1)
+    MRM(workload=workload).fit(fake, PRICE)
+    assert max(len(a.query.columns) for a in fake.answers if isinstance(a, NoisyMarginal)) == 2
+
+
+def test_more_wide_marginals_than_columns_are_left_to_their_pairs() -> None:
+    listed = tuple((names, 1) for names in combinations([f"q{i}" for i in range(5)], 3))
+    fake = survey(5, 3)
+    MRM(workload=Workload(marginals=listed)).fit(fake, PRICE)
+    assert {len(a.query.columns) for a in fake.answers if isinstance(a, NoisyMarginal)} == {0, 1, 2}
 
 
 def test_its_plan_is_what_is_asked() -> None:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.measurement import Candidate, Domain, NoisyMarginal, Replayer, Score, Selection
-from dpsynth.mechanisms import AIM, Mechanism, PrivBayes, Workload
+from dpsynth.mechanisms import AIM, MST, Mechanism, PrivBayes, Workload
+from dpsynth.mechanisms.rate import MEAN_SIZE
 from dpsynth.privacy import Measure
 from tests.mechanisms.fake import FakeMeasurer
 from tests.mechanisms.test_mechanisms import tree_world
@@ -36,6 +37,21 @@ def watched(fake: FakeMeasurer, monkeypatch: pytest.MonkeyPatch) -> list[Sequenc
 
     monkeypatch.setattr(fake, "select", watch)
     return seen
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "felt"), [(AIM(), MEAN_SIZE), (PrivBayes(), MEAN_SIZE), (MST(), 1.0)], ids=["aim", "privbayes", "mst"]
+)
+def test_tables_are_as_large_as_the_rows_exceed_their_noise_six_times(mechanism: Mechanism, felt: float) -> None:
+    """aim and privbayes weigh the mean size of a cell's noise, mst its standard deviation."""
+    rows, width, sizes = 20_000, 60, (60,) * 5
+    base = np.random.default_rng(0).integers(0, width, (rows, 1))
+    codes = (base + np.random.default_rng(1).integers(0, 9, (rows, 5))) % width
+    fake = FakeMeasurer(Domain(tuple("abcde"), sizes), codes, 1, measure="gdp")
+    mechanism.fit(fake, MU2)
+    tables = [answer for answer in fake.answers if isinstance(answer, NoisyMarginal) and len(answer.query.columns) > 1]
+    shares = [6 * felt * answer.sigma * answer.query.cells / rows for answer in tables]
+    assert 0.5 < max(shares) < 1.05
 
 
 @both

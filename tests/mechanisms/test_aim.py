@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from math import pi, sqrt
 
 import numpy as np
 import pytest
 
-from dpsynth.measurement import Domain, Level, NoisyMarginal, Query, Selection
+from dpsynth.measurement import LATTICE, Domain, Level, NoisyMarginal, Query, Selection
 from dpsynth.mechanisms import Independent, Workload, aim, rounds
 from dpsynth.mechanisms.aim import AIM
+from dpsynth.mechanisms.oneway import TOTAL_SHARE
 from tests.mechanisms.fake import FakeMeasurer
 from tests.mechanisms.test_adaptive import MU2, fake_tree, watched
 from tests.mechanisms.test_mechanisms import mean_distance
@@ -53,6 +55,24 @@ def test_the_workload_is_heeded() -> None:
     asked = {a.query.columns for a in fake.answers[7:] if isinstance(a, NoisyMarginal)}
     assert asked <= set(closure)
     assert any(len(columns) > 1 for columns in asked)
+
+
+def test_a_candidate_is_penalised_by_the_noise_that_it_would_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AIM (McKenna and others 2022), algorithm 3: w (distance - sqrt(2/pi) sigma cells), with the round's sigma."""
+    fake = fake_tree()
+    workload = Workload(columns=(("a", 3),))
+    seen = watched(fake, monkeypatch)
+    mechanism = AIM(workload)
+    mechanism.fit(fake, MU2)
+    left, picks = (1 - TOTAL_SHARE - mechanism.one_way) / mechanism.rounds, mechanism._picks(6)
+    sigma = sqrt(picks / (MU2 * left * (1 - mechanism.select)))
+    closure = mechanism._closure(fake.domain.names)
+    assert len({c.weight for c in seen[0]}) > 1
+    for candidate in seen[0]:
+        weight = closure[candidate.query.columns]
+        assert candidate.weight == weight
+        penalty = LATTICE * weight * sqrt(2 / pi) * sigma * candidate.query.cells
+        assert candidate.offset == pytest.approx(penalty, rel=1e-9, abs=1)
 
 
 def test_settled_models_make_rounds_dearer() -> None:

@@ -14,7 +14,8 @@ from dpsynth.ledger import cost_of, parse
 from dpsynth.measurement import LATTICE, TOTAL, NoisyMarginal
 from dpsynth.mechanisms import REGISTRY, Workload
 from dpsynth.privacy import Budget
-from dpsynth.release import Plan, preview, run_file
+from dpsynth.release import Plan, errors_by_size, largest_model, preview, run_file
+from dpsynth.release.planned import SIZES
 from dpsynth.schema import Schema
 from tests.desk import SCHEMA, Desk, call
 
@@ -66,6 +67,26 @@ def test_the_planned_noise_of_the_first_queries_is_that_of_the_run(desk: Desk, u
     assert isinstance(release.answers[0], NoisyMarginal)
     assert release.answers[0].query == TOTAL
     assert [line.scale for line in preview(release.plan)][:5] == pytest.approx(drawn[:5])
+
+
+@pytest.mark.parametrize("mechanism", sorted(set(REGISTRY) - {"independent"}))
+def test_the_errors_told_by_size_are_those_of_a_table_at_its_likely_price(desk: Desk, mechanism: str) -> None:
+    release = run_file(desk.release(mechanism=mechanism, epsilon="9"), desk.folder / "out").release
+    plan = release.plan
+    last = plan.algorithm().plan(plan.domain, plan.levels)[-1]
+    sigma = (float(plan.cost.amount * last.share) / (last.likely or last.count)) ** -0.5
+    told = dict(errors_by_size(plan))
+    assert told == {cells: pytest.approx(cells * sigma / (2 * pi) ** 0.5) for cells in SIZES if cells <= last.cells}
+    assert told
+    joint = [a.sigma for a in release.answers if isinstance(a, NoisyMarginal) and len(a.query.columns) > 1]
+    if last.likely is None:
+        assert joint == [pytest.approx(sigma, rel=1e-6)] * len(joint)
+
+
+@pytest.mark.parametrize(("mechanism", "cells"), [("independent", 3 + 5 + 2), ("mrm", 3 * 5 * 2)])
+def test_the_largest_model_told_holds_all_columns_or_each(mechanism: str, cells: int) -> None:
+    columns = (f'[columns.x{size}]\ntype = "integer"\nmin = 1\nmax = {size}\nbins = {size}\n' for size in (3, 5, 2))
+    assert largest_model(planned(Schema.parse("".join(columns)), mechanism=mechanism)) == cells
 
 
 def test_choices_and_scores_that_cannot_be_bought_are_refused() -> None:

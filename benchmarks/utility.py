@@ -184,6 +184,8 @@ class Section:
         runs += [(PEERS[key].name, run) for key, all_ in self.theirs.items() for run in all_]
         remarks = [(name, str(run["failed"]).replace("|", "/")) for name, run in runs if "failed" in run]
         remarks += [(PEERS[key].name, why) for key, why in self.absent.items()]
+        if unasked := [peer.name for key, peer in PEERS.items() if key not in (*self.theirs, *self.absent)]:
+            remarks.append(("not asked", ", ".join(unasked)))
         for who, all_ in (("ours", self.ours), ("the peers", self.theirs)):
             each = [run for of in all_.values() for run in of]
             if each:

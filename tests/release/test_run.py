@@ -380,6 +380,7 @@ def test_progress_counts_queries_never_rows(desk: Desk) -> None:
     told: list[str] = []
     run_file(desk.release(more="rows = 123"), desk.folder / "out", progress=told.append)
     assert any("queries" in line for line in told)
+    assert any(line.startswith("123 of 123 rows written") for line in told), told
     assert not any("400" in line for line in told)
 
 

@@ -17,10 +17,12 @@ from typing import Any, cast
 import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from pyspark.sql import SparkSession
 
 from dpsynth.accountant import Reservation
 from dpsynth.curator import Curator
@@ -30,8 +32,11 @@ from dpsynth.mechanisms.partitions import fit_found
 from dpsynth.privacy import Measure
 from dpsynth.schema import Schema
 from dpsynth.table import PrivateTable
+from tests.accountant.postgres_server import ADMIN, Server, postgres, url
 from tests.curator.bench import RHO, LightReservation
 from tests.gate.test_sensitivity import moved
+
+__all__ = ["postgres"]
 
 LAWS: dict[Measure, Law] = {"gdp": "rounded_gaussian", "zcdp": "discrete_gaussian", "pure": "discrete_laplace"}
 NAMED = ("Brno", "Lyon", "Oslo")
@@ -110,7 +115,7 @@ class Script:
         return len(self.inputs) % scores.size
 
 
-Door = Callable[[pd.DataFrame, Path], Any]
+Door = Callable[[pd.DataFrame, Path, pytest.FixtureRequest], Any]
 
 
 def arrow(frame: pd.DataFrame) -> pa.Table:
@@ -118,12 +123,12 @@ def arrow(frame: pd.DataFrame) -> pa.Table:
     return pa.table({name: pa.array(frame[name].tolist(), pa.string()) for name in frame.columns})
 
 
-def csv_file(frame: pd.DataFrame, folder: Path) -> Path:
+def csv_file(frame: pd.DataFrame, folder: Path, _: pytest.FixtureRequest) -> Path:
     frame.to_csv(folder / "t.csv", index=False)
     return folder / "t.csv"
 
 
-def parquet_files(frame: pd.DataFrame, folder: Path) -> Path:
+def parquet_files(frame: pd.DataFrame, folder: Path, _: pytest.FixtureRequest) -> Path:
     """Two files, one of which may be empty."""
     (folder / "t").mkdir(exist_ok=True)
     for number, piece in enumerate((arrow(frame)[:3], arrow(frame)[3:])):
@@ -131,16 +136,33 @@ def parquet_files(frame: pd.DataFrame, folder: Path) -> Path:
     return folder / "t"
 
 
-def sqlite_table(frame: pd.DataFrame, folder: Path) -> str:
+def sqlite_table(frame: pd.DataFrame, folder: Path, _: pytest.FixtureRequest) -> str:
     with closing(sqlite3.connect(folder / "t.db")) as database:
         frame.to_sql("t", database, index=False, if_exists="replace", dtype=dict.fromkeys(frame.columns, "TEXT"))
     return f"sqlite:{folder / 't.db'}#t"
 
 
+def postgres_table(frame: pd.DataFrame, _: Path, request: pytest.FixtureRequest) -> str:
+    """PostgreSQL's texts hold no zero character."""
+    server: Server = request.getfixturevalue("postgres")
+    server.sql("DROP SCHEMA IF EXISTS census CASCADE; CREATE SCHEMA census")
+    server.sql(f"CREATE TABLE census.t ({', '.join(f'{name} text' for name in frame.columns)})")
+    for row in frame.itertuples(index=False):
+        cells = ("NULL" if cell is None else "'" + cell.replace("\0", "\1") + "'" for cell in row)
+        server.sql(f"INSERT INTO census.t VALUES ({', '.join(cells)})")
+    return f"{url(ADMIN, 'accounts')}#census.t"
+
+
+def spark_frame(frame: pd.DataFrame, _: Path, request: pytest.FixtureRequest) -> Any:
+    spark: SparkSession = request.getfixturevalue("spark")
+    rows, columns = [tuple(row) for row in frame.itertuples(index=False)], ", ".join(f"{name} string" for name in NAMES)
+    return spark.createDataFrame(rows, columns).repartition(2)
+
+
 class Stream:
     """A table of which nothing is known but the Arrow PyCapsule interface."""
 
-    def __init__(self, frame: pd.DataFrame, _: Path) -> None:
+    def __init__(self, frame: pd.DataFrame, *_: object) -> None:
         self.table = arrow(frame)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
@@ -154,7 +176,11 @@ DOORS: dict[str, Door] = {
     "CSV file": csv_file,
     "Parquet folder": parquet_files,
     "Arrow stream": Stream,
-    "DuckDB relation": lambda frame, _: duckdb.from_arrow(arrow(frame)),
+    "DuckDB relation": lambda frame, *_: duckdb.from_arrow(arrow(frame)),
+    "Parquet pattern": lambda frame, *more: parquet_files(frame, *more) / "*.parquet",
+    "Polars frame": lambda frame, *_: pl.DataFrame(arrow(frame)),
+    "PostgreSQL table": postgres_table,
+    "Spark frame": spark_frame,
     "SQLite table": sqlite_table,
 }
 
@@ -234,10 +260,12 @@ def test_in_l1_for_laplace_noise(mechanism: str, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_wherever_the_rows_come_from(door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wherever_the_rows_come_from(
+    door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """Beside data frames."""
     schema = schema_of("add-remove", weighted=True, town=True)
-    check("add-remove", schema, "independent", "gdp", monkeypatch, lambda frame: DOORS[door](frame, tmp_path))
+    check("add-remove", schema, "independent", "gdp", monkeypatch, lambda frame: DOORS[door](frame, tmp_path, request))
 
 
 def check(

@@ -57,7 +57,7 @@ def assert_as_declared(table: pa.Table, schema: Schema, rows: int) -> None:
         kept = [value for value in table.column(name).to_pylist() if value is not None]
         days = [value.date() if isinstance(value, dt.datetime) else value for value in kept]
         assert all(MIN <= day <= MAX for day in days)
-    for name in ("count", "small", "share"):
+    for name in ("count", "small", "share", "fine"):
         kept = [value for value in table.column(name).to_pylist() if value is not None]
         low, high = schema.columns[name].min, schema.columns[name].max  # type: ignore[union-attr]
         assert all(low <= value <= high for value in kept)  # type: ignore[operator]

@@ -30,7 +30,7 @@ from page import publish, table
 from dpsynth.measurement import Domain, Level, Query, Replayer
 from dpsynth.mechanisms import MRM, REGISTRY, Mechanism, Workload, by_name, mrm, oneway
 from dpsynth.mechanisms.purchase import Basket
-from dpsynth.model import FittedModel
+from dpsynth.model import FittedModel, strength
 from dpsynth.privacy import Budget
 from dpsynth.table.counting import Tables
 from tests.mechanisms.fake import FakeMeasurer
@@ -98,14 +98,15 @@ def compared(wholes: dict[str, Table], seeds: Sequence[int], quick: bool) -> Non
 
 @contextmanager
 def without(ingredient: str) -> Iterator[None]:
-    """One-way tables as they were measured, or the same share for whatever is bought, where the title says so."""
-    smoothed, choose = oneway.smoothed, mrm.choose
+    """One-way tables as they were measured, the same share for whatever is bought, or each table's own strength."""
+    smoothed, choose, rounds = oneway.smoothed, mrm.choose, strength.ROUNDS
     oneway.smoothed = (lambda values, sigma: values) if "not smoothed" in ingredient else smoothed
     mrm.choose = (lambda *asked: alike(choose(*asked))) if "equal shares" in ingredient else choose
+    strength.ROUNDS = 0 if "each table's own" in ingredient else rounds
     try:
         yield
     finally:
-        oneway.smoothed, mrm.choose = smoothed, choose
+        oneway.smoothed, mrm.choose, strength.ROUNDS = smoothed, choose, rounds
 
 
 def alike(basket: Basket | None) -> Basket | None:
@@ -126,6 +127,7 @@ def ablation(wholes: dict[str, Table], seeds: Sequence[int], quick: bool) -> Non
         "as it is": plain,
         "one-way tables not smoothed": plain,
         "equal shares of what is bought": plain,
+        "each table's own strength, not learned together": plain,
         "one resolution, the finest": replace(plain, resolutions=finest),
         "no column asked again": replace(plain, again=Fraction(0)),
         "whole tables, not residuals": replace(plain, residual=False),

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.measurement import LATTICE, Level, NoisyMarginal
+from dpsynth.model.products import solution
 
 Floats = NDArray[np.float64]
 
@@ -79,7 +80,7 @@ class Counted:
         shift += self.rows * finest
         widths = np.bincount(self.level.cells).astype(np.float64)
         # A cell of which only sums were asked may hold anything.
-        covariance = np.linalg.inv(precision + RIDGE * precision.max() * np.eye(cells))
+        covariance, _ = solution(precision + RIDGE * precision.max() * np.eye(cells), np.eye(cells))
         apart = self.spikes & (covariance @ shift >= SCALES_OF_SPIKE * np.sqrt(np.diag(covariance)))
         apart[cells - self.nullable :] = True
         found: Floats = np.rint(fitted(precision, shift, widths, ~apart) * LATTICE) / LATTICE
@@ -128,8 +129,8 @@ def _mode(
         slope = slope + prior @ (logs - even)
         gained = 0.0
         while damping < DAMPED:
-            step = np.linalg.solve(bend + damping * np.diag(np.diag(bend)), -slope)
-            moved = logs + np.clip(step, -LONGEST, LONGEST)
+            step, _ = solution(bend + damping * np.diag(np.diag(bend)), -slope[:, None])
+            moved = logs + np.clip(step[:, 0], -LONGEST, LONGEST)
             gained = now - (then := cost(moved))
             damping = damping / 8 if gained > 0 else damping * 8
             if gained > 0:
@@ -139,5 +140,5 @@ def _mode(
             break
         damping = max(damping, 1e-6)
     rows = widths * np.exp(logs)
-    _, volume = np.linalg.slogdet(rows[:, None] * precision * rows + prior)
-    return logs, now + float(volume) / 2
+    _, volume = solution(rows[:, None] * precision * rows + prior, rows[:, None])
+    return logs, now + volume / 2

@@ -1,4 +1,4 @@
-"""Matrix products cut into pieces: the same numbers as whole, the same bits with any number of threads."""
+"""Products and solutions cut into pieces: the same numbers as whole, the same bits with any number of threads."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ from dpsynth.model import products
 SCRIPT = """
 import hashlib
 import numpy as np
-from dpsynth.model.products import product
+from dpsynth.model.products import product, solution
 state, rng = hashlib.sha256(), np.random.default_rng(7)
 for k, n, s, r in [
     (1, 500, 700, 300), (1, 10, 10, 9000), (1, 1, 900, 800), (1, 3000, 600, 1), (40, 30, 70, 50), (1, 257, 257, 257),
     (1, 17, 5000, 90), (2, 1, 1, 9000), (1, 60000, 5, 2), (1, 5, 513, 4000), (1, 2, 9000, 40), (1, 33, 300, 65),
 ]:
     state.update(np.ascontiguousarray(product(rng.random((k, n, s)), rng.random((k, s, r)))).tobytes())
+for n, k in [(256, 1), (256, 256), (130, 70), (64, 300)]:
+    half = rng.random((n, n))
+    matrix = np.einsum("ij,kj->ik", half, half) + np.eye(n)
+    found, volume = solution(matrix, rng.random((n, k)))
+    state.update(np.ascontiguousarray(found).tobytes() + repr(volume).encode())
 print(state.hexdigest())
 """
 
@@ -41,6 +46,18 @@ def test_pieces_add_to_the_whole(batch: int, rows: int, terms: int, columns: int
         found = products.product(left, right)
     np.testing.assert_allclose(found, np.einsum("kns,ksr->knr", left, right), rtol=1e-12)
     assert found.shape == (batch, rows, columns)
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 30), st.integers(1, 9), st.sampled_from([1, 3, 64]))
+def test_blocks_are_eliminated_one_after_the_other(size: int, columns: int, uncut: int) -> None:
+    rng = np.random.default_rng(size)
+    half, right = rng.normal(size=(size, size)), rng.normal(size=(size, columns))
+    matrix = half @ half.T + np.eye(size)
+    with mock.patch.object(products, "UNCUT", uncut):
+        found, volume = products.solution(matrix, right)
+    np.testing.assert_allclose(matrix @ found, right, atol=1e-10)
+    assert volume == pytest.approx(np.linalg.slogdet(matrix)[1])
 
 
 @pytest.mark.parametrize("terms", [1, 3])

@@ -3,7 +3,7 @@
 1. The total, and every column by itself.
 2. For each column a ladder of coarser and coarser levels, from its smoothed one-way table and its noise.
 3. The distance of every pair's table from what independent columns would give, at several resolutions, all with noise
-   for one price. Where there are many pairs, the exponential mechanism first says which to compare. Marginals of more
+   for one price. Where there are many pairs, the exponential mechanism first says which to compare. Marginals of three
    columns that the workload lists, a few, are on offer as well.
 4. In public: which tables to buy, at which levels and for how much, so that what remains of all distances is least
    (:mod:`dpsynth.mechanisms.purchase`). Asking a column by itself again is one of the offers.
@@ -78,11 +78,12 @@ class MRM:
 
     ``residual`` asks for what a pair's table adds to its columns alone instead of the whole table, which the first
     answers know already; under a pure measure, whose Laplace noise gains nothing by it, the table is asked, and so
-    it is of three columns or more. ``wider`` is how many listed marginals of that kind there may be for each column;
-    where there are more, none is on offer. ``batches`` are the parts of what is left for several rounds of scores and
-    tables, each against the model of the last one; from the second on, all marginals of three columns of the workload
-    are on offer, too. More than one did not pay on any table that was tried (benchmarks/model_fit.py --ablation), so
-    there is one. ``outright``: pairs are not scored where a score is worth no more than the table.
+    it is of three columns, of which not all pairs may be known. ``triples`` is how many of these the workload may list
+    for each column; where it lists more, none is on offer. ``batches`` are the parts of what is left for several rounds
+    of scores and tables, each against the model of the last one; from the second on, all marginals of three columns of
+    the workload are on offer, too. More than one did not pay on any table that was tried (benchmarks/model_fit.py
+    --ablation), so there is one, and the plan is of one. ``outright``: pairs are not scored where a score is worth no
+    more than the table.
     """
 
     workload: Workload = field(default_factory=Workload)
@@ -97,7 +98,7 @@ class MRM:
     batches: tuple[int, ...] = (1,)
     residual: bool = True
     outright: bool = True
-    wider: int = 1
+    triples: int = 1
     name: str = "mrm"
 
     def largest(self, domain: Domain, levels: Mapping[str, Level]) -> int:
@@ -109,15 +110,15 @@ class MRM:
 
         Of the first batch: later ones score more sets of three columns.
         """
-        pairs = self._sets(domain.names)
-        if not pairs or self._unscored(levels, pairs):
+        sets = self._sets(domain.names)
+        if not sets or self._unscored(levels, sets):
             return 0, 0
-        picks, (finest, *coarser) = self._picks(len(domain.names), len(pairs)), self._resolutions(len(pairs))
-        chosen = table_cells(pairs, levels, self._coarse(len(pairs))) if picks else []
+        picks, (finest, *coarser) = self._picks(len(domain.names), len(sets)), self._resolutions(len(sets))
+        chosen = table_cells(sets, levels, self._coarse(len(sets))) if picks else []
         scored = [
             cells
             for most in (finest, *coarser)
-            for cells in sorted(table_cells(pairs, levels, most), reverse=True)[: picks or len(pairs)]
+            for cells in sorted(table_cells(sets, levels, most), reverse=True)[: picks or len(sets)]
         ]
         return max(len(chosen), len(scored)), max(sum(chosen), sum(scored))
 
@@ -126,19 +127,19 @@ class MRM:
     ) -> tuple[Step, ...]:
         """The total, each column, the scores, and at most so many tables as there are sets and columns."""
         names = domain.names
-        pairs = self._sets(names)
-        if not pairs:
+        sets = self._sets(names)
+        if not sets:
             return first_steps(domain, levels, 1 - TOTAL_SHARE, trees)
         one_way = self._first(names, levels, trees)
         first, left = first_steps(domain, levels, one_way, trees), self._left - (one_way - self.one_way)
-        picks = self._picks(len(names), len(pairs))
-        kept, select = min(picks or len(pairs), len(pairs)), self.select
+        picks = self._picks(len(names), len(sets))
+        kept, select = min(picks or len(sets), len(sets)), self.select
         chosen: tuple[Step, ...] = ()
         if picks:
             chosen, select = (Step("select", None, picks, select / 2, None),), select / 2
-        most = max(*(levels[name].size for name in names), *table_cells(pairs, levels, self.cells))
-        if self._unscored(levels, pairs):
-            every = len(pairs) + len(names)
+        most = max(*(levels[name].size for name in names), *table_cells(sets, levels, self.cells))
+        if self._unscored(levels, sets):
+            every = len(sets) + len(names)
             return (*first, Step("marginals", None, every, left + self.select, most, every))
         scores = Step("scores", None, kept * len(self.resolutions), select, None)
         bought = Step("marginals", None, kept + len(names), left, most, min(3 * len(names), kept + len(names)))
@@ -147,37 +148,39 @@ class MRM:
     def fit(self, measurer: Measurer, budget: Fraction) -> FittedModel:
         """Measure, score, optimise, measure, estimate."""
         names = measurer.domain.names
-        pairs = self._sets(names)
-        if not pairs:
+        sets = self._sets(names)
+        if not sets:
             return fit_model(measure_first(measurer, budget, 1 - TOTAL_SHARE))
-        finest, *coarser = self._resolutions(len(pairs))
+        finest, *coarser = self._resolutions(len(sets))
         one_way = self._first(names, measurer.levels, measurer.trees)
         ground = Ground.measured(measurer, budget, one_way, self.merge, finest)
         first, again = ground.first, list[NoisyMarginal]()
-        residual = 2 if self.residual and first.one_ways[0].law != "discrete_laplace" else 0
-        unscored = self._unscored(measurer.levels, pairs)
-        weights: dict[Columns, int] = pairs
+        unscored = self._unscored(measurer.levels, sets)
+        residual = 0
+        if self.residual and first.one_ways[0].law != "discrete_laplace":
+            residual = 3 if unscored else 2  # all pairs are known where none is scored
+        weights: dict[Columns, int] = sets
         joint: list[NoisyMarginal] = []
         fitted: FittedModel | None = None
         tree: JunctionTree | None = None
         for batch, part in enumerate(self.batches):
             share = Fraction(part, sum(self.batches))
             price, left = budget * self.select * share, budget * (self._left - (one_way - self.one_way)) * share
-            if batch == 0 and (picks := self._picks(len(names), len(pairs))):
+            if batch == 0 and (picks := self._picks(len(names), len(sets))):
                 price /= 2
-                asked = _candidates(ground, pairs, (self._coarse(len(pairs)),))
+                asked = _candidates(ground, sets, (self._coarse(len(sets)),))
                 if asked:
                     answer = measurer.select(asked, "l1-to-model", picks, price)
                     picked = [asked[i].query.columns for i in sorted(answer.picks)]
-                    weights = {columns: pairs[columns] for columns in picked}
+                    weights = {columns: sets[columns] for columns in picked}
             if fitted is not None:
                 residual = 3 if residual else 0
                 weights = {**weights, **_inside(fitted, self.workload.inside(names, 3))}
             asked = [] if unscored else _candidates(ground, weights, (finest, *coarser), fitted)
             last = batch == len(self.batches) - 1
-            offers = _again(ground, pairs, float(self.again)) if last else []
+            offers = _again(ground, sets, float(self.again)) if last else []
             if unscored:
-                offers += _alike(ground, pairs, residual)
+                offers += _alike(ground, sets, residual)
             if asked:
                 scores = measurer.scores(asked, "l1-to-model", price)
                 offers += _offers(asked, scores, weights, residual)
@@ -199,12 +202,9 @@ class MRM:
         return fit_model(first, joint, again, tree)
 
     def _sets(self, names: Sequence[str]) -> dict[Columns, int]:
-        """What is on offer beside single columns, and how much it counts: pairs, and what is listed of more columns.
-
-        Where that is more than ``wider`` a column it is left to its pairs.
-        """
-        pairs, wider = self.workload.inside(names, 2), self.workload.wider(names)
-        return {**pairs, **wider} if len(wider) <= self.wider * len(names) else pairs
+        """What is on offer beside single columns, and how much it counts: pairs, and a few listed triples."""
+        pairs, triples = self.workload.inside(names, 2), self.workload.triples(names)
+        return {**pairs, **triples} if len(triples) <= self.triples * len(names) else pairs
 
     def _first(self, names: Sequence[str], levels: Mapping[str, Level], trees: Mapping[str, Tree]) -> Fraction:
         """The share of the first one-way tables: ``found`` to the part that columns have of it whose bins are found."""
@@ -217,7 +217,7 @@ class MRM:
         """The share of the budget for what the scores decide, where no bins are found."""
         return 1 - TOTAL_SHARE - self.one_way - self.select
 
-    def _unscored(self, levels: Mapping[str, Level], pairs: Iterable[Columns]) -> bool:
+    def _unscored(self, levels: Mapping[str, Level], sets: Iterable[Columns]) -> bool:
         """Would the L1 norm of the noise of any pair's table, all bought alike, be no more than that of its score?
 
         For the price of a score a table of cells m x n has the noise sqrt(2/pi) felt(m, n), and the tables have
@@ -225,7 +225,7 @@ class MRM:
         """
         if not self.outright or prod(level.size for level in levels.values()) > self.cells:
             return False
-        loudest = max(MEAN_SIZE * _felt([levels[name].size for name in pair], 2) for pair in pairs)
+        loudest = max(MEAN_SIZE * _felt([levels[name].size for name in pair], 2) for pair in sets if len(pair) == 2)
         return loudest**2 * self.select <= self._left
 
     def _resolutions(self, pairs: int) -> tuple[int, ...]:
@@ -278,10 +278,10 @@ def _again(ground: Ground, pairs: Mapping[Columns, int], counts: float) -> list[
     return offers
 
 
-def _alike(ground: Ground, pairs: Mapping[Columns, int], residual: int) -> list[Offer]:
-    """Every pair, all as far from independence, at the declared levels: few cells need no merging."""
+def _alike(ground: Ground, sets: Mapping[Columns, int], residual: int) -> list[Offer]:
+    """Every table, all as far from independence, at the declared levels: few cells need no merging."""
     distance, offers = APART * ground.rows, []
-    for columns, weight in pairs.items():
+    for columns, weight in sets.items():
         query = Query(tuple(ground.known[name].level for name in columns))
         if min(query.shape) > 1:
             offers.append(Offer(query, distance, distance, _felt(query.shape, residual), float(weight)))
@@ -306,13 +306,13 @@ def _offers(
 ) -> list[Offer]:
     """Each candidate as an offer; the largest distance of its columns at any resolution is the whole of it.
 
-    Of three columns or more only what their pairs do not tell counts, taken to be orthogonal to these.
+    Of three columns only what those of their pairs that were scored do not tell counts, as if orthogonal to these.
     """
     seen = [max(float(value) / LATTICE, 0.0) for value in scores.values.tolist()]
     whole: dict[Columns, float] = {}
     for candidate, distance in zip(candidates, seen, strict=True):
         whole[candidate.query.columns] = max(whole.get(candidate.query.columns, 0.0), distance)
-    told = {columns: sum(whole.get(pair, 0.0) ** 2 for pair in _pairs_below(columns)) for columns in whole}
+    told = {columns: sum(whole.get(pair, 0.0) ** 2 for pair in _pairs_inside(columns)) for columns in whole}
     offers = []
     for candidate, distance in zip(candidates, seen, strict=True):
         query, columns = candidate.query, candidate.query.columns
@@ -321,6 +321,6 @@ def _offers(
     return offers
 
 
-def _pairs_below(columns: Columns) -> tuple[Columns, ...]:
-    """The pairs of three columns or more."""
+def _pairs_inside(columns: Columns) -> tuple[Columns, ...]:
+    """The pairs of three columns; of two there are none beside themselves."""
     return tuple(combinations(columns, 2)) if len(columns) > 2 else ()

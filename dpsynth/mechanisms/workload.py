@@ -96,9 +96,9 @@ class Workload:
             result[found] = result.get(found, 0) + weight
         return result
 
-    def wider(self, names: Sequence[str]) -> dict[tuple[str, ...], int]:
-        """The weights of the marginals that are listed and have three columns or more."""
-        return {found: weight for found, weight in self.weights(names).items() if self.marginals and len(found) > 2}
+    def triples(self, names: Sequence[str]) -> dict[tuple[str, ...], int]:
+        """The weights of the marginals that are listed and have three columns."""
+        return {found: weight for found, weight in self.weights(names).items() if self.marginals and len(found) == 3}
 
     def inside(self, names: Sequence[str], ways: int) -> dict[tuple[str, ...], int]:
         """For each set of so many columns the weight of all marginals that hold it; none that no marginal holds."""

@@ -9,6 +9,7 @@ from math import pi, sqrt
 from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import LATTICE
 from dpsynth.mechanisms import Step, with_finding
+from dpsynth.mechanisms.rounds import table_cells
 from dpsynth.privacy import (
     exponential_scale,
     gaussian_sigma,
@@ -50,13 +51,14 @@ SIZES = (10, 100, 1000, 10_000)
 def most_measured_cells(plan: Plan) -> int:
     """The cells of all answers together, at worst: what the archive, the fit and the model take memory for.
 
-    Tables of which a number is not fixed lie inside the model's tree, a pair of cells of which belongs to two of them
-    at most.
+    Tables of which a number is not fixed lie inside the model's tree: those of all pairs in a node have at most twice
+    its cells (k columns of two cells: 2 k (k - 1) of 2^k). Beside them there are columns, and triples that are listed.
     """
     steps = plan.algorithm().plan(plan.domain, plan.levels, plan.grid.trees)
     fixed = sum(step.count * step.cells for step in steps if step.cells and step.likely is None)
-    chosen = sum(min(step.count * step.cells, 2 * largest_model(plan)) for step in steps if step.cells and step.likely)
-    return fixed + chosen
+    listed = table_cells(plan.workload.triples(plan.domain.names), plan.levels, largest_model(plan))
+    inside = 2 * largest_model(plan) + sum(level.size for level in plan.levels.values()) + sum(listed)
+    return fixed + sum(min(step.count * step.cells, inside) for step in steps if step.cells and step.likely)
 
 
 def largest_model(plan: Plan) -> int:

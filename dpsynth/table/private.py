@@ -16,7 +16,7 @@ from dpsynth.table.engine import Engine
 class PrivateTable:
     """The rows of one private table, encoded and truncated. Only exact counts come out, and only to the curator.
 
-    It refuses to be shown, measured, walked through, compared, copied or written out, so that no debugger's line, log
+    It refuses to be shown, measured, walked through, copied or written out, so that no debugger's line, log
     or accident publishes a row.
     """
 

@@ -79,11 +79,24 @@ def test_three_columns_that_their_pairs_tell_are_not_bought() -> None:
     assert max(len(a.query.columns) for a in fake.answers if isinstance(a, NoisyMarginal)) == 2
 
 
-def test_more_wide_marginals_than_columns_are_left_to_their_pairs() -> None:
-    listed = tuple((names, 1) for names in combinations([f"q{i}" for i in range(5)], 3))
-    fake = survey(5, 3)
-    MRM(workload=Workload(marginals=listed)).fit(fake, PRICE)
-    assert {len(a.query.columns) for a in fake.answers if isinstance(a, NoisyMarginal)} == {0, 1, 2}
+def test_more_triples_than_columns_and_wider_marginals_are_left_to_their_pairs() -> None:
+    names = [f"q{i}" for i in range(5)]
+    for sets in (list(combinations(names, 3)), list(combinations(names, 4)), [tuple(names)]):
+        fake = survey(5, 3)
+        MRM(workload=Workload(marginals=tuple((columns, 1) for columns in sets))).fit(fake, PRICE)
+        assert {len(a.query.columns) for a in fake.answers if isinstance(a, NoisyMarginal)} == {0, 1, 2}
+
+
+def test_a_listed_triple_of_a_survey_is_bought_beside_all_pairs_without_being_scored() -> None:
+    names = [f"q{i}" for i in range(7)]
+    listed = (tuple(names[2:5]), *combinations(names, 2))
+    fake = survey(7, 1)
+    MRM(workload=Workload(marginals=tuple((columns, 1) for columns in listed))).fit(fake, PRICE)
+    tables = [answer for answer in fake.answers if isinstance(answer, NoisyMarginal)]
+    assert len(tables) == len(fake.answers)
+    joint = [answer.query for answer in tables if len(answer.query.columns) > 1]
+    assert {query.columns for query in joint} == {*listed}
+    assert {query.basis for query in joint} == {"residual"}
 
 
 def test_its_plan_is_what_is_asked() -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dpsynth.errors import ConfigurationError
 from dpsynth.measurement import NoisyMarginal, read_archive
 from dpsynth.mechanisms import REGISTRY, Workload
 from dpsynth.privacy import Budget
-from dpsynth.release import Footprint, Plan, synthesize
+from dpsynth.release import Footprint, Plan, most_measured_cells, synthesize
 from dpsynth.schema import Schema
+from tests.mechanisms.fake import FakeMeasurer
 
 GIB = 1 << 30
 
@@ -40,6 +43,20 @@ def test_a_workload_of_named_columns_takes_less() -> None:
     pairs = tuple(((f"x{j}", f"x{j + 1}"), 1) for j in range(0, 100, 2))
     every, some = (Footprint.of(plan_of(200, 50, workload=w), GIB) for w in (Workload(), Workload(marginals=pairs)))
     assert some.candidates < every.candidates / 10
+
+
+@pytest.mark.parametrize("columns", range(3, 9))
+@pytest.mark.parametrize("mechanism", ["aim", "mrm"])
+def test_no_more_cells_are_measured_than_told(mechanism: str, columns: int) -> None:
+    names = [f"x{j}" for j in range(columns)]
+    listed = (*list(combinations(names, 3))[:columns], *combinations(names, 2))
+    plan = plan_of(columns, 2, mechanism, workload=Workload(marginals=tuple((sets, 1) for sets in listed)))
+    codes = np.random.default_rng(columns).integers(0, 2, (5000, columns))
+    codes[:, -1] = codes[:, :-1].sum(axis=1) % 2
+    fake = FakeMeasurer(plan.domain, codes, 1, measure="gdp")
+    plan.algorithm().fit(fake, plan.cost.amount)
+    measured = sum(answer.query.cells for answer in fake.answers if isinstance(answer, NoisyMarginal))
+    assert measured <= most_measured_cells(plan)
 
 
 def test_what_does_not_fit_is_refused_with_what_would() -> None:
